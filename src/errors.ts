@@ -1,0 +1,272 @@
+/**
+ * The one catalogue of Lido's errors. A code is never reused; docs/errors.md lists the same ones, and a test
+ * holds the two together. `status` is the HTTP answer where a request is concerned, `exit` the command's exit
+ * status where the command line is. `%s` stands for the arguments, in their order.
+ */
+interface CatalogueEntry {
+  readonly status?: number;
+  readonly exit?: number;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export const EXIT_CANNOT_LISTEN = 1;
+export const EXIT_USAGE = 2;
+export const EXIT_APPLICATION = 3;
+
+export const catalogue = {
+  // 1xx: usage and settings
+  LIDO_101: {
+    exit: EXIT_USAGE,
+    message: 'no application was named',
+    remedy: 'name it as MODULE:CALLABLE, for example: lido hello.js:application',
+  },
+  LIDO_102: {
+    exit: EXIT_USAGE,
+    message: '%s: %s',
+    remedy: 'lido --help lists every option with what it takes',
+  },
+  LIDO_103: {
+    exit: EXIT_USAGE,
+    message: 'both %s and %s exist',
+    remedy: 'say which one is meant with --runtime javascript or --runtime cpython',
+  },
+  LIDO_104: { exit: EXIT_CANNOT_LISTEN, message: 'cannot listen on %s: %s', remedy: '%s' },
+
+  // 2xx: loading the application
+  LIDO_201: {
+    exit: EXIT_APPLICATION,
+    message: 'no module %s: looked for %s',
+    remedy:
+      'name a file (hello.js, hello.py) or a dotted Python module, seen from the working directory or from --chdir',
+  },
+  LIDO_202: {
+    exit: EXIT_APPLICATION,
+    message: '%s failed while it was imported',
+    remedy: 'mend what the traceback above shows, then start again',
+  },
+  LIDO_203: {
+    exit: EXIT_APPLICATION,
+    message: '%s has no %s',
+    remedy: 'export it, or name another callable after the colon; it has: %s',
+  },
+  LIDO_204: {
+    exit: EXIT_APPLICATION,
+    message: '%s is %s, not callable',
+    remedy: 'a WSGI application is a callable that takes environ and start_response',
+  },
+  LIDO_205: {
+    exit: EXIT_APPLICATION,
+    message: 'the worker ended while it loaded %s: %s',
+    remedy: 'an application must not exit or exhaust memory while it is imported',
+  },
+  LIDO_206: {
+    exit: EXIT_APPLICATION,
+    message: 'the factory %s failed',
+    remedy: 'mend what the traceback above shows, then start again',
+  },
+
+  // 3xx: Python
+  LIDO_301: {
+    exit: EXIT_APPLICATION,
+    message: 'no Python found: tried %s',
+    remedy: 'name an interpreter or a virtual environment with --python',
+  },
+  LIDO_302: {
+    exit: EXIT_APPLICATION,
+    message: '%s could not be run: %s',
+    remedy: 'name an interpreter or a virtual environment with --python',
+  },
+  LIDO_303: {
+    exit: EXIT_APPLICATION,
+    message: '%s (Python %s) has no shared library; looked for %s',
+    remedy: 'install %s, or use a Python built with --enable-shared',
+  },
+  LIDO_304: {
+    exit: EXIT_APPLICATION,
+    message: 'Python %s is not supported',
+    remedy: 'Lido runs CPython 3.9 and later; name another with --python',
+  },
+  LIDO_305: {
+    exit: EXIT_APPLICATION,
+    message: 'this Python %s lacks %s, without which it leaks every object on a foreign stack',
+    remedy: 'use 3.13 or earlier, or a 3.14 release that has it',
+  },
+  LIDO_306: {
+    exit: EXIT_APPLICATION,
+    message: 'libpython could not be loaded: %s',
+    remedy: 'check that the library matches this machine and the interpreter that was probed',
+  },
+  LIDO_307: {
+    status: 500,
+    message: "a WSGI callable was used from a thread that is not its request's: %s",
+    remedy: 'start_response, write, wsgi.input and wsgi.errors belong to the thread that runs the request',
+  },
+  LIDO_308: {
+    exit: EXIT_APPLICATION,
+    message: 'a process holds one CPython: %s was asked for, %s is loaded',
+    remedy: 'use the same Python for every application, or separate processes',
+  },
+
+  // 4xx: what the application did (PEP 3333)
+  LIDO_401: { status: 500, message: 'the application raised %s', remedy: 'mend what the traceback shows' },
+  LIDO_402: {
+    status: 500,
+    message: 'the application did not call start_response before the first block',
+    remedy: 'call start_response(status, headers) before the iterable yields its first non-empty block',
+  },
+  LIDO_403: {
+    status: 500,
+    message: 'start_response was called a second time without exc_info',
+    remedy: 'pass exc_info to replace a head that was not sent yet',
+  },
+  LIDO_404: {
+    status: 500,
+    message: 'malformed status %s',
+    remedy: 'a status is three digits, a space and a reason: "200 OK"',
+  },
+  LIDO_405: {
+    status: 500,
+    message: 'malformed header %s',
+    remedy: 'a header is a pair of native strings: a token, and text without control characters',
+  },
+  LIDO_406: {
+    status: 500,
+    message: 'hop-by-hop header %s',
+    remedy: "the connection is the server's: leave Connection, Transfer-Encoding and their like out",
+  },
+  LIDO_407: {
+    status: 500,
+    message: 'a block is %s, not bytes',
+    remedy: 'encode text before it is returned, for example text.encode("utf-8")',
+  },
+  LIDO_408: {
+    status: 500,
+    message: 'the application returned %s, which is not iterable',
+    remedy: 'return an iterable of bytes, for example [body]',
+  },
+  LIDO_409: {
+    status: 500,
+    message: 'malformed Content-Length %s',
+    remedy: 'one Content-Length, in decimal digits, equal to the bytes of the body',
+  },
+  LIDO_410: {
+    status: 500,
+    message: 'the body is shorter than its Content-Length: %s of %s bytes',
+    remedy: 'let Content-Length say how many bytes follow, or leave it out',
+  },
+  LIDO_411: {
+    message: 'the body is longer than its Content-Length of %s bytes; the rest was cut off',
+    remedy: 'let Content-Length say how many bytes follow, or leave it out',
+  },
+
+  // 5xx: what befell the request
+  LIDO_501: {
+    status: 503,
+    message: 'the backlog is full',
+    remedy: 'raise --backlog, add threads, or let the load balancer try elsewhere',
+  },
+  LIDO_502: {
+    status: 504,
+    message: 'the application took longer than %s s',
+    remedy: 'raise --timeout, or mend what keeps it: the log shows where it stood',
+  },
+  LIDO_503: {
+    status: 500,
+    message: 'the worker died while it ran the request: %s',
+    remedy: 'the log shows why; other requests went on',
+  },
+  LIDO_504: {
+    status: 503,
+    message: 'the server is shutting down',
+    remedy: 'try again: another process answers',
+  },
+  LIDO_505: { message: 'the client is gone', remedy: 'nothing: its request was ended' },
+  LIDO_506: {
+    status: 503,
+    message: 'no worker could be started: %s',
+    remedy: 'the log shows why; it is tried again with growing pauses',
+  },
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof catalogue;
+
+/** An error of Lido's own. `message` says what was wrong and where, `remedy` what to do instead. */
+export class LidoError extends Error {
+  override readonly name = 'LidoError';
+  readonly code: ErrorCode;
+  readonly remedy: string;
+  /** The HTTP status of the answer, where a request is concerned. */
+  readonly status: number | undefined;
+  /** The exit status of the command, where the command line is concerned. */
+  readonly exit: number | undefined;
+  /** The application's own traceback, as its language prints it. */
+  readonly traceback: string | undefined;
+
+  constructor(
+    code: ErrorCode,
+    args: readonly (string | number)[] = [],
+    details: { cause?: unknown; traceback?: string } = {},
+  ) {
+    const entry: CatalogueEntry = catalogue[code];
+    const rest = [...args];
+    super(fill(entry.message, rest), details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.remedy = fill(entry.remedy, rest);
+    this.status = entry.status;
+    this.exit = entry.exit;
+    this.traceback = details.traceback;
+  }
+}
+
+/** Replaces each `%s` by the next argument, and uses the arguments up, so that the remedy gets what is left. */
+function fill(template: string, args: (string | number)[]): string {
+  return template.replace(/%s/g, () => String(args.shift() ?? ''));
+}
+
+/** An error as it crosses a port: structured clone keeps neither class nor code. */
+export interface ErrorPayload {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly remedy: string;
+  readonly traceback?: string;
+}
+
+/** The payload of an error. An error that is not Lido's own becomes LIDO_401, with its stack as the traceback. */
+export function toPayload(error: unknown): ErrorPayload {
+  const own =
+    error instanceof LidoError
+      ? error
+      : new LidoError('LIDO_401', [describe(error)], { traceback: traceOf(error) });
+  const { code, message, remedy, traceback } = own;
+  return traceback === undefined ? { code, message, remedy } : { code, message, remedy, traceback };
+}
+
+/** The error of a payload: class, code and traceback are as they were. */
+export function fromPayload(payload: ErrorPayload): LidoError {
+  const error = new LidoError(
+    payload.code,
+    [],
+    payload.traceback === undefined ? {} : { traceback: payload.traceback },
+  );
+  Object.defineProperty(error, 'message', { value: payload.message });
+  Object.defineProperty(error, 'remedy', { value: payload.remedy });
+  return error;
+}
+
+/** What was thrown, in one line, whatever it is. */
+export function describe(thrown: unknown): string {
+  if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`;
+  try {
+    return String(thrown);
+  } catch {
+    return typeof thrown;
+  }
+}
+
+/** The stack of what was thrown, with the stacks of its causes. */
+export function traceOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return describe(thrown);
+  const own = thrown.stack ?? describe(thrown);
+  return thrown.cause === undefined ? own : `${own}\n  caused by ${traceOf(thrown.cause)}`;
+}

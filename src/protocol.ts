@@ -1,0 +1,186 @@
+/**
+ * Every message that crosses between the main thread and a worker, and the words they share.
+ *
+ * A session is one worker's life. It has two ports and one Int32Array over a SharedArrayBuffer:
+ * - the request port carries requests to the worker, and everything that the worker says;
+ * - the body port carries chunks of request bodies. The worker polls it while an application blocks in read(),
+ *   which is why it is a port of its own;
+ * - the control words carry what must be seen at once by a thread that is blocked.
+ *
+ * Messages are tuples: they cost structured clone less than a Uint8Array or a nested object does.
+ */
+import type { ErrorPayload } from './errors.js';
+
+// ---- Messages -------------------------------------------------------------------------------------------
+
+/** Main thread to worker, on the request port. */
+export type ToWorker =
+  /**
+   * A request to answer. It may have been recalled since: the worker claims it first (see `claim`).
+   * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port.
+   * `expectsContinue`: the client waits for `100 Continue` before it sends the body.
+   */
+  | readonly [
+      kind: 'request',
+      id: number,
+      slot: number,
+      environ: string,
+      body: string | null,
+      expectsContinue: boolean,
+    ]
+  /** Finish what runs, then end the session. No request follows. */
+  | readonly [kind: 'close'];
+
+/** Main thread to worker, on the body port: the next chunk of a request's body, or null for its end. */
+export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
+
+/** Worker to main thread, on the request port. */
+export type FromWorker =
+  /** The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7". */
+  | readonly [kind: 'ready', runtime: string]
+  /** The application could not be loaded; sent instead of 'ready', and last. */
+  | readonly [kind: 'failed', error: ErrorPayload]
+  /** A whole response in one message; the request is over. A string body is latin-1 text. */
+  | readonly [kind: 'response', id: number, head: string, body: string | Uint8Array]
+  /** The head, with the first block that was not empty. */
+  | readonly [kind: 'head', id: number, head: string, block: string | Uint8Array]
+  /** A further block; legal after 'head'. */
+  | readonly [kind: 'block', id: number, block: string | Uint8Array]
+  /**
+   * The head, and a body that the main thread reads itself from an open file: `length` bytes from `position`
+   * (-1: to its end). The worker keeps the descriptor open until it sees FILE_SENT, or the client gone.
+   */
+  | readonly [kind: 'file', id: number, head: string, fd: number, position: number, length: number]
+  /** The iterable is exhausted and closed; the request is over. */
+  | readonly [kind: 'end', id: number]
+  /** The application failed; the request is over. Before the head this is a 500, after it an aborted connection. */
+  | readonly [kind: 'fail', id: number, error: ErrorPayload]
+  /** The application reads for the first time a body whose sender waits for `100 Continue`. */
+  | readonly [kind: 'continue', id: number]
+  /** So many bytes of the request's body were consumed, and as many more may be sent. */
+  | readonly [kind: 'credit', id: number, bytes: number]
+  /** Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request. */
+  | readonly [kind: 'log', id: number, level: 'error' | 'warn' | 'info', text: string];
+
+/** What Piscina hands to a worker when a session starts. */
+export interface SessionStart {
+  readonly requests: import('node:worker_threads').MessagePort;
+  readonly bodies: import('node:worker_threads').MessagePort;
+  readonly control: Int32Array<SharedArrayBuffer>;
+}
+
+/** What is the same for every session of a pool: the workers' workerData. */
+export interface WorkerSettings {
+  readonly application: ApplicationSpec;
+  /** The environ's constant string keys, such as SERVER_SOFTWARE. */
+  readonly constants: Readonly<Record<string, string>>;
+  readonly multithread: boolean;
+  readonly multiprocess: boolean;
+  /** Send tracebacks to clients. */
+  readonly debug: boolean;
+  /** Hold both sides to the protocol: lido/validator, or wsgiref.validate. */
+  readonly validate: boolean;
+  /** Requests that may run at once in one worker; more than 1 only helps asynchronous applications. */
+  readonly concurrency: number;
+}
+
+/** Where the application is, found and checked by the main thread. */
+export type ApplicationSpec =
+  | {
+      readonly runtime: 'javascript';
+      readonly file: string;
+      readonly callable: string | null;
+      readonly spec: string;
+    }
+  | {
+      readonly runtime: 'cpython';
+      /** A dotted module name, to be imported with `path` in front of sys.path. */
+      readonly module: string;
+      readonly callable: string | null;
+      readonly path: readonly string[];
+      readonly spec: string;
+      readonly python: PythonInstallation;
+      readonly interpreter: 'shared' | 'isolated';
+    };
+
+/** What the main thread found out about the Python that was named. */
+export interface PythonInstallation {
+  /** The interpreter that was probed, inside the virtual environment where there is one. */
+  readonly executable: string;
+  /** For people: "3.11.7". */
+  readonly version: string;
+  readonly versionInfo: readonly [major: number, minor: number, micro: number];
+  /** The shared library to load. */
+  readonly libpython: string;
+  readonly freeThreaded: boolean;
+}
+
+// ---- The environ on the wire ----------------------------------------------------------------------------
+
+/**
+ * The environ travels as one latin-1 string: its keys joined by NUL, an empty one, then its values joined by NUL.
+ * Keys come first and together because the same client sends the same header names again and again:
+ * the receiver looks the whole list of keys up in a cache. A NUL occurs in no legal header or target.
+ */
+export const KEYS_END = '\0\0';
+
+// ---- Control words --------------------------------------------------------------------------------------
+
+/** Session word: counts messages sent to the worker; a worker without an event loop to serve waits on it. */
+export const WAKE = 0;
+
+const SESSION_WORDS = 1;
+const SLOT_WORDS = 4;
+
+/**
+ * Slot word: who holds the request. The main thread stores the request's id when it sends it. The worker swaps
+ * id for -id to claim it, the dispatcher swaps id for 0 to recall it; whoever's swap succeeds has it.
+ * The word holds the id itself, so a stale message for a slot that was given away cannot claim its successor.
+ */
+export const CLAIM = 0;
+/** Slot word: counts everything that a blocked worker may be waiting for; each wait is on this word alone. */
+export const SIGNAL = 1;
+/** Slot word: bytes of the response that the socket has taken, modulo 2^32. */
+export const ACKED = 2;
+/** Slot word: the id of the request whose client is gone, or that is to stop for another reason. */
+export const GONE = 3;
+
+/** The place of a slot's word in the control array. */
+export function slotWord(slot: number, word: number): number {
+  return SESSION_WORDS + slot * SLOT_WORDS + word;
+}
+
+/** Control words for a session of so many slots, all zero. */
+export function allocateControl(slots: number): Int32Array<SharedArrayBuffer> {
+  return new Int32Array(new SharedArrayBuffer((SESSION_WORDS + slots * SLOT_WORDS) * 4));
+}
+
+/** Worker: takes the request unless it was recalled. */
+export function claim(control: Int32Array, slot: number, id: number): boolean {
+  return Atomics.compareExchange(control, slotWord(slot, CLAIM), id, -id) === id;
+}
+
+/** Main thread: takes the request back unless the worker has claimed it. */
+export function recall(control: Int32Array, slot: number, id: number): boolean {
+  return Atomics.compareExchange(control, slotWord(slot, CLAIM), id, 0) === id;
+}
+
+/** Wakes the worker if it is blocked on this slot. Call it after what it waits for has been stored or posted. */
+export function signal(control: Int32Array, slot: number): void {
+  const word = slotWord(slot, SIGNAL);
+  Atomics.add(control, word, 1);
+  Atomics.notify(control, word);
+}
+
+// ---- Sizes ----------------------------------------------------------------------------------------------
+
+/** A body of a request up to this size, received whole, travels with the request. Bytes. */
+export const INLINE_BODY_LIMIT = 64 * 1024;
+/** Bytes of a request's body sent to the worker beyond what it has consumed. */
+export const BODY_WINDOW = 1024 * 1024;
+/** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
+export const RESPONSE_WINDOW = 1024 * 1024;
+/** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
+export const MAX_BLOCK = 128 * 1024;
+/** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */
+export const STRING_BLOCK_LIMIT = 16 * 1024;

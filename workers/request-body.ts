@@ -1,0 +1,134 @@
+// Worker thread. The chunks of request bodies, as they come from the main thread.
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { LidoError } from '../src/errors.js';
+import { BODY_WINDOW, type BodyMessage, type FromWorker, GONE, SIGNAL, slotWord } from '../src/protocol.js';
+
+/** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */
+export class BodyInbox {
+  readonly #port: MessagePort;
+  readonly #chunks = new Map<number, (Uint8Array | null)[]>();
+
+  constructor(port: MessagePort) {
+    this.#port = port;
+  }
+
+  open(id: number): void {
+    this.#chunks.set(id, []);
+  }
+
+  /** The next chunk if one has arrived, null at the body's end, undefined when nothing is there yet. */
+  take(id: number): Uint8Array | null | undefined {
+    for (
+      let received = receiveMessageOnPort(this.#port);
+      received;
+      received = receiveMessageOnPort(this.#port)
+    ) {
+      const [target, chunk] = received.message as BodyMessage;
+      this.#chunks.get(target)?.push(chunk);
+    }
+    return this.#chunks.get(id)?.shift();
+  }
+
+  close(id: number): void {
+    this.take(id);
+    this.#chunks.delete(id);
+  }
+}
+
+/** One request's body, chunk by chunk. */
+export class RequestBody {
+  readonly #id: number;
+  readonly #slot: number;
+  readonly #port: MessagePort;
+  readonly #control: Int32Array;
+  readonly #inbox: BodyInbox;
+  /** The whole body as latin-1 text while it has not been read; null when it comes in chunks. */
+  #inline: string | null;
+  #expectsContinue: boolean;
+  #ended: boolean;
+  #consumed = 0;
+
+  constructor(
+    session: { port: MessagePort; control: Int32Array; inbox: BodyInbox },
+    request: { id: number; slot: number; body: string | null; expectsContinue: boolean },
+  ) {
+    this.#id = request.id;
+    this.#slot = request.slot;
+    this.#port = session.port;
+    this.#control = session.control;
+    this.#inbox = session.inbox;
+    this.#inline = request.body;
+    this.#expectsContinue = request.expectsContinue;
+    this.#ended = request.body === '';
+    if (request.body === null) this.#inbox.open(this.#id);
+  }
+
+  /** The body as latin-1 text when it travelled with the request, null when it comes in chunks. */
+  get inline(): string | null {
+    return this.#inline;
+  }
+
+  /**
+   * The next chunk, or null at the end. Blocks the thread until one is there; the main thread wakes it with a chunk,
+   * the end, or the client's going away, which throws LIDO_505.
+   */
+  nextChunk(): Uint8Array | null {
+    const word = slotWord(this.#slot, SIGNAL);
+    for (;;) {
+      const seen = Atomics.load(this.#control, word);
+      const chunk = this.#takeChunk();
+      if (chunk !== undefined) return chunk;
+      Atomics.wait(this.#control, word, seen);
+    }
+  }
+
+  /** The same without blocking the thread, for asynchronous applications. */
+  async nextChunkAsync(): Promise<Uint8Array | null> {
+    const word = slotWord(this.#slot, SIGNAL);
+    for (;;) {
+      const seen = Atomics.load(this.#control, word);
+      const chunk = this.#takeChunk();
+      if (chunk !== undefined) return chunk;
+      await Atomics.waitAsync(this.#control, word, seen).value;
+    }
+  }
+
+  /** Drops what has not been read; call it once the request is over. */
+  close(): void {
+    if (this.#inline === null) this.#inbox.close(this.#id);
+    this.#ended = true;
+  }
+
+  #takeChunk(): Uint8Array | null | undefined {
+    if (this.#ended) return null;
+    if (this.#inline !== null) {
+      this.#ended = true;
+      return Buffer.from(this.#inline, 'latin1');
+    }
+    this.#askForBody();
+    const chunk = this.#inbox.take(this.#id);
+    if (chunk === undefined && Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id)
+      throw new LidoError('LIDO_505');
+    if (chunk === null) this.#ended = true;
+    else if (chunk !== undefined) this.#giveCredit(chunk.byteLength);
+    return chunk;
+  }
+
+  #askForBody(): void {
+    if (!this.#expectsContinue) return;
+    this.#expectsContinue = false;
+    this.#post(['continue', this.#id]);
+  }
+
+  /** Credit goes back in large steps: a message for every chunk would double the messages. */
+  #giveCredit(bytes: number): void {
+    this.#consumed += bytes;
+    if (this.#consumed < BODY_WINDOW / 4) return;
+    this.#post(['credit', this.#id, this.#consumed]);
+    this.#consumed = 0;
+  }
+
+  #post(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+}

@@ -1,0 +1,159 @@
+// Worker thread. [7] The way of one response to the main thread, under the window.
+import type { MessagePort, Transferable } from 'node:worker_threads';
+import type { ErrorPayload } from '../src/errors.js';
+import {
+  ACKED,
+  type FromWorker,
+  GONE,
+  MAX_BLOCK,
+  RESPONSE_WINDOW,
+  SIGNAL,
+  STRING_BLOCK_LIMIT,
+  slotWord,
+} from '../src/protocol.js';
+
+/**
+ * Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes; bytes that are `owned` may
+ * be transferred and are gone for the caller, others are copied.
+ */
+export class Sender {
+  readonly #port: MessagePort;
+  readonly #control: Int32Array;
+  readonly #id: number;
+  readonly #slot: number;
+  /** Bytes posted, modulo 2^32 like the word they are compared with. */
+  #sent = 0;
+
+  constructor(port: MessagePort, control: Int32Array, id: number, slot: number) {
+    this.#port = port;
+    this.#control = control;
+    this.#id = id;
+    this.#slot = slot;
+  }
+
+  /** True once the client has gone or the request was given up: stop iterating, close, and end. */
+  get clientGone(): boolean {
+    return Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id;
+  }
+
+  /** Sends a whole response; the request is over. */
+  respond(head: string, body: string | Uint8Array, owned = false): void {
+    if (typeof body === 'string' || body.byteLength <= STRING_BLOCK_LIMIT) {
+      this.#post(['response', this.#id, head, toText(body)]);
+    } else if (body.byteLength <= MAX_BLOCK) {
+      const bytes = owned ? body : new Uint8Array(body);
+      this.#post(['response', this.#id, head, bytes], [bytes.buffer as ArrayBuffer]);
+    } else {
+      this.sendHead(head, '');
+      this.sendBlock(body);
+      this.end();
+    }
+  }
+
+  /** Sends the head with the first block, which may be empty when the body is. */
+  sendHead(head: string, block: string | Uint8Array, owned = false): void {
+    if (typeof block !== 'string' && block.byteLength > STRING_BLOCK_LIMIT) {
+      this.#post(['head', this.#id, head, '']);
+      this.sendBlock(block, owned);
+      return;
+    }
+    this.#sent = (this.#sent + block.length) | 0;
+    this.#post(['head', this.#id, head, toText(block)]);
+  }
+
+  /**
+   * Sends a block after the head. Blocks the thread while more than RESPONSE_WINDOW bytes are unacknowledged; it is
+   * woken by an acknowledgement, or by the client's going away, and then sends nothing.
+   */
+  sendBlock(block: string | Uint8Array, owned = false): void {
+    for (const piece of cut(block)) {
+      this.waitForWindow();
+      if (this.clientGone) return;
+      this.#sent = (this.#sent + piece.length) | 0;
+      this.#postBlock(piece, owned && piece === block);
+    }
+  }
+
+  /** The same for an asynchronous application: waits without blocking the thread. */
+  async sendBlockAsync(block: string | Uint8Array): Promise<void> {
+    for (const piece of cut(block)) {
+      await this.#windowOpened();
+      if (this.clientGone) return;
+      this.#sent = (this.#sent + piece.length) | 0;
+      this.#postBlock(piece, false);
+    }
+  }
+
+  /** Sends the head, and leaves the body to the main thread, which reads it from the descriptor. */
+  sendFile(head: string, fd: number, position: number, length: number): void {
+    this.#post(['file', this.#id, head, fd, position, length]);
+  }
+
+  /** Says that the response is complete; the request is over. */
+  end(): void {
+    this.#post(['end', this.#id]);
+  }
+
+  /** Says that the application failed; the request is over. */
+  fail(error: ErrorPayload): void {
+    this.#post(['fail', this.#id, error]);
+  }
+
+  /** Puts text in the server's log beside this request. */
+  log(level: 'error' | 'warn' | 'info', text: string): void {
+    this.#post(['log', this.#id, level, text]);
+  }
+
+  /** Blocks until the window is open or the client is gone: both are signalled on the slot's one wait word. */
+  waitForWindow(): void {
+    const word = slotWord(this.#slot, SIGNAL);
+    for (;;) {
+      const seen = Atomics.load(this.#control, word);
+      if (this.#windowOpen()) return;
+      Atomics.wait(this.#control, word, seen);
+    }
+  }
+
+  async #windowOpened(): Promise<void> {
+    const word = slotWord(this.#slot, SIGNAL);
+    for (;;) {
+      const seen = Atomics.load(this.#control, word);
+      if (this.#windowOpen()) return;
+      await Atomics.waitAsync(this.#control, word, seen).value;
+    }
+  }
+
+  #windowOpen(): boolean {
+    const acked = Atomics.load(this.#control, slotWord(this.#slot, ACKED));
+    return ((this.#sent - acked) | 0) < RESPONSE_WINDOW || this.clientGone;
+  }
+
+  #postBlock(piece: string | Uint8Array, owned: boolean): void {
+    if (typeof piece === 'string' || piece.byteLength <= STRING_BLOCK_LIMIT) {
+      this.#post(['block', this.#id, toText(piece)]);
+      return;
+    }
+    const bytes = owned ? piece : new Uint8Array(piece);
+    this.#post(['block', this.#id, bytes], [bytes.buffer as ArrayBuffer]);
+  }
+
+  #post(message: FromWorker, transfer?: Transferable[]): void {
+    this.#port.postMessage(message, transfer);
+  }
+}
+
+function* cut(block: string | Uint8Array): Generator<string | Uint8Array> {
+  if (block.length <= MAX_BLOCK) {
+    yield block;
+    return;
+  }
+  for (let start = 0; start < block.length; start += MAX_BLOCK) {
+    const end = start + MAX_BLOCK;
+    yield typeof block === 'string' ? block.slice(start, end) : block.subarray(start, end);
+  }
+}
+
+function toText(block: string | Uint8Array): string {
+  if (typeof block === 'string') return block;
+  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).latin1Slice();
+}
