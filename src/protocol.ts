@@ -17,17 +17,9 @@ import type { ErrorPayload } from './errors.js';
 export type ToWorker =
   /**
    * A request to answer. It may have been recalled since: the worker claims it first (see `claim`).
-   * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port.
-   * `expectsContinue`: the client waits for `100 Continue` before it sends the body.
+   * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port, once 'read' asks for it.
    */
-  | readonly [
-      kind: 'request',
-      id: number,
-      slot: number,
-      environ: string,
-      body: string | null,
-      expectsContinue: boolean,
-    ]
+  | readonly [kind: 'request', id: number, slot: number, environ: string, body: string | null]
   /** Finish what runs, then end the session. No request follows. */
   | readonly [kind: 'close'];
 
@@ -55,8 +47,8 @@ export type FromWorker =
   | readonly [kind: 'end', id: number]
   /** The application failed; the request is over. Before the head this is a 500, after it an aborted connection. */
   | readonly [kind: 'fail', id: number, error: ErrorPayload]
-  /** The application reads for the first time a body whose sender waits for `100 Continue`. */
-  | readonly [kind: 'continue', id: number]
+  /** The application reads for the first time: let the body flow, after `100 Continue` where the client waits for that. */
+  | readonly [kind: 'read', id: number]
   /** So many bytes of the request's body were consumed, and as many more may be sent. */
   | readonly [kind: 'credit', id: number, bytes: number]
   /** Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request. */
@@ -67,9 +59,10 @@ export interface SessionStart {
   readonly requests: import('node:worker_threads').MessagePort;
   readonly bodies: import('node:worker_threads').MessagePort;
   readonly control: Int32Array<SharedArrayBuffer>;
+  readonly settings: WorkerSettings;
 }
 
-/** What is the same for every session of a pool: the workers' workerData. */
+/** What is the same for every session of a pool. */
 export interface WorkerSettings {
   readonly application: ApplicationSpec;
   /** The environ's constant string keys, such as SERVER_SOFTWARE. */

@@ -44,13 +44,13 @@ export class RequestBody {
   readonly #inbox: BodyInbox;
   /** The whole body as latin-1 text while it has not been read; null when it comes in chunks. */
   #inline: string | null;
-  #expectsContinue: boolean;
+  #asked = false;
   #ended: boolean;
   #consumed = 0;
 
   constructor(
     session: { port: MessagePort; control: Int32Array; inbox: BodyInbox },
-    request: { id: number; slot: number; body: string | null; expectsContinue: boolean },
+    request: { id: number; slot: number; body: string | null },
   ) {
     this.#id = request.id;
     this.#slot = request.slot;
@@ -58,7 +58,6 @@ export class RequestBody {
     this.#control = session.control;
     this.#inbox = session.inbox;
     this.#inline = request.body;
-    this.#expectsContinue = request.expectsContinue;
     this.#ended = request.body === '';
     if (request.body === null) this.#inbox.open(this.#id);
   }
@@ -115,9 +114,9 @@ export class RequestBody {
   }
 
   #askForBody(): void {
-    if (!this.#expectsContinue) return;
-    this.#expectsContinue = false;
-    this.#post(['continue', this.#id]);
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#post(['read', this.#id]);
   }
 
   /** Credit goes back in large steps: a message for every chunk would double the messages. */

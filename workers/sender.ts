@@ -155,5 +155,5 @@ function* cut(block: string | Uint8Array): Generator<string | Uint8Array> {
 
 function toText(block: string | Uint8Array): string {
   if (typeof block === 'string') return block;
-  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).latin1Slice();
+  return Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString('latin1');
 }

@@ -1,0 +1,150 @@
+/** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { Connection } from './connection.js';
+import type { Dispatcher } from './dispatcher.js';
+import { buildEnviron } from './environ.js';
+import { LidoError } from './errors.js';
+import type { Exchange, ExchangeState } from './exchange.js';
+import { checkRequest, type GateLimits } from './gate.js';
+import { type BodyFault, type BodyLimits, RequestBodySource } from './request-body.js';
+import { ResponseWriter } from './response.js';
+
+export interface AcceptorOptions {
+  readonly dispatcher: Dispatcher;
+  readonly gate: GateLimits;
+  readonly body: BodyLimits;
+  /** Where the application is mounted: '' at the root. */
+  readonly scriptName: string;
+  readonly keepUnderscores: boolean;
+  /** Send tracebacks to clients. */
+  readonly debug: boolean;
+  readonly log: Logger;
+  /** Who is at the other end of a request's connection, seen through trusted proxies. */
+  readonly connectionOf: (request: IncomingMessage) => Connection;
+  /** A fresh id for the log and the environ. */
+  readonly nextRequestId: () => string;
+}
+
+/** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
+const MAX_DRAINED_BODY = 64 * 1024;
+
+/** Handles requests for one application. */
+export class Acceptor {
+  readonly options: AcceptorOptions;
+
+  constructor(options: AcceptorOptions) {
+    this.options = options;
+  }
+
+  /** Takes a request from node:http, or from whatever speaks its interface. `extra` goes into the environ. */
+  readonly handle = (request: IncomingMessage, response: ServerResponse, extra?: Readonly<Record<string, string>>): void => {
+    const refusal = checkRequest(request, this.options.gate);
+    if (refusal !== null) {
+      const writer = new ResponseWriter(response);
+      writer.closeAfterwards();
+      writer.writeError(refusal.status, refusal.reason);
+      return;
+    }
+    new RequestExchange(this.options, request, response, extra).begin();
+  };
+}
+
+let lastId = 0;
+
+/** Ids fit an Int32, and 0 means none. */
+function nextId(): number {
+  lastId = lastId === 0x7fffffff ? 1 : lastId + 1;
+  return lastId;
+}
+
+class RequestExchange implements Exchange {
+  readonly id = nextId();
+  readonly requestId: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly writer: ResponseWriter;
+  readonly body: RequestBodySource;
+  state: ExchangeState = 'receiving';
+  environ = '';
+  readonly #options: AcceptorOptions;
+  readonly #extra: Readonly<Record<string, string>> | undefined;
+
+  constructor(options: AcceptorOptions, request: IncomingMessage, response: ServerResponse, extra?: Readonly<Record<string, string>>) {
+    this.#options = options;
+    this.#extra = extra;
+    this.requestId = options.nextRequestId();
+    this.request = request;
+    this.response = response;
+    this.writer = new ResponseWriter(response);
+    this.body = new RequestBodySource(request, options.body, (fault) => this.#handleBodyFault(fault));
+  }
+
+  begin(): void {
+    this.response.once('close', this.#handleClose);
+    if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
+    else this.#dispatch();
+  }
+
+  conclude(error: LidoError | null): void {
+    this.#options.dispatcher.forget(this);
+    if (error === null) return;
+    this.#log(error);
+    if (this.writer.state === 'unstarted') this.#answerError(error);
+    else this.writer.abort();
+  }
+
+  #dispatch(): void {
+    const { keepUnderscores, scriptName } = this.#options;
+    this.environ = buildEnviron(this.request, {
+      ...this.#options.connectionOf(this.request),
+      scriptName,
+      keepUnderscores,
+      requestId: this.requestId,
+      ...(this.body.length > 0 && this.body.isWhole ? { contentLength: this.body.length } : undefined),
+      ...(this.#extra === undefined ? undefined : { extra: this.#extra }),
+    });
+    if (this.body.isLongerThan(MAX_DRAINED_BODY)) this.writer.closeUnless(() => this.body.isWhole);
+    try {
+      this.#options.dispatcher.dispatch(this);
+    } catch (error) {
+      this.state = 'over';
+      this.#answerError(error as LidoError);
+    }
+  }
+
+  #answerError(error: LidoError): void {
+    const status = error.status ?? 500;
+    const detail = this.#options.debug ? (error.traceback ?? error.message) : '';
+    if (this.body.isUnread) this.writer.closeAfterwards();
+    this.writer.writeError(status, detail, status === 503 ? { 'Retry-After': '1' } : {});
+  }
+
+  #handleBodyFault(fault: BodyFault): void {
+    const status = fault === 'too-large' ? 413 : 408;
+    this.writer.closeAfterwards();
+    this.writer.writeError(status, '');
+    this.#giveUp();
+  }
+
+  /** The connection ended, or the response did; only the first leaves work to be undone. */
+  readonly #handleClose = (): void => {
+    if (this.state === 'over' || this.writer.state === 'complete') {
+      this.body.close();
+      return;
+    }
+    this.#giveUp();
+  };
+
+  #giveUp(): void {
+    this.body.close();
+    this.#options.dispatcher.giveUp(this);
+    this.state = 'over';
+  }
+
+  #log(error: LidoError): void {
+    const { method, url } = this.request;
+    const fields = { requestId: this.requestId, method, url, code: error.code, ...(error.traceback === undefined ? {} : { traceback: error.traceback }) };
+    this.#options.log.error(fields, error.message);
+  }
+}

@@ -1,0 +1,62 @@
+/** Main thread. Requests accepted but not yet given to a worker: first in, first out. */
+import type { Exchange } from './exchange.js';
+
+/** A bounded queue. An exchange that is given up stays in it until its turn, but no longer counts. */
+export class Backlog {
+  readonly limit: number;
+  #queue: Exchange[] = [];
+  #head = 0;
+  #size = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get isFull(): boolean {
+    return this.#size >= this.limit;
+  }
+
+  push(exchange: Exchange): void {
+    exchange.state = 'waiting';
+    this.#queue.push(exchange);
+    this.#size += 1;
+  }
+
+  /** Puts requests that were recalled in front: they have waited longest. */
+  putBack(exchanges: readonly Exchange[]): void {
+    for (const exchange of exchanges) exchange.state = 'waiting';
+    this.#queue.splice(0, this.#head, ...exchanges);
+    this.#head = 0;
+    this.#size += exchanges.length;
+  }
+
+  /** The next exchange that is still wanted. */
+  shift(): Exchange | null {
+    while (this.#head < this.#queue.length) {
+      const exchange = this.#queue[this.#head] as Exchange;
+      this.#head += 1;
+      this.#compact();
+      if (exchange.state !== 'waiting') continue;
+      this.#size -= 1;
+      return exchange;
+    }
+    return null;
+  }
+
+  /** An exchange in the backlog was given up. */
+  forget(exchange: Exchange): void {
+    if (exchange.state !== 'waiting') return;
+    exchange.state = 'over';
+    this.#size -= 1;
+  }
+
+  #compact(): void {
+    if (this.#head < 1024 && this.#head < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+}

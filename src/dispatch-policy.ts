@@ -1,0 +1,59 @@
+/** Main thread. Which worker gets a request, and which requests are taken back. Pure: time comes in from outside. */
+
+/** What the policy sees of a worker. */
+export interface WorkerView {
+  /** Requests that it holds: running and queued. */
+  readonly load: number;
+  /** Since when its running request has been running, in milliseconds; 0 while idle. */
+  readonly busySince: number;
+  /** When it last finished a request, in milliseconds. */
+  readonly lastUsed: number;
+}
+
+export interface DispatchPolicy {
+  /** Requests that may run at once in one worker. */
+  readonly concurrency: number;
+  /** Requests that may be queued in a worker behind the running ones, so that it never idles for a round trip. */
+  readonly prefetch: number;
+  /**
+   * Workers share one GIL. Two busy threads under one GIL are slower than one, so a further worker is opened only
+   * when the running request has gone on for so long that it probably waits for I/O.
+   */
+  readonly sharedGil: boolean;
+  /** From here on a running request counts as slow, in milliseconds. */
+  readonly slowMs: number;
+}
+
+/** The worker that gets the next request, or null when it is better off in the backlog. */
+export function chooseWorker<W extends WorkerView>(workers: Iterable<W>, now: number, policy: DispatchPolicy): W | null {
+  let idle: W | null = null;
+  let queueable: W | null = null;
+  for (const worker of workers) {
+    if (worker.load < policy.concurrency) {
+      if (idle === null || isBetterIdle(worker, idle)) idle = worker;
+    } else if (worker.load < policy.concurrency + policy.prefetch && !isSlow(worker, now, policy)) {
+      if (queueable === null || worker.load < queueable.load) queueable = worker;
+    } else if (policy.sharedGil && !isSlow(worker, now, policy)) {
+      // The hot worker is full but quick: another thread would only fight it for the GIL.
+      return null;
+    }
+  }
+  if (policy.sharedGil && queueable !== null) return queueable;
+  return idle ?? queueable;
+}
+
+/** A running request that has gone on for long: what is queued behind it should go elsewhere. */
+export function isSlow(worker: WorkerView, now: number, policy: DispatchPolicy): boolean {
+  return worker.busySince > 0 && now - worker.busySince >= policy.slowMs;
+}
+
+/** How many queued requests an idle worker takes over from a busy one: half, so that both stay busy. */
+export function countToSteal(worker: WorkerView, policy: DispatchPolicy): number {
+  return Math.ceil(Math.max(0, worker.load - policy.concurrency) / 2);
+}
+
+/** An empty worker before one that runs something; among equals the most recently used, whose caches are warm. */
+function isBetterIdle(worker: WorkerView, best: WorkerView): boolean {
+  if (worker.load !== best.load) return worker.load < best.load;
+  return worker.lastUsed > best.lastUsed;
+}

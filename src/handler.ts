@@ -1,0 +1,155 @@
+/** Main thread. One application: its workers, its dispatcher, its acceptor, put together from settings. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { Acceptor } from './acceptor.js';
+import { resolveApplication } from './application.js';
+import { describeConnection } from './connection.js';
+import { watchDeadlines } from './deadline.js';
+import { Dispatcher } from './dispatcher.js';
+import type { Exchange } from './exchange.js';
+import type { Settings } from './options.js';
+import { WorkerPool } from './pool.js';
+import type { ApplicationSpec, WorkerSettings } from './protocol.js';
+import { VERSION } from './version.js';
+
+/** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
+const PREFETCH = 4;
+/** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
+const SLOW_MS = 5;
+
+export class ApplicationHandler {
+  readonly #settings: Settings;
+  readonly #log: Logger;
+  #running: Running | null = null;
+  #description = '';
+  #draining = false;
+
+  constructor(settings: Settings, log: Logger) {
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  /** Finds the application and starts its workers. Resolves with the runtime's name; rejects with a LidoError. */
+  async start(): Promise<string> {
+    const application = await resolveApplication(this.#settings);
+    const threads = this.#settings.threads ?? defaultThreads(application);
+    const running = assemble(this.#settings, application, threads, this.#log);
+    const runtime = await running.pool.start();
+    this.#running = running;
+    this.#description = `${application.spec} by ${runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
+    return runtime;
+  }
+
+  /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
+  describe(): string {
+    return this.#description;
+  }
+
+  /** A request listener for node:http and whatever speaks its interface. */
+  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+    // A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6.
+    if (this.#draining) response.shouldKeepAlive = false;
+    this.#running?.acceptor.handle(request, response);
+  };
+
+  /** Waits until no request waits or runs, at most `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    if (this.#running === null) return;
+    const timeout = new AbortController();
+    const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
+    const finished = await Promise.race([this.#running.dispatcher.whenIdle().then(() => true), patience]);
+    timeout.abort();
+    if (!finished) this.#log.warn(`${this.#running.dispatcher.sent} requests did not finish within the graceful time-out`);
+  }
+
+  /** Ends the workers. Call drain() first. */
+  async close(): Promise<void> {
+    const running = this.#running;
+    this.#running = null;
+    running?.stopWatching();
+    await running?.pool.close();
+  }
+}
+
+interface Running {
+  readonly acceptor: Acceptor;
+  readonly dispatcher: Dispatcher;
+  readonly pool: WorkerPool;
+  readonly stopWatching: () => void;
+}
+
+function assemble(settings: Settings, application: ApplicationSpec, threads: number, log: Logger): Running {
+  const policy = {
+    concurrency: settings.concurrency,
+    prefetch: PREFETCH,
+    sharedGil: application.runtime === 'cpython' && !application.python.freeThreaded && application.interpreter === 'shared',
+    slowMs: SLOW_MS,
+  };
+  const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
+  const pool = new WorkerPool({
+    settings: describeWorkers(settings, application),
+    threads,
+    slots: policy.concurrency + policy.prefetch,
+    dispatcher,
+    events: {
+      released: (session) => dispatcher.released(session),
+      log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
+    },
+    log,
+  });
+  const acceptor = new Acceptor({
+    dispatcher,
+    gate: {
+      requestLine: settings.limitRequestLine,
+      fields: settings.limitRequestFields,
+      fieldSize: settings.limitRequestFieldSize,
+      maxBodySize: settings.maxBodySize,
+    },
+    body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
+    scriptName: '',
+    keepUnderscores: false,
+    debug: settings.debug,
+    log,
+    connectionOf: describeConnection,
+    nextRequestId: createRequestIds(),
+  });
+  const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, canKill: application.runtime === 'javascript' });
+  return { acceptor, dispatcher, pool, stopWatching };
+}
+
+function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {
+  return {
+    application,
+    constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
+    multithread: true,
+    multiprocess: settings.processes > 1,
+    debug: settings.debug,
+    validate: settings.validate,
+    concurrency: settings.concurrency,
+  };
+}
+
+/** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
+function defaultThreads(application: ApplicationSpec): number {
+  if (application.runtime === 'cpython' && !application.python.freeThreaded && application.interpreter === 'shared') return 1;
+  return availableParallelism();
+}
+
+/** Ids that are short, and differ between processes and restarts. */
+function createRequestIds(): () => string {
+  const prefix = randomBytes(4).toString('hex');
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}
+
+function logFromWorker(log: Logger, exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void {
+  if (exchange === null) log[level](text);
+  else log[level]({ requestId: exchange.requestId }, text);
+}

@@ -1,0 +1,49 @@
+/** Main thread. A response's head as it travels ► what node:http takes. Pure, but for a cache. */
+import type { IncomingMessage } from 'node:http';
+
+export interface Head {
+  readonly status: number;
+  readonly reason: string;
+  /** Names and values, one after the other, as ServerResponse.writeHead takes them. */
+  readonly fields: readonly string[];
+  /** As declared by the application; null when it declared none. */
+  readonly contentLength: number | null;
+  /** False where RFC 9110 allows no body: 204 and 304. */
+  readonly mayHaveBody: boolean;
+}
+
+/** Applications answer with the same few heads again and again; longer ones are likely to differ each time. */
+const MAX_CACHED_HEADS = 256;
+const MAX_CACHED_LENGTH = 512;
+const heads = new Map<string, Head>();
+
+/** Parses `status\nName\nvalue\nName\nvalue`, which the gateway has checked. */
+export function parseHead(wire: string): Head {
+  const known = heads.get(wire);
+  if (known !== undefined) return known;
+  const head = parse(wire);
+  if (wire.length <= MAX_CACHED_LENGTH && heads.size < MAX_CACHED_HEADS) heads.set(wire, head);
+  return head;
+}
+
+function parse(wire: string): Head {
+  const [statusLine = '', ...all] = wire.split('\n');
+  const status = Number(statusLine.slice(0, 3));
+  const mayHaveBody = status !== 204 && status !== 304;
+  const fields: string[] = [];
+  let contentLength: number | null = null;
+  for (let index = 0; index < all.length; index += 2) {
+    const name = all[index] as string;
+    const value = all[index + 1] as string;
+    const isLength = name.toLowerCase() === 'content-length';
+    if (isLength) contentLength = Number(value);
+    // RFC 9110, section 8.6: no Content-Length in a 204.
+    if (!isLength || status !== 204) fields.push(name, value);
+  }
+  return { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };
+}
+
+/** Whether the client wants HTML rather than plain text, for an error page. RFC 9110, section 12.5.1, as far as it matters here. */
+export function prefersHtml(request: IncomingMessage): boolean {
+  return /\btext\/html\b/i.test(request.headers.accept ?? '');
+}

@@ -1,0 +1,193 @@
+/** Main thread. The only file that imports Piscina: workers started, replaced and ended. One task is one session. */
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { Piscina } from 'piscina';
+import type { Dispatcher } from './dispatcher.js';
+import { describe, LidoError } from './errors.js';
+import type { SessionStart, WorkerSettings } from './protocol.js';
+import { Session, type SessionEvents } from './session.js';
+
+const WORKER_FILE = fileURLToPath(new URL('../workers/main.js', import.meta.url));
+
+/** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
+const SPARE_THREADS = 16;
+/** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+
+export interface PoolOptions {
+  readonly settings: WorkerSettings;
+  readonly threads: number;
+  /** Requests that one worker may hold, running and queued. */
+  readonly slots: number;
+  readonly dispatcher: Dispatcher;
+  readonly events: SessionEvents;
+  readonly log: Logger;
+}
+
+/** What the pool knows of a session beside what the session knows itself. */
+interface Member {
+  readonly session: Session;
+  readonly abort: AbortController;
+  /** Why it is being ended, where it is ended on purpose. */
+  verdict: LidoError | null;
+  /** Settles when the worker's task is over, however it ended. */
+  ended: Promise<void>;
+}
+
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #piscina: Piscina<SessionStart, void>;
+  readonly #members = new Map<Session, Member>();
+  readonly #pauses = new Set<NodeJS.Timeout>();
+  #failuresInARow = 0;
+  #lastFailure: LidoError | null = null;
+  #closing = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    // Each default that matters is stated: Piscina's own depend on the number of cores.
+    this.#piscina = new Piscina<SessionStart, void>({
+      filename: WORKER_FILE,
+      minThreads: options.threads,
+      maxThreads: options.threads + SPARE_THREADS,
+      maxQueue: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    // A worker's failure also rejects its task, which is where it is handled.
+    this.#piscina.on('error', () => {});
+  }
+
+  /** Why the last worker could not start; null while all is well. */
+  get lastFailure(): LidoError | null {
+    return this.#lastFailure;
+  }
+
+  /** Starts all workers. Resolves with the runtime's name; rejects with what the first failure was. */
+  async start(): Promise<string> {
+    const members = Array.from({ length: this.#options.threads }, () => this.#open());
+    try {
+      const [runtime = ''] = await Promise.all(members.map((member) => this.#enlist(member)));
+      for (const member of members) void this.#watch(member);
+      return runtime;
+    } catch (error) {
+      this.#closing = true;
+      await this.#destroy();
+      throw error;
+    }
+  }
+
+  /** Ends a worker's thread at once; what it runs fails with `verdict`. Never for a thread inside Python. */
+  kill(session: Session, verdict: LidoError): void {
+    const member = this.#members.get(session);
+    if (member === undefined || member.verdict !== null) return;
+    member.verdict = verdict;
+    member.abort.abort();
+  }
+
+  /**
+   * Leaves a worker alone that cannot be ended, and puts another in its place. It ends by itself when its
+   * application comes back to Lido.
+   */
+  abandon(session: Session, verdict: LidoError): void {
+    const member = this.#members.get(session);
+    if (member === undefined || member.verdict !== null) return;
+    member.verdict = verdict;
+    session.close();
+    this.#options.dispatcher.loseSession(session, verdict);
+    this.#replace();
+  }
+
+  /** Ends all workers; whoever calls has seen to it that none runs a request. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (const pause of this.#pauses) clearTimeout(pause);
+    for (const { session, verdict } of this.#members.values()) if (verdict === null) session.close();
+    await Promise.allSettled([...this.#members.values()].map((member) => member.ended));
+    await this.#destroy();
+  }
+
+  #open(): Member {
+    const { settings, slots, events } = this.#options;
+    const session = new Session(settings, slots, events);
+    const abort = new AbortController();
+    const { requests, bodies } = session.start;
+    const ended = this.#piscina.run(session.start, { transferList: [requests, bodies], signal: abort.signal });
+    const member: Member = { session, abort, verdict: null, ended };
+    this.#members.set(session, member);
+    ended.catch((error: unknown) => session.failStart(this.#explainLoss(member, error)));
+    return member;
+  }
+
+  /** Waits until the application is loaded, then lets the dispatcher use the worker. */
+  async #enlist({ session }: Member): Promise<string> {
+    const runtime = await session.ready;
+    this.#options.dispatcher.addSession(session);
+    return runtime;
+  }
+
+  /** Waits until the worker ends, and replaces it if that was not asked for. */
+  async #watch(member: Member): Promise<void> {
+    const { session } = member;
+    let loss: LidoError | null = null;
+    try {
+      await member.ended;
+    } catch (error) {
+      loss = member.verdict ?? this.#explainLoss(member, error);
+      if (member.verdict === null) this.#options.log.error({ code: loss.code }, loss.message);
+    }
+    this.#members.delete(session);
+    const abandoned = member.verdict !== null && !member.abort.signal.aborted;
+    if (abandoned) return;
+    this.#options.dispatcher.loseSession(session, loss ?? new LidoError('LIDO_503', ['it ended']));
+    if (!this.#closing) this.#replace();
+  }
+
+  #replace(): void {
+    const member = this.#open();
+    this.#enlist(member).then(
+      () => {
+        if (this.#failuresInARow > 0) this.#options.log.info('workers start again');
+        this.#failuresInARow = 0;
+        this.#lastFailure = null;
+        void this.#watch(member);
+      },
+      (error: LidoError) => {
+        this.#members.delete(member.session);
+        this.#retryLater(error);
+      },
+    );
+  }
+
+  /** A worker that keeps dying while it starts is logged once, and tried again with growing pauses. */
+  #retryLater(error: LidoError): void {
+    if (this.#closing) return;
+    if (this.#failuresInARow === 0) {
+      this.#options.log.error({ code: error.code, traceback: error.traceback }, `a worker cannot start: ${error.message}`);
+    }
+    this.#lastFailure = error;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInARow, LONGEST_PAUSE_MS);
+    this.#failuresInARow += 1;
+    const pause = setTimeout(() => {
+      this.#pauses.delete(pause);
+      this.#replace();
+    }, pauseMs);
+    this.#pauses.add(pause);
+  }
+
+  #explainLoss(member: Member, error: unknown): LidoError {
+    if (member.verdict !== null) return member.verdict;
+    if (error instanceof LidoError) return error;
+    return new LidoError('LIDO_503', [describe(error)], { cause: error });
+  }
+
+  /** Piscina's close() does not wait for running tasks; by now there are none. */
+  async #destroy(): Promise<void> {
+    for (const { session } of this.#members.values()) session.lose(new LidoError('LIDO_504'));
+    this.#members.clear();
+    await this.#piscina.destroy();
+  }
+}

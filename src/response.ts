@@ -1,0 +1,180 @@
+/** Main thread. [8] Head and blocks ► ServerResponse: framing, declared lengths, backpressure. */
+import type { ServerResponse } from 'node:http';
+import { buildErrorPage } from './error-page.js';
+import { LidoError } from './errors.js';
+import { type Head, parseHead, prefersHtml } from './head.js';
+
+/**
+ * - unstarted: nothing is on the wire
+ * - open: the head is, and blocks may follow
+ * - complete: the last byte was handed to node:http
+ * - aborted: the connection was destroyed, so that the client cannot take a part for the whole
+ */
+type State = 'unstarted' | 'open' | 'complete' | 'aborted';
+
+/** Told of bytes that the socket has taken, and of a body that breaks its declared length. */
+export interface ResponseEvents {
+  acknowledge(bytes: number): void;
+  /** The rest of the body is not wanted: the declared length is reached. */
+  stop(error: LidoError): void;
+}
+
+/** Writes one response; uses nothing of ServerResponse that light-my-request does not have. */
+export class ResponseWriter {
+  readonly #response: ServerResponse;
+  readonly #isHead: boolean;
+  #state: State = 'unstarted';
+  #head: Head | null = null;
+  #written = 0;
+  #unacknowledged = 0;
+  #events: ResponseEvents | null = null;
+  #keepsConnection: (() => boolean) | null = null;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+    this.#isHead = response.req.method === 'HEAD';
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get status(): number {
+    return this.#response.statusCode;
+  }
+
+  /** True while the socket has not taken what was written. */
+  get isBlocked(): boolean {
+    return this.#unacknowledged > 0;
+  }
+
+  /** The connection is closed after the response: where the next request starts is in doubt. */
+  closeAfterwards(): void {
+    this.#keepsConnection = () => false;
+  }
+
+  /** The same, unless `keeps` is true by the time that the head goes out. */
+  closeUnless(keeps: () => boolean): void {
+    this.#keepsConnection = keeps;
+  }
+
+  listen(events: ResponseEvents): void {
+    this.#events = events;
+  }
+
+  /** Writes a response whose body is known whole. Returns what is wrong with its declared length, if anything. */
+  writeWhole(wire: string, body: string | Uint8Array): LidoError | null {
+    const head = parseHead(wire);
+    const declared = head.contentLength;
+    if (declared !== null && declared !== body.length && head.mayHaveBody && !this.#isHead) {
+      this.writeHead(wire, body);
+      return this.end();
+    }
+    this.#startHead(head, body.length);
+    this.#state = 'complete';
+    if (!head.mayHaveBody) this.#response.end();
+    else if (typeof body === 'string') this.#response.end(body, 'latin1');
+    else this.#response.end(body);
+    return null;
+  }
+
+  /** Writes the head, and the first block. */
+  writeHead(wire: string, block: string | Uint8Array): void {
+    const head = parseHead(wire);
+    this.#startHead(head, null);
+    this.#state = 'open';
+    this.writeBlock(block);
+  }
+
+  /** Writes a block, cut off at the declared length; ends the response when that is reached. */
+  writeBlock(block: string | Uint8Array): void {
+    if (this.#state !== 'open' || this.#head === null) return;
+    if (this.#isHead || !this.#head.mayHaveBody) {
+      this.#events?.acknowledge(block.length);
+      return;
+    }
+    const declared = this.#head.contentLength;
+    const room = declared === null ? block.length : declared - this.#written;
+    const fits = block.length <= room;
+    this.#written += Math.min(block.length, room);
+    const last = declared !== null && this.#written >= declared;
+    this.#writeBytes(fits ? block : cutOff(block, room), last);
+    if (!fits) this.#events?.stop(new LidoError('LIDO_411', [declared ?? 0]));
+  }
+
+  /** Ends the response; aborts it when less came than was declared. */
+  end(): LidoError | null {
+    if (this.#state !== 'open') return null;
+    const declared = this.#head?.contentLength ?? null;
+    const bodiless = this.#isHead || this.#head?.mayHaveBody === false;
+    if (declared !== null && this.#written < declared && !bodiless) {
+      this.abort();
+      return new LidoError('LIDO_410', [this.#written, declared]);
+    }
+    this.#state = 'complete';
+    this.#response.end();
+    return null;
+  }
+
+  /** Answers with an error page before the head went out; afterwards only an abort is honest. */
+  writeError(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): void {
+    if (this.#state !== 'unstarted') {
+      this.abort();
+      return;
+    }
+    this.#state = 'complete';
+    const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
+    const fields: Record<string, string | number> = { 'Content-Type': page.type, 'Content-Length': Buffer.byteLength(page.body), ...headers };
+    if (this.#keepsConnection?.() === false) fields['Connection'] = 'close';
+    this.#response.writeHead(status, fields);
+    this.#response.end(page.body);
+  }
+
+  /** Destroys the connection unless the response is complete. */
+  abort(): void {
+    if (this.#state === 'complete' || this.#state === 'aborted') return;
+    this.#state = 'aborted';
+    this.#response.destroy();
+  }
+
+  /** `length` is the body's where it is known: it is declared for the application when it did not do so itself. */
+  #startHead(head: Head, length: number | null): void {
+    this.#head = head;
+    const undeclared = length !== null && head.contentLength === null && head.mayHaveBody;
+    // The length of an empty body says nothing about what GET would have returned.
+    const declares = undeclared && !(this.#isHead && length === 0);
+    const closes = this.#keepsConnection?.() === false;
+    let fields = head.fields as string[];
+    if (declares) fields = [...fields, 'Content-Length', String(length)];
+    if (closes) fields = [...fields, 'Connection', 'close'];
+    this.#response.writeHead(head.status, head.reason, fields);
+  }
+
+  #writeBytes(block: string | Uint8Array, last: boolean): void {
+    if (last) {
+      this.#state = 'complete';
+      if (typeof block === 'string') this.#response.end(block, 'latin1');
+      else this.#response.end(block);
+      this.#events?.acknowledge(block.length);
+      return;
+    }
+    if (block.length === 0) return;
+    const taken = typeof block === 'string' ? this.#response.write(block, 'latin1') : this.#response.write(block);
+    if (taken) {
+      this.#events?.acknowledge(block.length);
+      return;
+    }
+    if (this.#unacknowledged === 0) this.#response.once('drain', this.#acknowledgeAll);
+    this.#unacknowledged += block.length;
+  }
+
+  readonly #acknowledgeAll = (): void => {
+    const bytes = this.#unacknowledged;
+    this.#unacknowledged = 0;
+    this.#events?.acknowledge(bytes);
+  };
+}
+
+function cutOff(block: string | Uint8Array, length: number): string | Uint8Array {
+  return typeof block === 'string' ? block.slice(0, length) : block.subarray(0, length);
+}

@@ -1,0 +1,131 @@
+/** Main thread. Owns listeners and the application: listen(), close() as named drain steps. */
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { ApplicationHandler } from './handler.js';
+import { answerClientError } from './client-error.js';
+import { LidoError } from './errors.js';
+import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
+import type { Settings } from './options.js';
+
+/** How often node:http looks for clients that are overdue. Milliseconds. */
+const CONNECTION_CHECK_MS = 1000;
+
+export interface ServerDependencies {
+  readonly log: Logger;
+}
+
+/** Makes a server; nothing is started before listen(). */
+export function createServer(settings: Settings, { log }: ServerDependencies): Server {
+  return new Server(settings, log);
+}
+
+export class Server {
+  readonly #settings: Settings;
+  readonly #log: Logger;
+  readonly #handler: ApplicationHandler;
+  readonly #listeners: http.Server[] = [];
+  #addresses: string[] = [];
+  #closed: Promise<void> | null = null;
+
+  constructor(settings: Settings, log: Logger) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#handler = new ApplicationHandler(settings, log);
+  }
+
+  /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
+
+  /** Starts the workers, then listens. Rejects with a LidoError when the application or an address fails. */
+  async listen(): Promise<void> {
+    try {
+      await this.#handler.start();
+      for (const bind of this.#settings.bind) await this.#open(parseBind(bind));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Imports the application in a worker, without listening. Resolves with the runtime's name. */
+  async check(): Promise<string> {
+    try {
+      return await this.#handler.start();
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** One line for people: what is served, by what, on how many threads, where. */
+  describe(): string {
+    return `serving ${this.#handler.describe()} at ${this.#addresses.join(', ')}`;
+  }
+
+  /** Stops accepting, finishes what runs within the grace period, ends the workers. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#drain();
+    return this.#closed;
+  }
+
+  async #drain(): Promise<void> {
+    const stopped = this.#listeners.map(stopAccepting);
+    await this.#handler.drain(this.#settings.gracefulTimeout * 1000);
+    for (const listener of this.#listeners) listener.closeAllConnections();
+    await Promise.all(stopped);
+    await this.#handler.close();
+  }
+
+  async #open(address: BindAddress): Promise<void> {
+    const { limitRequestFieldSize, limitRequestFields, limitRequestLine, headerTimeout, keepalive } = this.#settings;
+    const listener = http.createServer({
+      requireHostHeader: false, // the gate asks for it, with an answer of its own
+      insecureHTTPParser: false,
+      highWaterMark: 64 * 1024,
+      keepAliveTimeout: keepalive * 1000,
+      headersTimeout: headerTimeout * 1000,
+      requestTimeout: 0, // a large upload may take its time; request-body.ts looks after clients that stall
+      connectionsCheckingInterval: CONNECTION_CHECK_MS,
+      maxHeaderSize: limitRequestLine + limitRequestFields * limitRequestFieldSize,
+    });
+    listener.maxHeadersCount = 0;
+    listener.on('request', this.#handler.handle);
+    listener.on('checkContinue', this.#handler.handle);
+    listener.on('checkExpectation', this.#handler.handle);
+    listener.on('clientError', answerClientError);
+    await bindListener(listener, address);
+    this.#listeners.push(listener);
+    this.#addresses = [...this.#addresses, formatAddress(address, listener.address() as AddressInfo | string | null)];
+  }
+}
+
+async function bindListener(listener: http.Server, address: BindAddress): Promise<void> {
+  await removeStaleSocket(address);
+  await new Promise<void>((resolve, reject) => {
+    listener.once('error', (error: NodeJS.ErrnoException) => reject(explainBindError(error, address)));
+    listener.listen(address, () => {
+      listener.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'another process listens there: stop it, or choose another with --bind',
+    EACCES: 'this user may not: choose a port above 1023 or another path with --bind',
+    EADDRNOTAVAIL: 'this machine has no such address: choose one of its own, or 0.0.0.0, with --bind',
+    ENOTFOUND: 'the name does not resolve: use an address with --bind',
+  };
+  const code = error.code ?? error.message;
+  return new LidoError('LIDO_104', [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'], { cause: error });
+}
+
+function stopAccepting(listener: http.Server): Promise<void> {
+  return new Promise((resolve) => {
+    listener.close(() => resolve());
+    listener.closeIdleConnections();
+  });
+}

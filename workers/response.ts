@@ -1,0 +1,111 @@
+// Worker thread. One response as PEP 3333 lets it come about: start_response, write, blocks, failure.
+import { LidoError, toPayload, traceOf } from '../src/errors.js';
+import type { Block, ExcInfo, Header, Write } from '../src/wsgi.js';
+import { buildHead } from './head.js';
+import type { Sender } from './sender.js';
+
+type State = 'unstarted' | 'started' | 'sending' | 'over';
+
+/** Holds the head back until the first block that is not empty, as PEP 3333 demands ("The start_response() Callable"). */
+export class Response {
+  readonly #sender: Sender;
+  #state: State = 'unstarted';
+  #head = '';
+
+  constructor(sender: Sender) {
+    this.#sender = sender;
+  }
+
+  readonly start = (status: string, headers: readonly Header[], excInfo?: ExcInfo): Write => {
+    const replaces = excInfo !== undefined && excInfo !== null;
+    if (this.#state === 'sending' && replaces) throw excInfo;
+    if (this.#state !== 'unstarted' && !replaces) throw new LidoError('LIDO_403');
+    this.#head = buildHead(status, headers);
+    this.#state = 'started';
+    return this.#write;
+  };
+
+  get clientGone(): boolean {
+    return this.#sender.clientGone;
+  }
+
+  /** Sends a block; blocks the thread while the client is slow. */
+  send(block: Block): void {
+    const bytes = this.#prepare(block);
+    if (bytes.byteLength === 0) return;
+    if (this.#state === 'sending') this.#sender.sendBlock(bytes);
+    else this.#sendHead(bytes);
+  }
+
+  /** Sends a block; waits for a slow client without blocking the thread. */
+  async sendAsync(block: Block): Promise<void> {
+    const bytes = this.#prepare(block);
+    if (bytes.byteLength === 0) return;
+    if (this.#state === 'sending') await this.#sender.sendBlockAsync(bytes);
+    else this.#sendHead(bytes);
+  }
+
+  /** Sends the whole body, of one block or none, and ends. */
+  sendWhole(block: Block | undefined): void {
+    if (this.#state === 'sending') {
+      if (block !== undefined) this.send(block);
+      this.end();
+      return;
+    }
+    const bytes = block === undefined ? '' : this.#prepare(block);
+    if (this.#state === 'unstarted') throw new LidoError('LIDO_402');
+    this.#state = 'over';
+    this.#sender.respond(this.#head, bytes);
+  }
+
+  /** Ends the response; a body that stayed empty sends its head now. */
+  end(): void {
+    if (this.#state === 'unstarted') throw new LidoError('LIDO_402');
+    if (this.#state === 'started') this.#sender.respond(this.#head, '');
+    else if (this.#state === 'sending') this.#sender.end();
+    this.#state = 'over';
+  }
+
+  /** Ends the request of a client that is gone; nothing more is sent. */
+  abandon(): void {
+    this.#state = 'over';
+    this.#sender.end();
+  }
+
+  /** The body was whole before close() failed: the client gets it, the log gets the error. */
+  reportCloseError(error: unknown): void {
+    this.#sender.log('error', `close() failed: ${traceOf(error)}`);
+  }
+
+  /** Ends the request with an error; nothing if the response is over already. */
+  fail(error: unknown): void {
+    if (this.#state === 'over') {
+      this.#sender.log('error', traceOf(error));
+      return;
+    }
+    this.#state = 'over';
+    const payload = toPayload(error);
+    this.#sender.fail({ ...payload, traceback: payload.traceback ?? traceOf(error) });
+  }
+
+  readonly #write: Write = (block) => this.send(block);
+
+  #sendHead(bytes: Uint8Array): void {
+    this.#state = 'sending';
+    this.#sender.sendHead(this.#head, bytes);
+  }
+
+  #prepare(block: Block): Uint8Array {
+    if (typeof block === 'string') return Buffer.from(block);
+    if (!(block instanceof Uint8Array)) throw new LidoError('LIDO_407', [nameType(block)]);
+    if (this.#state === 'unstarted' && block.byteLength > 0) throw new LidoError('LIDO_402');
+    return block;
+  }
+}
+
+/** What a value is, in words for an error message. */
+export function nameType(value: unknown): string {
+  if (value === null) return 'null';
+  if (typeof value !== 'object') return typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`;
+  return `a ${value.constructor?.name ?? 'object'}`;
+}
