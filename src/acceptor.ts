@@ -4,11 +4,12 @@ import type { Logger } from 'pino';
 import type { Connection } from './connection.js';
 import type { Dispatcher } from './dispatcher.js';
 import { buildEnviron } from './environ.js';
-import { LidoError } from './errors.js';
+import type { LidoError } from './errors.js';
 import type { Exchange, ExchangeState } from './exchange.js';
 import { checkRequest, type GateLimits } from './gate.js';
 import { type BodyFault, type BodyLimits, RequestBodySource } from './request-body.js';
 import { ResponseWriter } from './response.js';
+import type { Session } from './session.js';
 
 export interface AcceptorOptions {
   readonly dispatcher: Dispatcher;
@@ -38,7 +39,11 @@ export class Acceptor {
   }
 
   /** Takes a request from node:http, or from whatever speaks its interface. `extra` goes into the environ. */
-  readonly handle = (request: IncomingMessage, response: ServerResponse, extra?: Readonly<Record<string, string>>): void => {
+  readonly handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    extra: Readonly<Record<string, string>> | null = null,
+  ): void => {
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) {
       const writer = new ResponseWriter(response);
@@ -66,11 +71,17 @@ class RequestExchange implements Exchange {
   readonly writer: ResponseWriter;
   readonly body: RequestBodySource;
   state: ExchangeState = 'receiving';
+  session: Session | null = null;
   environ = '';
   readonly #options: AcceptorOptions;
-  readonly #extra: Readonly<Record<string, string>> | undefined;
+  readonly #extra: Readonly<Record<string, string>> | null;
 
-  constructor(options: AcceptorOptions, request: IncomingMessage, response: ServerResponse, extra?: Readonly<Record<string, string>>) {
+  constructor(
+    options: AcceptorOptions,
+    request: IncomingMessage,
+    response: ServerResponse,
+    extra: Readonly<Record<string, string>> | null,
+  ) {
     this.#options = options;
     this.#extra = extra;
     this.requestId = options.nextRequestId();
@@ -87,7 +98,6 @@ class RequestExchange implements Exchange {
   }
 
   conclude(error: LidoError | null): void {
-    this.#options.dispatcher.forget(this);
     if (error === null) return;
     this.#log(error);
     if (this.writer.state === 'unstarted') this.#answerError(error);
@@ -95,14 +105,14 @@ class RequestExchange implements Exchange {
   }
 
   #dispatch(): void {
-    const { keepUnderscores, scriptName } = this.#options;
-    this.environ = buildEnviron(this.request, {
-      ...this.#options.connectionOf(this.request),
+    const { connectionOf, keepUnderscores, scriptName } = this.#options;
+    // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
+    this.environ = buildEnviron(this.request, connectionOf(this.request), {
+      requestId: this.requestId,
       scriptName,
       keepUnderscores,
-      requestId: this.requestId,
-      ...(this.body.length > 0 && this.body.isWhole ? { contentLength: this.body.length } : undefined),
-      ...(this.#extra === undefined ? undefined : { extra: this.#extra }),
+      contentLength: this.body.length > 0 && this.body.isWhole ? this.body.length : null,
+      extra: this.#extra,
     });
     if (this.body.isLongerThan(MAX_DRAINED_BODY)) this.writer.closeUnless(() => this.body.isWhole);
     try {
@@ -144,7 +154,13 @@ class RequestExchange implements Exchange {
 
   #log(error: LidoError): void {
     const { method, url } = this.request;
-    const fields = { requestId: this.requestId, method, url, code: error.code, ...(error.traceback === undefined ? {} : { traceback: error.traceback }) };
+    const fields = {
+      requestId: this.requestId,
+      method,
+      url,
+      code: error.code,
+      ...(error.traceback === undefined ? {} : { traceback: error.traceback }),
+    };
     this.#options.log.error(fields, error.message);
   }
 }

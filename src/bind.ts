@@ -12,13 +12,17 @@ const DEFAULT_PORT = 8000;
 export function parseBind(text: string): BindAddress {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
-    if (path === '') throw new LidoError('LIDO_102', ['bind', 'unix: needs a path, for example unix:/run/lido.sock']);
+    if (path === '')
+      throw new LidoError('LIDO_102', ['bind', 'unix: needs a path, for example unix:/run/lido.sock']);
     return { path };
   }
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*))(?::(\d+))?$/.exec(text);
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (match === null || text === '' || port > 65535) {
-    throw new LidoError('LIDO_102', ['bind', `${JSON.stringify(text)} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH`]);
+    throw new LidoError('LIDO_102', [
+      'bind',
+      `${JSON.stringify(text)} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH`,
+    ]);
   }
   const host = match[1] ?? match[2] ?? '';
   if (/^\d+$/.test(text)) return { host: '127.0.0.1', port: Number(text) };

@@ -18,5 +18,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex):
   }
   const status = STATUS_BY_CODE[error.code ?? ''] ?? 400;
   const body = `${status} ${STATUS_CODES[status]}\n`;
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
 }

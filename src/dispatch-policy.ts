@@ -25,7 +25,11 @@ export interface DispatchPolicy {
 }
 
 /** The worker that gets the next request, or null when it is better off in the backlog. */
-export function chooseWorker<W extends WorkerView>(workers: Iterable<W>, now: number, policy: DispatchPolicy): W | null {
+export function chooseWorker<W extends WorkerView>(
+  workers: Iterable<W>,
+  now: number,
+  policy: DispatchPolicy,
+): W | null {
   let idle: W | null = null;
   let queueable: W | null = null;
   for (const worker of workers) {

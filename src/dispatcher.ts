@@ -16,7 +16,6 @@ export class Dispatcher {
   readonly #policy: DispatchPolicy;
   readonly #backlog: Backlog;
   readonly #sessions = new Set<Session>();
-  readonly #holders = new Map<Exchange, Session>();
   #slowTimer: NodeJS.Timeout | null = null;
   #idleWaiters: (() => void)[] = [];
 
@@ -56,7 +55,7 @@ export class Dispatcher {
   /** The client is gone, or the request is otherwise not wanted any more. */
   giveUp(exchange: Exchange): void {
     if (exchange.state === 'waiting') this.#backlog.forget(exchange);
-    else this.#holders.get(exchange)?.giveUp(exchange);
+    else exchange.session?.giveUp(exchange);
     this.#settleIdle();
   }
 
@@ -85,10 +84,6 @@ export class Dispatcher {
     this.#settleIdle();
   }
 
-  forget(exchange: Exchange): void {
-    this.#holders.delete(exchange);
-  }
-
   /** Resolves when no request waits or runs. */
   whenIdle(): Promise<void> {
     return new Promise((resolve) => {
@@ -102,7 +97,6 @@ export class Dispatcher {
   }
 
   #send(session: Session, exchange: Exchange): void {
-    this.#holders.set(exchange, session);
     session.send(exchange);
     if (session.load > this.#policy.concurrency) this.#watchSlowWorkers();
   }
@@ -120,7 +114,8 @@ export class Dispatcher {
   #stealFor(idle: Session): void {
     let busiest: Session | null = null;
     for (const session of this.#sessions) {
-      if (session.load > this.#policy.concurrency && (busiest === null || session.load > busiest.load)) busiest = session;
+      if (session.load > this.#policy.concurrency && (busiest === null || session.load > busiest.load))
+        busiest = session;
     }
     if (busiest === null || !this.#sessions.has(idle)) return;
     for (const exchange of busiest.recall(countToSteal(busiest, this.#policy))) this.#send(idle, exchange);
@@ -157,7 +152,7 @@ export class Dispatcher {
   }
 
   #settleIdle(): void {
-    if (this.#idleWaiters.length === 0 || this.#backlog.size > 0 || this.#holders.size > 0) return;
+    if (this.#idleWaiters.length === 0 || this.#backlog.size > 0 || this.sent > 0) return;
     for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 }

@@ -3,25 +3,21 @@
  * PEP 3333, "environ Variables"; RFC 3875 for the CGI keys.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Connection } from './connection.js';
 import { KEYS_END } from './protocol.js';
 import { parseTarget } from './target.js';
 
-/** What the environ needs beside the request itself. */
+/** What the environ tells beside the request and its connection. */
 export interface EnvironContext {
+  readonly requestId: string;
   /** Where the application is mounted, without a trailing slash: '' at the root. */
   readonly scriptName: string;
-  readonly scheme: 'http' | 'https';
-  readonly serverName: string;
-  readonly serverPort: string;
-  readonly remoteAddress: string;
-  readonly remotePort: string;
-  readonly requestId: string;
   /** Whether header names with an underscore reach the application; by default they are dropped. */
   readonly keepUnderscores: boolean;
   /** The body's length where it is known although no header says so: a chunked body that was received whole. */
-  readonly contentLength?: number;
+  readonly contentLength: number | null;
   /** Keys that an embedding service adds, such as REMOTE_USER. */
-  readonly extra?: Readonly<Record<string, string>>;
+  readonly extra: Readonly<Record<string, string>> | null;
 }
 
 const FIXED_KEYS = [
@@ -45,22 +41,30 @@ const MAX_CACHED_NAMES = 1024;
 const keysByName = new Map<string, string>();
 
 /** Builds the wire string of a request that has passed the gate. */
-export function buildEnviron(request: IncomingMessage, context: EnvironContext): string {
+export function buildEnviron(
+  request: IncomingMessage,
+  connection: Connection,
+  context: EnvironContext,
+): string {
   const url = request.url as string;
   const target = parseTarget(url);
   const path = decodePath(target.path);
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
   const fields = new FieldCollector(context.keepUnderscores);
   collectHeaders(fields, request.rawHeaders, target.authority);
-  if (context.contentLength !== undefined) fields.set('CONTENT_LENGTH', String(context.contentLength));
-  if (context.extra !== undefined) {
+  if (context.contentLength !== null) fields.set('CONTENT_LENGTH', String(context.contentLength));
+  if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
-  const values = `${request.method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${context.serverName}\0${context.serverPort}\0HTTP/${request.httpVersion}\0${context.remoteAddress}\0${context.remotePort}\0${context.scheme}\0${context.requestId}`;
+  const values = `${request.method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${request.httpVersion}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
   return FIXED_KEYS + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }
 
-function collectHeaders(fields: FieldCollector, rawHeaders: readonly string[], authority: string | undefined): void {
+function collectHeaders(
+  fields: FieldCollector,
+  rawHeaders: readonly string[],
+  authority: string | undefined,
+): void {
   for (let index = 0; index < rawHeaders.length; index += 2) {
     fields.add(rawHeaders[index] as string, rawHeaders[index + 1] as string);
   }
@@ -122,5 +126,7 @@ function lookUpKey(name: string): string {
 /** Percent-decodes a path into latin-1 characters, one for each byte; what is not an escape is kept as it is. */
 function decodePath(path: string): string {
   if (!path.includes('%')) return path;
-  return path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }

@@ -9,7 +9,11 @@ export interface ErrorPage {
 /** A small page, as HTML or text. `detail` is for the client's eyes: a rule that was broken, or a traceback with --debug. */
 export function buildErrorPage(status: number, detail: string, html: boolean): ErrorPage {
   const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
-  if (!html) return { type: 'text/plain; charset=utf-8', body: detail === '' ? `${title}\n` : `${title}\n\n${detail}\n` };
+  if (!html)
+    return {
+      type: 'text/plain; charset=utf-8',
+      body: detail === '' ? `${title}\n` : `${title}\n\n${detail}\n`,
+    };
   const text = detail === '' ? '' : `<pre>${escapeHtml(detail)}</pre>`;
   return {
     type: 'text/html; charset=utf-8',

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LidoError } from './errors.js';
 import type { RequestBodySource } from './request-body.js';
 import type { ResponseWriter } from './response.js';
+import type { Session } from './session.js';
 
 /**
  * - receiving: the body is collected before a worker is bothered
@@ -22,6 +23,8 @@ export interface Exchange {
   readonly writer: ResponseWriter;
   readonly body: RequestBodySource;
   state: ExchangeState;
+  /** The session that holds it while it is sent. */
+  session: Session | null;
   /** The environ on the wire; kept until the request is over, for it may be recalled and sent again. */
   environ: string;
   /** Called when the worker is done with the request, with the error that ended it. */

@@ -24,7 +24,14 @@ const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 const ABSOLUTE = /^https?:\/\/[^/?#\s]+(?:[/?]|$)/i;
 /** Fields of which a second one makes the request ambiguous. RFC 9110, section 5.3. */
-const SINGLE = new Set(['host', 'content-length', 'content-type', 'transfer-encoding', 'expect', 'authorization']);
+const SINGLE = new Set([
+  'host',
+  'content-length',
+  'content-type',
+  'transfer-encoding',
+  'expect',
+  'authorization',
+]);
 
 /** Checks a request that node:http has parsed; null when it may pass. */
 export function checkRequest(request: IncomingMessage, limits: GateLimits): Refusal | null {
@@ -33,8 +40,10 @@ export function checkRequest(request: IncomingMessage, limits: GateLimits): Refu
 
 function checkRequestLine(request: IncomingMessage, limits: GateLimits): Refusal | null {
   const { method = '', url = '', httpVersion } = request;
-  if (request.httpVersionMajor !== 1) return refuse(505, `HTTP/${httpVersion} is not served here: use HTTP/1.1`);
-  if (limits.requestLine > 0 && method.length + url.length + 10 > limits.requestLine) return refuse(414, 'the request line is too long');
+  if (request.httpVersionMajor !== 1)
+    return refuse(505, `HTTP/${httpVersion} is not served here: use HTTP/1.1`);
+  if (limits.requestLine > 0 && method.length + url.length + 10 > limits.requestLine)
+    return refuse(414, 'the request line is too long');
   if (!METHOD.test(method)) return refuse(400, 'malformed method');
   if (method === 'CONNECT') return refuse(501, 'CONNECT is not served here');
   return checkTarget(method, url);
@@ -55,12 +64,14 @@ function checkTarget(method: string, url: string): Refusal | null {
 
 function checkFields(request: IncomingMessage, limits: GateLimits): Refusal | null {
   const { rawHeaders } = request;
-  if (limits.fields > 0 && rawHeaders.length > limits.fields * 2) return refuse(431, 'too many header fields');
+  if (limits.fields > 0 && rawHeaders.length > limits.fields * 2)
+    return refuse(431, 'too many header fields');
   let seen = '';
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string;
     const value = rawHeaders[index + 1] as string;
-    if (limits.fieldSize > 0 && name.length + value.length + 2 > limits.fieldSize) return refuse(431, 'a header field is too long');
+    if (limits.fieldSize > 0 && name.length + value.length + 2 > limits.fieldSize)
+      return refuse(431, 'a header field is too long');
     if (name.length > 17 || name.length < 4) continue;
     const lower = name.toLowerCase();
     if (!SINGLE.has(lower)) continue;
@@ -80,10 +91,12 @@ function checkFraming(request: IncomingMessage, limits: GateLimits): Refusal | n
   if (coding !== undefined) {
     if (length !== undefined) return refuse(400, 'both Content-Length and Transfer-Encoding');
     if (request.httpVersionMinor === 0) return refuse(400, 'no Transfer-Encoding in HTTP/1.0');
-    if (coding.toLowerCase() !== 'chunked') return refuse(501, 'no transfer coding but chunked is served here');
+    if (coding.toLowerCase() !== 'chunked')
+      return refuse(501, 'no transfer coding but chunked is served here');
   }
   if (length !== undefined && !/^\d+$/.test(length)) return refuse(400, 'malformed Content-Length');
-  if (length !== undefined && limits.maxBodySize > 0 && Number(length) > limits.maxBodySize) return refuse(413, 'the body is too large');
+  if (length !== undefined && limits.maxBodySize > 0 && Number(length) > limits.maxBodySize)
+    return refuse(413, 'the body is too large');
   const { expect } = headers;
   if (expect !== undefined && request.httpVersionMinor > 0 && expect.toLowerCase() !== '100-continue') {
     return refuse(417, 'no expectation but 100-continue is met here');

@@ -16,7 +16,7 @@ import type { ApplicationSpec, WorkerSettings } from './protocol.js';
 import { VERSION } from './version.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
-const PREFETCH = 4;
+const PREFETCH = 32;
 /** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
 const SLOW_MS = 5;
 
@@ -63,7 +63,8 @@ export class ApplicationHandler {
     const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
     const finished = await Promise.race([this.#running.dispatcher.whenIdle().then(() => true), patience]);
     timeout.abort();
-    if (!finished) this.#log.warn(`${this.#running.dispatcher.sent} requests did not finish within the graceful time-out`);
+    if (!finished)
+      this.#log.warn(`${this.#running.dispatcher.sent} requests did not finish within the graceful time-out`);
   }
 
   /** Ends the workers. Call drain() first. */
@@ -86,7 +87,10 @@ function assemble(settings: Settings, application: ApplicationSpec, threads: num
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
-    sharedGil: application.runtime === 'cpython' && !application.python.freeThreaded && application.interpreter === 'shared',
+    sharedGil:
+      application.runtime === 'cpython' &&
+      !application.python.freeThreaded &&
+      application.interpreter === 'shared',
     slowMs: SLOW_MS,
   };
   const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
@@ -117,7 +121,12 @@ function assemble(settings: Settings, application: ApplicationSpec, threads: num
     connectionOf: describeConnection,
     nextRequestId: createRequestIds(),
   });
-  const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, canKill: application.runtime === 'javascript' });
+  const stopWatching = watchDeadlines({
+    dispatcher,
+    pool,
+    timeoutMs: settings.timeout * 1000,
+    canKill: application.runtime === 'javascript',
+  });
   return { acceptor, dispatcher, pool, stopWatching };
 }
 
@@ -135,7 +144,12 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
 
 /** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
 function defaultThreads(application: ApplicationSpec): number {
-  if (application.runtime === 'cpython' && !application.python.freeThreaded && application.interpreter === 'shared') return 1;
+  if (
+    application.runtime === 'cpython' &&
+    !application.python.freeThreaded &&
+    application.interpreter === 'shared'
+  )
+    return 1;
   return availableParallelism();
 }
 
@@ -149,7 +163,12 @@ function createRequestIds(): () => string {
   };
 }
 
-function logFromWorker(log: Logger, exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void {
+function logFromWorker(
+  log: Logger,
+  exchange: Exchange | null,
+  level: 'error' | 'warn' | 'info',
+  text: string,
+): void {
   if (exchange === null) log[level](text);
   else log[level]({ requestId: exchange.requestId }, text);
 }

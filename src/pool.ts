@@ -115,7 +115,10 @@ export class WorkerPool {
     const session = new Session(settings, slots, events);
     const abort = new AbortController();
     const { requests, bodies } = session.start;
-    const ended = this.#piscina.run(session.start, { transferList: [requests, bodies], signal: abort.signal });
+    const ended = this.#piscina.run(session.start, {
+      transferList: [requests, bodies],
+      signal: abort.signal,
+    });
     const member: Member = { session, abort, verdict: null, ended };
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(this.#explainLoss(member, error)));
@@ -166,7 +169,10 @@ export class WorkerPool {
   #retryLater(error: LidoError): void {
     if (this.#closing) return;
     if (this.#failuresInARow === 0) {
-      this.#options.log.error({ code: error.code, traceback: error.traceback }, `a worker cannot start: ${error.message}`);
+      this.#options.log.error(
+        { code: error.code, traceback: error.traceback },
+        `a worker cannot start: ${error.message}`,
+      );
     }
     this.#lastFailure = error;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInARow, LONGEST_PAUSE_MS);

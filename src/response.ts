@@ -124,7 +124,11 @@ export class ResponseWriter {
     }
     this.#state = 'complete';
     const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
-    const fields: Record<string, string | number> = { 'Content-Type': page.type, 'Content-Length': Buffer.byteLength(page.body), ...headers };
+    const fields: Record<string, string | number> = {
+      'Content-Type': page.type,
+      'Content-Length': Buffer.byteLength(page.body),
+      ...headers,
+    };
     if (this.#keepsConnection?.() === false) fields['Connection'] = 'close';
     this.#response.writeHead(status, fields);
     this.#response.end(page.body);
@@ -159,7 +163,8 @@ export class ResponseWriter {
       return;
     }
     if (block.length === 0) return;
-    const taken = typeof block === 'string' ? this.#response.write(block, 'latin1') : this.#response.write(block);
+    const taken =
+      typeof block === 'string' ? this.#response.write(block, 'latin1') : this.#response.write(block);
     if (taken) {
       this.#events?.acknowledge(block.length);
       return;

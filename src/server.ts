@@ -2,10 +2,10 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { ApplicationHandler } from './handler.js';
+import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
 import { answerClientError } from './client-error.js';
 import { LidoError } from './errors.js';
-import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
+import { ApplicationHandler } from './handler.js';
 import type { Settings } from './options.js';
 
 /** How often node:http looks for clients that are overdue. Milliseconds. */
@@ -22,7 +22,6 @@ export function createServer(settings: Settings, { log }: ServerDependencies): S
 
 export class Server {
   readonly #settings: Settings;
-  readonly #log: Logger;
   readonly #handler: ApplicationHandler;
   readonly #listeners: http.Server[] = [];
   #addresses: string[] = [];
@@ -30,7 +29,6 @@ export class Server {
 
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
-    this.#log = log;
     this.#handler = new ApplicationHandler(settings, log);
   }
 
@@ -79,7 +77,8 @@ export class Server {
   }
 
   async #open(address: BindAddress): Promise<void> {
-    const { limitRequestFieldSize, limitRequestFields, limitRequestLine, headerTimeout, keepalive } = this.#settings;
+    const { limitRequestFieldSize, limitRequestFields, limitRequestLine, headerTimeout, keepalive } =
+      this.#settings;
     const listener = http.createServer({
       requireHostHeader: false, // the gate asks for it, with an answer of its own
       insecureHTTPParser: false,
@@ -97,7 +96,10 @@ export class Server {
     listener.on('clientError', answerClientError);
     await bindListener(listener, address);
     this.#listeners.push(listener);
-    this.#addresses = [...this.#addresses, formatAddress(address, listener.address() as AddressInfo | string | null)];
+    this.#addresses = [
+      ...this.#addresses,
+      formatAddress(address, listener.address() as AddressInfo | string | null),
+    ];
   }
 }
 
@@ -120,7 +122,11 @@ function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): L
     ENOTFOUND: 'the name does not resolve: use an address with --bind',
   };
   const code = error.code ?? error.message;
-  return new LidoError('LIDO_104', [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'], { cause: error });
+  return new LidoError(
+    'LIDO_104',
+    [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'],
+    { cause: error },
+  );
 }
 
 function stopAccepting(listener: http.Server): Promise<void> {

@@ -1,6 +1,6 @@
 /** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { fromPayload, LidoError } from './errors.js';
+import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import {
   ACKED,
@@ -84,6 +84,7 @@ export class Session {
     if (this.#holdings.size === 0) this.busySince = performance.now();
     this.#holdings.set(exchange.id, { exchange, slot, lastSign: 0 });
     exchange.state = 'sent';
+    exchange.session = this;
     Atomics.store(this.#control, slotWord(slot, ACKED), 0);
     Atomics.store(this.#control, slotWord(slot, CLAIM), exchange.id);
     this.#post(['request', exchange.id, slot, exchange.environ, exchange.body.asText()]);
@@ -124,7 +125,8 @@ export class Session {
     for (const holding of this.#holdings.values()) {
       const { exchange, slot } = holding;
       const runs = Atomics.load(this.#control, slotWord(slot, CLAIM)) === -exchange.id;
-      if (!runs || holding.lastSign === 0 || exchange.writer.isBlocked || exchange.body.isFlowing) holding.lastSign = runs ? now : 0;
+      if (!runs || holding.lastSign === 0 || exchange.writer.isBlocked || exchange.body.isFlowing)
+        holding.lastSign = runs ? now : 0;
       else if (now - holding.lastSign >= limitMs) return exchange;
     }
     return null;
@@ -165,7 +167,9 @@ export class Session {
     }
   }
 
-  #receiveForExchange(message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>): void {
+  #receiveForExchange(
+    message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>,
+  ): void {
     const holding = this.#holdings.get(message[1]);
     if (holding === undefined) return;
     const { exchange } = holding;
@@ -246,6 +250,7 @@ export class Session {
     const holding = this.#holdings.get(id);
     if (holding === undefined) return;
     this.#holdings.delete(id);
+    holding.exchange.session = null;
     this.#freeSlots.push(holding.slot);
     this.lastUsed = performance.now();
     this.busySince = this.#holdings.size === 0 ? 0 : this.lastUsed;

@@ -15,7 +15,8 @@ export class FileBlocks implements Iterable<Uint8Array> {
   }
 
   *[Symbol.iterator](): Generator<Uint8Array> {
-    for (let block = this.#readBlock(); block !== null && block.length > 0; block = this.#readBlock()) yield block;
+    for (let block = this.#readBlock(); block !== null && block.length > 0; block = this.#readBlock())
+      yield block;
   }
 
   close(): void {
@@ -24,7 +25,8 @@ export class FileBlocks implements Iterable<Uint8Array> {
 
   #readBlock(): Uint8Array | null {
     if (this.file.read !== undefined) return this.file.read(this.#blockSize);
-    if (this.file.fd === undefined) throw new TypeError('wsgi.file_wrapper takes an object with a read() method or an fd');
+    if (this.file.fd === undefined)
+      throw new TypeError('wsgi.file_wrapper takes an object with a read() method or an fd');
     const block = Buffer.allocUnsafe(this.#blockSize);
     return block.subarray(0, readSync(this.file.fd, block));
   }

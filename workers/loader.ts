@@ -34,7 +34,10 @@ async function importModule(spec: JavaScriptSpec): Promise<Record<string, unknow
 /** Node strips types only from 22.18 on, and refuses enums and the like: jiti compiles them on every version. */
 async function importTypeScript(file: string): Promise<Record<string, unknown>> {
   const { createJiti } = await import('jiti');
-  return (await createJiti(import.meta.url, { interopDefault: false }).import(file)) as Record<string, unknown>;
+  return (await createJiti(import.meta.url, { interopDefault: false }).import(file)) as Record<
+    string,
+    unknown
+  >;
 }
 
 /** `app`, `site.app`, `create_app()` or `create_app("production", true)`: literals in JSON's notation. */
@@ -45,7 +48,10 @@ function parseCallable(callable: string | null): { path: string | null; factoryA
   try {
     return { path, factoryArguments: JSON.parse(`[${list.replaceAll("'", '"')}]`) as unknown[] };
   } catch {
-    throw new LidoError('LIDO_102', [callable ?? '', 'the arguments of a factory are literals, for example create_app("production")']);
+    throw new LidoError('LIDO_102', [
+      callable ?? '',
+      'the arguments of a factory are literals, for example create_app("production")',
+    ]);
   }
 }
 
@@ -59,7 +65,9 @@ function findDefault(exported: Record<string, unknown>, spec: JavaScriptSpec): u
 
 function lookUp(exported: Record<string, unknown>, path: string, spec: JavaScriptSpec): unknown {
   for (const scope of scopesOf(exported)) {
-    const found = path.split('.').reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], scope);
+    const found = path
+      .split('.')
+      .reduce<unknown>((value, name) => (value as Record<string, unknown> | null | undefined)?.[name], scope);
     if (found !== undefined) return found;
   }
   throw missing(exported, spec, path);
@@ -77,7 +85,11 @@ function missing(exported: Record<string, unknown>, spec: JavaScriptSpec, name: 
   return new LidoError('LIDO_203', [spec.file, name, [...names].join(', ') || 'nothing']);
 }
 
-async function callFactory(factory: unknown, factoryArguments: unknown[], spec: JavaScriptSpec): Promise<unknown> {
+async function callFactory(
+  factory: unknown,
+  factoryArguments: unknown[],
+  spec: JavaScriptSpec,
+): Promise<unknown> {
   if (typeof factory !== 'function') throw new LidoError('LIDO_204', [spec.spec, nameType(factory)]);
   try {
     return await factory(...factoryArguments);

@@ -1,7 +1,14 @@
 // Worker thread. [5] The Piscina entry: one task is one session, from loading the application to the last request.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { toPayload } from '../src/errors.js';
-import { claim, type FromWorker, type SessionStart, type ToWorker, WAKE, type WorkerSettings } from '../src/protocol.js';
+import {
+  claim,
+  type FromWorker,
+  type SessionStart,
+  type ToWorker,
+  WAKE,
+  type WorkerSettings,
+} from '../src/protocol.js';
 import { JavaScriptGateway } from './gateway.js';
 import { loadApplication } from './loader.js';
 import { BodyInbox, RequestBody } from './request-body.js';
