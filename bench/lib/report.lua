@@ -1,0 +1,8 @@
+-- wrk calls this once, at the end: its figures as one line of JSON, latencies in microseconds.
+function done(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format(
+    '\nRESULT {"requests":%d,"seconds":%f,"p50":%f,"p99":%f,"max":%f,"errors":%d,"timeouts":%d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), latency.max,
+    errors.connect + errors.read + errors.write + errors.status, errors.timeout))
+end

@@ -1,0 +1,54 @@
+/** As many requests as a server can answer on so many connections: wrk, or autocannon where there is no wrk. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { bench } from './paths.mjs';
+
+const run = promisify(execFile);
+const report = fileURLToPath(new URL('./report.lua', import.meta.url));
+let tool;
+
+/** Which load tool is used. */
+export async function findLoadTool() {
+  tool ??= await run('wrk', ['-v']).then(
+    () => 'wrk',
+    (error) => (error.code === 'ENOENT' ? 'autocannon' : 'wrk'),
+  );
+  return tool;
+}
+
+/** Requests per second, and latencies in milliseconds. */
+export async function saturate(server, { path, connections, seconds }) {
+  const url = `${server.url}${path}`;
+  return (await findLoadTool()) === 'wrk'
+    ? runWrk(url, connections, seconds)
+    : runAutocannon(url, connections, seconds);
+}
+
+async function runWrk(url, connections, seconds) {
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '5s', '-s', report, url];
+  const { stdout } = await run('wrk', args);
+  const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)[1]);
+  return {
+    requests: result.requests,
+    rate: result.requests / result.seconds,
+    p50: result.p50 / 1000,
+    p99: result.p99 / 1000,
+    max: result.max / 1000,
+    errors: result.errors + result.timeouts,
+  };
+}
+
+async function runAutocannon(url, connections, seconds) {
+  const command = `${bench}/node_modules/autocannon/autocannon.js`;
+  const { stdout } = await run(process.execPath, [command, '-j', '-c', connections, '-d', seconds, url]);
+  const { requests, latency, duration, errors, non2xx } = JSON.parse(stdout);
+  return {
+    requests: requests.total,
+    rate: requests.total / duration,
+    p50: latency.p50,
+    p99: latency.p99,
+    max: latency.max,
+    errors: errors + non2xx,
+  };
+}

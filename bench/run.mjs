@@ -1,0 +1,87 @@
+/**
+ * The benchmarks: `npm run bench`, `npm run bench -- hello cpu`, `npm run bench -- --docs`.
+ * bench/README.md tells what is measured and how.
+ */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { calibrate } from './lib/calibrate.mjs';
+import { writeDocs } from './lib/docs.mjs';
+import { describeMachine } from './lib/machine.mjs';
+import { pythonApps } from './lib/paths.mjs';
+import { python } from './lib/peers.mjs';
+import { compareResults, loadLastResult, saveResult } from './lib/results.mjs';
+import { runScenario } from './lib/rounds.mjs';
+import { buildTable, listFailures } from './lib/table.mjs';
+
+const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'start'];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string', multiple: true, default: [] },
+    docs: { type: 'boolean', default: false },
+    'from-results': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+const unknown = positionals.filter((name) => !SCENARIOS.includes(name));
+if (values.help || unknown.length > 0) {
+  console.log(`npm run bench -- [SCENARIO...] [options]    scenarios: ${SCENARIOS.join(' ')} (default: all)
+  --rounds N         rounds, interleaved (3)
+  --seconds N        length of one load (2)
+  --only TEXT        only servers whose label holds the text; repeatable
+  --docs             write docs/benchmarks.md and its plots from the newest results
+  --from-results     measure nothing: only what --docs does`);
+  process.exit(unknown.length > 0 ? 2 : 0);
+}
+
+const names = positionals.length > 0 ? positionals : SCENARIOS;
+if (!values['from-results']) for (const name of names) await runAndReport(name);
+if (values.docs) await writeDocs(SCENARIOS);
+
+async function runAndReport(name) {
+  const { default: scenario } = await import(`./scenarios/${name}.mjs`);
+  const started = performance.now();
+  const last = loadLastResult(name);
+  const groups = await runScenario(scenario, {
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    only: values.only,
+    environment: { ...makeDatabase(), ...(scenario.calibrated ? calibrate() : {}) },
+    say: (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`),
+  });
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  console.log(`\n# ${scenario.title}\n\n${scenario.text}`);
+  for (const group of groups) {
+    for (const load of group.loads) console.log(`\n## ${group.name}: ${load.name}\n\n${buildTable(load)}`);
+    if (listFailures(group) !== '') console.log(`\n${listFailures(group)}`);
+  }
+  const { rounds, seconds } = values;
+  // A result of some servers only must not stand where the next run and the docs look for a whole one.
+  const file = saveResult(values.only.length > 0 ? `partial-${name}` : name, {
+    scenario: name,
+    rounds,
+    seconds,
+    machine: await describeMachine(),
+    groups,
+  });
+  const compared = last === null ? [] : compareResults(last, groups);
+  if (compared.length > 0)
+    console.log(
+      `\nAgainst the result of ${last.machine.date} (${last.machine.commit}):\n${compared.join('\n')}`,
+    );
+  console.log(`\n${Math.round((performance.now() - started) / 1000)} s; saved in ${file}`);
+}
+
+/** The frameworks' database, new for each scenario. */
+function makeDatabase() {
+  const file = join(mkdtempSync(join(tmpdir(), 'lido-bench-')), 'shop.db');
+  python(
+    `import os, sys; os.environ["BENCH_DB"] = ${JSON.stringify(file)}; sys.path.insert(0, ${JSON.stringify(pythonApps)}); import shop; shop.make_database()`,
+  );
+  return { BENCH_DB: file };
+}

@@ -1,0 +1,36 @@
+import { CORES, enter, pythonPeers } from '../lib/contestants.mjs';
+
+const hello = { path: '/', body: 'Hello, world!\n' };
+const page = { path: '/page', includes: ['Item &lt;', 'Visits: 1', 'Total of 20 items', '</table>'] };
+const names = [
+  'gunicorn sync',
+  'gunicorn gthread',
+  'uWSGI --http',
+  'uWSGI --http11-socket',
+  'granian',
+  'bjoern',
+  'mod_wsgi',
+];
+
+const group = (name, app) => ({
+  name,
+  app,
+  expect: hello,
+  checks: [page],
+  loads: [
+    { name: 'hello', kind: 'saturate', path: '/', connections: 32 },
+    { name: 'page', kind: 'saturate', path: '/page', connections: 32 },
+  ],
+  contestants: [
+    enter('Lido'),
+    ...(app === 'flask_app' ? [enter('Lido', { threads: 2 })] : []),
+    enter('Lido', { processes: CORES }),
+    ...pythonPeers(CORES, names),
+  ],
+});
+
+export default {
+  title: 'Flask and Django',
+  text: 'The same two frameworks under every server: a hello, and a page with a template, twenty rows from SQLite and a signed session. The page shows what a fast server is worth to a real application.',
+  groups: [group('Flask', 'flask_app'), group('Django', 'django_app')],
+};
