@@ -1,6 +1,6 @@
 /** The floor: node:http on one thread, and nothing else. Usage: node node-http.mjs PORT */
-import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { Readable } from 'node:stream';
 import { answer, blocks, countBody } from './handler.mjs';
 
 const server = createServer((request, response) => {
@@ -19,7 +19,5 @@ async function stream(request, response) {
   if (action === 'up') return send(response, await countBody(request));
   response.setHeader('Content-Type', 'application/octet-stream');
   if (action === 'down') response.setHeader('Content-Length', amount);
-  for (const block of blocks(action, Number(amount)))
-    if (!response.write(block)) await once(response, 'drain');
-  response.end();
+  Readable.from(blocks(action, Number(amount))).pipe(response);
 }
