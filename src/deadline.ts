@@ -1,32 +1,63 @@
 /** Main thread. Ends requests whose application takes longer than the time-out. */
+import type { Logger } from 'pino';
 import type { Dispatcher } from './dispatcher.js';
 import { LidoError } from './errors.js';
+import type { Exchange } from './exchange.js';
 import type { WorkerPool } from './pool.js';
+import type { PythonHost } from './python-host.js';
+import type { Session } from './session.js';
 
 export interface DeadlineOptions {
   readonly dispatcher: Dispatcher;
   readonly pool: WorkerPool;
   /** Milliseconds without a sign of the application; 0 for no limit. */
   readonly timeoutMs: number;
-  /** Whether a worker's thread may be ended at once; a thread inside Python may not. */
-  readonly canKill: boolean;
+  /** Where the application is Python's: a thread inside Python is interrupted, never ended. */
+  readonly host: PythonHost | null;
+  readonly log: Logger;
 }
 
 const LONGEST_CHECK_MS = 250;
+/** How long an interrupted Python application has to come back before its worker is given up. */
+const INTERRUPT_GRACE_MS = 1000;
 
 /** Looks at what runs several times within the time-out. Returns a function that stops it. */
-export function watchDeadlines({ dispatcher, pool, timeoutMs, canKill }: DeadlineOptions): () => void {
+export function watchDeadlines(options: DeadlineOptions): () => void {
+  const { dispatcher, timeoutMs } = options;
   if (timeoutMs === 0) return () => {};
+  const interrupted = new WeakSet<Exchange>();
   const check = () => {
     const now = performance.now();
     for (const session of [...dispatcher.sessions]) {
-      if (session.findOverdue(now, timeoutMs) === null) continue;
-      const verdict = new LidoError('LIDO_502', [timeoutMs / 1000]);
-      if (canKill) pool.kill(session, verdict);
-      else pool.abandon(session, verdict);
+      const exchange = session.findOverdue(now, timeoutMs);
+      if (exchange === null || interrupted.has(exchange)) continue;
+      interrupted.add(exchange);
+      endRequest(options, session, exchange);
     }
   };
   const timer = setInterval(check, Math.min(LONGEST_CHECK_MS, Math.max(10, timeoutMs / 8)));
   timer.unref();
   return () => clearInterval(timer);
+}
+
+function endRequest(
+  { pool, host, timeoutMs, log }: DeadlineOptions,
+  session: Session,
+  exchange: Exchange,
+): void {
+  const verdict = new LidoError('LIDO_502', [timeoutMs / 1000]);
+  if (host === null) {
+    pool.kill(session, verdict);
+    return;
+  }
+  void host.interrupt(session.thread, exchange.id).then((stack) => {
+    if (stack !== '')
+      log.error(
+        { requestId: exchange.requestId, code: verdict.code, traceback: stack },
+        `${verdict.message}; it stood here`,
+      );
+  });
+  setTimeout(() => {
+    if (exchange.session === session) pool.abandon(session, verdict);
+  }, INTERRUPT_GRACE_MS);
 }

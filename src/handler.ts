@@ -12,6 +12,7 @@ import { Dispatcher } from './dispatcher.js';
 import type { Exchange } from './exchange.js';
 import type { Settings } from './options.js';
 import { WorkerPool } from './pool.js';
+import { type PythonHost, startPythonHost } from './python-host.js';
 import type { ApplicationSpec, WorkerSettings } from './protocol.js';
 import { VERSION } from './version.js';
 
@@ -36,7 +37,8 @@ export class ApplicationHandler {
   async start(): Promise<string> {
     const application = await resolveApplication(this.#settings);
     const threads = this.#settings.threads ?? defaultThreads(application);
-    const running = assemble(this.#settings, application, threads, this.#log);
+    const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
+    const running = assemble(this.#settings, application, threads, host, this.#log);
     const runtime = await running.pool.start();
     this.#running = running;
     this.#description = `${application.spec} by ${runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
@@ -83,7 +85,13 @@ interface Running {
   readonly stopWatching: () => void;
 }
 
-function assemble(settings: Settings, application: ApplicationSpec, threads: number, log: Logger): Running {
+function assemble(
+  settings: Settings,
+  application: ApplicationSpec,
+  threads: number,
+  host: PythonHost | null,
+  log: Logger,
+): Running {
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
@@ -121,12 +129,7 @@ function assemble(settings: Settings, application: ApplicationSpec, threads: num
     connectionOf: describeConnection,
     nextRequestId: createRequestIds(),
   });
-  const stopWatching = watchDeadlines({
-    dispatcher,
-    pool,
-    timeoutMs: settings.timeout * 1000,
-    canKill: application.runtime === 'javascript',
-  });
+  const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   return { acceptor, dispatcher, pool, stopWatching };
 }
 

@@ -28,8 +28,11 @@ export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
 
 /** Worker to main thread, on the request port. */
 export type FromWorker =
-  /** The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7". */
-  | readonly [kind: 'ready', runtime: string]
+  /**
+   * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
+   * `thread` is Python's name for the worker's thread, 0 where there is no Python.
+   */
+  | readonly [kind: 'ready', runtime: string, thread: number]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
   /** A whole response in one message; the request is over. A string body is latin-1 text. */
@@ -177,3 +180,15 @@ export const RESPONSE_WINDOW = 1024 * 1024;
 export const MAX_BLOCK = 128 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */
 export const STRING_BLOCK_LIMIT = 16 * 1024;
+
+// ---- The Python host ------------------------------------------------------------------------------------
+
+/** Main thread to the thread that holds Python's main thread state. */
+export type HostRequest = readonly [kind: 'interrupt', token: number, thread: number, request: number];
+
+/** And back. */
+export type HostMessage =
+  | readonly [kind: 'ready']
+  | readonly [kind: 'failed', error: ErrorPayload]
+  /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
+  | readonly [kind: 'interrupted', token: number, stack: string];

@@ -47,6 +47,8 @@ export class Session {
   readonly ready: Promise<string>;
   #resolveReady: (runtime: string) => void = () => {};
   #rejectReady: (error: LidoError) => void = () => {};
+  /** Python's name for the worker's thread, 0 where there is no Python. */
+  thread = 0;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
   busySince = 0;
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
@@ -154,6 +156,7 @@ export class Session {
   #receive(message: FromWorker): void {
     switch (message[0]) {
       case 'ready':
+        this.thread = message[2];
         this.#resolveReady(message[1]);
         return;
       case 'failed':

@@ -15,6 +15,7 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 /** Runs a JavaScript application. */
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
+  readonly thread = 0;
   readonly blocking = false;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;

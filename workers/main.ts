@@ -28,7 +28,7 @@ export default async function serve(start: SessionStart): Promise<void> {
     requests.close();
     return;
   }
-  post(requests, ['ready', runtime.description]);
+  post(requests, ['ready', runtime.description, runtime.thread]);
   const session = new WorkerSession(start, runtime);
   if (runtime.blocking) session.serveBlocking();
   else await session.serveOnEventLoop();

@@ -15,6 +15,8 @@ export interface WorkerRequest {
 export interface Runtime {
   /** For people: "Node.js 20.20.2", "CPython 3.11.7". */
   readonly description: string;
+  /** Python's name for this thread, 0 where there is no Python. */
+  readonly thread: number;
   /** True when there is no event loop to serve while idle: the worker then blocks until a request comes. */
   readonly blocking: boolean;
   /** Answers one request; whatever happens, exactly one of the sender's final messages is sent. Never throws. */

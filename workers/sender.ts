@@ -63,11 +63,16 @@ export class Sender {
 
   /**
    * Sends a block after the head. Blocks the thread while more than RESPONSE_WINDOW bytes are unacknowledged; it is
-   * woken by an acknowledgement, or by the client's going away, and then sends nothing.
+   * woken by an acknowledgement, or by the client's going away, and then sends nothing. `wait` is what surrounds a wait,
+   * for a thread that holds a lock while it runs.
    */
-  sendBlock(block: string | Uint8Array, owned = false): void {
+  sendBlock(
+    block: string | Uint8Array,
+    owned = false,
+    wait: (blocking: () => void) => void = waitPlainly,
+  ): void {
     for (const piece of cut(block)) {
-      this.waitForWindow();
+      if (!this.#windowOpen()) wait(() => this.#waitForWindow());
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
       this.#postBlock(piece, owned && piece === block);
@@ -105,7 +110,7 @@ export class Sender {
   }
 
   /** Blocks until the window is open or the client is gone: both are signalled on the slot's one wait word. */
-  waitForWindow(): void {
+  #waitForWindow(): void {
     const word = slotWord(this.#slot, SIGNAL);
     for (;;) {
       const seen = Atomics.load(this.#control, word);
@@ -140,6 +145,10 @@ export class Sender {
   #post(message: FromWorker, transfer?: Transferable[]): void {
     this.#port.postMessage(message, transfer);
   }
+}
+
+function waitPlainly(blocking: () => void): void {
+  blocking();
 }
 
 function* cut(block: string | Uint8Array): Generator<string | Uint8Array> {

@@ -1,0 +1,255 @@
+// Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
+import { fileURLToPath } from 'node:url';
+import { type ErrorCode, LidoError, toPayload } from '../../src/errors.js';
+import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '../../src/protocol.js';
+import type { RequestBody } from '../request-body.js';
+import type { Runtime, WorkerRequest } from '../runtime.js';
+import type { Sender } from '../sender.js';
+import { type LibPython, openLibpython, type Pointer } from './libpython.js';
+
+export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
+
+/** gateway.py's constants: what the outbox holds, and what post() found. */
+const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ] = [1, 2, 3, 4, 5, 6, 7];
+const [OK, CLIENT_GONE] = [0, 1];
+
+/** The first four 32-bit integers of each buffer. */
+const HEADER = 16;
+/** An environ that is larger makes the inbox grow. Bytes. */
+const INBOX_SIZE = HEADER + INLINE_BODY_LIMIT + 64 * 1024;
+/** A block that is larger is sent in pieces. Bytes. */
+const OUTBOX_SIZE = HEADER + 128 * 1024;
+/** Blocks up to this size travel as text, larger ones as buffers of their own. Bytes. */
+const TEXT_LIMIT = 16 * 1024;
+
+const GATEWAY = fileURLToPath(new URL('./gateway.py', import.meta.url));
+
+/** Loads the application in this thread. Throws the LidoError that says why it could not be. */
+export function loadCpython(
+  settings: WorkerSettings,
+  log: (level: 'error' | 'warn' | 'info', text: string) => void,
+): Runtime {
+  return new CpythonRuntime(settings, settings.application as PythonSpec, log);
+}
+
+/** What a thread needs of gateway.py, as code that is run in a namespace of the thread's own. */
+export const IMPORT_GATEWAY = `
+import importlib.util, sys
+gateway = sys.modules.get('_lido_gateway')
+if gateway is None:
+    spec = importlib.util.spec_from_file_location('_lido_gateway', gateway_file)
+    gateway = importlib.util.module_from_spec(spec)
+    sys.modules['_lido_gateway'] = gateway
+    spec.loader.exec_module(gateway)
+`;
+
+class CpythonRuntime implements Runtime {
+  readonly description: string;
+  readonly blocking = true;
+  readonly thread: number;
+  readonly #python: LibPython;
+  readonly #thread: Pointer;
+  readonly #namespace: Pointer;
+  readonly #handle: Pointer;
+  readonly #log: (level: 'error' | 'warn' | 'info', text: string) => void;
+  #inbox = Buffer.alloc(INBOX_SIZE);
+  #inboxInts = intsOf(this.#inbox);
+  readonly #outbox = Buffer.alloc(OUTBOX_SIZE);
+  readonly #outboxInts = intsOf(this.#outbox);
+  #sender: Sender | null = null;
+  #body: RequestBody | null = null;
+  /** A chunk of the body that did not fit into the inbox at once. */
+  #rest: Uint8Array | null = null;
+
+  constructor(
+    settings: WorkerSettings,
+    spec: PythonSpec,
+    log: (level: 'error' | 'warn' | 'info', text: string) => void,
+  ) {
+    this.description = `CPython ${spec.python.version}${spec.python.freeThreaded ? ' (free-threaded)' : ''}`;
+    this.#log = log;
+    this.#python = openLibpython(spec.python);
+    this.#thread = this.#python.newThread(this.#python.mainInterpreter());
+    this.#python.acquire(this.#thread);
+    try {
+      this.#python.protectStack(this.#thread);
+      this.#namespace = this.#python.newNamespace();
+      this.#handle = this.#start(settings, spec);
+      this.thread = (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number);
+    } finally {
+      this.#python.release();
+    }
+  }
+
+  handle({ id, environ, body, sender }: WorkerRequest): void {
+    this.#sender = sender;
+    this.#body = body;
+    this.#rest = null;
+    const grown = this.#writeRequest(id, environ, body.inline);
+    this.#python.acquire(this.#thread);
+    if (grown) this.#reconnect();
+    const result = this.#python.callNoArguments(this.#handle, 0);
+    if (result === 0) this.#python.clearError();
+    this.#python.release();
+    this.#finish(sender, result !== 0);
+    body.close();
+    this.#sender = null;
+    this.#body = null;
+  }
+
+  /** The thread state is left behind: deleting it would run destructors that may block, in a thread that ends anyway. */
+  close(): void {
+    this.#python.acquire(this.#thread);
+    this.#python.runCode('gateway.forget(worker)\n', this.#namespace);
+    this.#python.release();
+  }
+
+  #start(settings: WorkerSettings, spec: PythonSpec): Pointer {
+    const python = this.#python;
+    const details = {
+      constants: settings.constants,
+      multithread: settings.multithread,
+      multiprocess: settings.multiprocess,
+      module: spec.module,
+      callable: spec.callable,
+      path: spec.path,
+      spec: spec.spec,
+      validate: settings.validate,
+    };
+    python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
+    python.setText(this.#namespace, 'gateway_file', GATEWAY);
+    python.setAndDrop(
+      this.#namespace,
+      'post',
+      python.wrapCallback('post', () => this.#receivePost()),
+    );
+    this.#connectBuffers();
+    const code = `${IMPORT_GATEWAY}
+import json
+worker = gateway.start(json.loads(settings_json), post, inbox, outbox)
+handle = worker and worker.handle
+`;
+    if (!python.runCode(code, this.#namespace)) {
+      python.printError();
+      throw new LidoError('LIDO_306', [`${GATEWAY} could not be run; the traceback is above`]);
+    }
+    if (this.#outboxInts[0] === FAIL) throw this.#explainFailedLoad();
+    return python.getItem(this.#namespace, 'handle');
+  }
+
+  #connectBuffers(): void {
+    this.#python.setAndDrop(this.#namespace, 'inbox', this.#python.viewBuffer(this.#inbox, true));
+    this.#python.setAndDrop(this.#namespace, 'outbox', this.#python.viewBuffer(this.#outbox, true));
+  }
+
+  #reconnect(): void {
+    this.#connectBuffers();
+    this.#python.runCode('worker.connect(post, inbox, outbox)\n', this.#namespace);
+  }
+
+  #explainFailedLoad(): LidoError {
+    const size = this.#outboxInts[1] as number;
+    const text = this.#outbox.toString('utf8', HEADER, HEADER + size);
+    const { code, args, trace } = JSON.parse(text) as {
+      code: ErrorCode;
+      args: string[];
+      trace: string | null;
+    };
+    return new LidoError(code, args, trace === null ? {} : { traceback: trace });
+  }
+
+  /** Returns true when the inbox had to grow, so that Python must be told of the new one. */
+  #writeRequest(id: number, environ: string, body: string | null): boolean {
+    const size = HEADER + environ.length + (body?.length ?? 0);
+    const grows = size > this.#inbox.length;
+    if (grows) {
+      this.#inbox = Buffer.alloc(size);
+      this.#inboxInts = intsOf(this.#inbox);
+    }
+    this.#inboxInts[0] = id;
+    this.#inboxInts[1] = environ.length;
+    this.#inboxInts[2] = body === null ? -1 : body.length;
+    this.#inbox.write(environ, HEADER, 'latin1');
+    if (body !== null && body !== '') this.#inbox.write(body, HEADER + environ.length, 'latin1');
+    return grows;
+  }
+
+  /** Called by gateway.py in the middle of a request, with the GIL; waits without it. */
+  #receivePost(): void {
+    this.#inboxInts[0] = OK;
+    try {
+      this.#answerPost();
+    } catch (error) {
+      this.#inboxInts[0] = CLIENT_GONE;
+      if (!(error instanceof LidoError)) this.#log('error', String(error));
+    }
+  }
+
+  #answerPost(): void {
+    const sender = this.#sender;
+    const [kind, first = 0, second = 0] = this.#outboxInts;
+    if (kind === LOG) {
+      const text = this.#outbox.toString('utf8', HEADER, HEADER + first);
+      if (sender === null) this.#log('error', text);
+      else sender.log('error', text);
+      return;
+    }
+    if (sender === null) throw new LidoError('LIDO_505');
+    if (kind === READ) this.#readChunk();
+    else if (kind === HEAD)
+      sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second), true);
+    else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), true, this.#withoutGil);
+    if (sender.clientGone) this.#inboxInts[0] = CLIENT_GONE;
+  }
+
+  #readChunk(): void {
+    const chunk = this.#rest ?? this.#withoutGil(() => this.#body?.nextChunk() ?? null);
+    if (chunk === null) {
+      this.#inboxInts[1] = 0;
+      return;
+    }
+    const size = Math.min(chunk.byteLength, this.#inbox.length - HEADER);
+    this.#inbox.set(chunk.subarray(0, size), HEADER);
+    this.#rest = size < chunk.byteLength ? chunk.subarray(size) : null;
+    this.#inboxInts[1] = size;
+  }
+
+  /** Other threads may run Python while this one waits. */
+  readonly #withoutGil = <T>(wait: () => T): T => {
+    this.#python.release();
+    try {
+      return wait();
+    } finally {
+      this.#python.acquire(this.#thread);
+    }
+  };
+
+  #finish(sender: Sender, returned: boolean): void {
+    const [kind, first = 0, second = 0] = this.#outboxInts;
+    if (!returned) sender.fail(toPayload(new LidoError('LIDO_502', ['the time-out'])));
+    else if (kind === RESPONSE)
+      sender.respond(this.#text(HEADER, first), this.#block(HEADER + first, second), true);
+    else if (kind === FAIL) this.#fail(sender, first, second);
+    else if (kind === END) sender.end();
+  }
+
+  #fail(sender: Sender, first: number, second: number): void {
+    const [code, ...args] = this.#outbox.toString('utf8', HEADER, HEADER + first).split('\0');
+    const traceback = this.#outbox.toString('utf8', HEADER + first, HEADER + first + second);
+    sender.fail(toPayload(new LidoError(code as ErrorCode, args, { traceback })));
+  }
+
+  #text(start: number, size: number): string {
+    return this.#outbox.toString('latin1', start, start + size);
+  }
+
+  /** A copy: the outbox is written again as soon as Python runs. */
+  #block(start: number, size: number): string | Uint8Array {
+    if (size <= TEXT_LIMIT) return this.#text(start, size);
+    return new Uint8Array(this.#outbox.subarray(start, start + size));
+  }
+}
+
+function intsOf(buffer: Buffer): Int32Array {
+  return new Int32Array(buffer.buffer, buffer.byteOffset, HEADER / 4);
+}

@@ -1,0 +1,228 @@
+// Worker thread. The only file that imports koffi: libpython's functions, as far as they are used.
+import koffi from 'koffi';
+import { LidoError } from '../../src/errors.js';
+import type { PythonInstallation } from '../../src/protocol.js';
+
+/** An address. User-space addresses fit a double exactly, and a number costs less than what koffi wraps them in. */
+export type Pointer = number;
+
+/** koffi runs C on a stack of its own; Python's default recursion limit needs more than koffi's default of 2 MiB. */
+const C_STACK_SIZE = 8 * 1024 * 1024;
+/** Py_file_input of CPython's compile.h. */
+const FILE_INPUT = 257;
+const PYBUF_READ = 0x100;
+const PYBUF_WRITE = 0x200;
+const METH_NOARGS = 0x4;
+
+const ADDRESS = 'size_t';
+
+let configured = false;
+
+export type LibPython = ReturnType<typeof openLibpython>;
+
+/** Loads libpython, once for each thread. Throws LIDO_306 or LIDO_305. */
+export function openLibpython(python: PythonInstallation) {
+  if (!configured) {
+    koffi.config({ sync_stack_size: C_STACK_SIZE });
+    configured = true;
+  }
+  const library = load(python);
+  const declare = (name: string, result: string, parameters: string[]) =>
+    library.func(name, result, parameters);
+  const callback = koffi.proto('size_t LidoCallback(size_t self, size_t args)');
+  const api = {
+    isInitialized: declare('Py_IsInitialized', 'int', []) as () => number,
+    initialize: declare('Py_InitializeEx', 'void', ['int']) as (signals: number) => void,
+    mainInterpreter: declare('PyInterpreterState_Main', ADDRESS, []) as () => Pointer,
+    newThread: declare('PyThreadState_New', ADDRESS, [ADDRESS]) as (interpreter: Pointer) => Pointer,
+    clearThread: declare('PyThreadState_Clear', 'void', [ADDRESS]) as (thread: Pointer) => void,
+    deleteCurrentThread: declare('PyThreadState_DeleteCurrent', 'void', []) as () => void,
+    acquire: declare('PyEval_RestoreThread', 'void', [ADDRESS]) as (thread: Pointer) => void,
+    release: declare('PyEval_SaveThread', ADDRESS, []) as () => Pointer,
+    importModule: declare('PyImport_ImportModule', ADDRESS, ['const char *']) as (name: string) => Pointer,
+    run: declare('PyRun_String', ADDRESS, ['const char *', 'int', ADDRESS, ADDRESS]) as (
+      code: string,
+      mode: number,
+      globals: Pointer,
+      locals: Pointer,
+    ) => Pointer,
+    newDict: declare('PyDict_New', ADDRESS, []) as () => Pointer,
+    getItem: declare('PyDict_GetItemString', ADDRESS, [ADDRESS, 'const char *']) as (
+      dict: Pointer,
+      key: string,
+    ) => Pointer,
+    setItem: declare('PyDict_SetItemString', 'int', [ADDRESS, 'const char *', ADDRESS]) as (
+      dict: Pointer,
+      key: string,
+      value: Pointer,
+    ) => number,
+    getAttribute: declare('PyObject_GetAttrString', ADDRESS, [ADDRESS, 'const char *']) as (
+      object: Pointer,
+      name: string,
+    ) => Pointer,
+    callNoArguments: declare('PyObject_CallObject', ADDRESS, [ADDRESS, ADDRESS]) as (
+      callable: Pointer,
+      args: Pointer,
+    ) => Pointer,
+    decref: declare('Py_DecRef', 'void', [ADDRESS]) as (object: Pointer) => void,
+    incref: declare('Py_IncRef', 'void', [ADDRESS]) as (object: Pointer) => void,
+    clearError: declare('PyErr_Clear', 'void', []) as () => void,
+    printError: declare('PyErr_Print', 'void', []) as () => void,
+    setAsyncException: declare('PyThreadState_SetAsyncExc', 'int', ['unsigned long', ADDRESS]) as (
+      thread: Pointer,
+      exception: Pointer,
+    ) => number,
+    newLong: declare('PyLong_FromLongLong', ADDRESS, ['long long']) as (value: number) => Pointer,
+    asLong: declare('PyLong_AsLongLong', 'long long', [ADDRESS]) as (object: Pointer) => number,
+    asText: declare('PyUnicode_AsUTF8', 'const char *', [ADDRESS]) as (object: Pointer) => string | null,
+    newText: declare('PyUnicode_FromString', ADDRESS, ['const char *']) as (text: string) => Pointer,
+  };
+  const viewMemory = declare('PyMemoryView_FromMemory', ADDRESS, ['void *', 'intptr_t', 'int']) as (
+    memory: Buffer,
+    size: number,
+    flags: number,
+  ) => Pointer;
+  const newFunction = declare('PyCFunction_NewEx', ADDRESS, ['void *', ADDRESS, ADDRESS]) as (
+    definition: unknown,
+    self: Pointer,
+    module: Pointer,
+  ) => Pointer;
+  const setProgramName = declareProgramName(library);
+  const stack = needsStackProtection(python) ? findStackProtection(library, python) : null;
+  return {
+    ...api,
+    /** Runs code in a namespace of its own; false when it raised, with the error still set. */
+    runCode(code: string, namespace: Pointer): boolean {
+      const result = api.run(code, FILE_INPUT, namespace, namespace);
+      if (result !== 0) api.decref(result);
+      return result !== 0;
+    },
+    /** A memoryview over a Buffer, which the caller keeps alive. */
+    viewBuffer(buffer: Buffer, writable: boolean): Pointer {
+      return viewMemory(buffer, buffer.length, writable ? PYBUF_WRITE : PYBUF_READ);
+    },
+    /** A Python function without arguments that calls JavaScript and returns None. Only this thread may call it. */
+    wrapCallback(name: string, called: () => void): Pointer {
+      const none = findNone(api);
+      const address = koffi.register(() => {
+        called();
+        api.incref(none);
+        return none;
+      }, koffi.pointer(callback));
+      const definition = allocateDefinition(name, address);
+      return newFunction(definition, 0, 0);
+    },
+    /** A dict to run code in: threads that share an interpreter share its __main__, so each gets one of its own. */
+    newNamespace(): Pointer {
+      const namespace = api.newDict();
+      const builtins = api.importModule('builtins');
+      api.setItem(namespace, '__builtins__', builtins);
+      api.decref(builtins);
+      return namespace;
+    },
+    setText(namespace: Pointer, name: string, text: string): void {
+      this.setAndDrop(namespace, name, api.newText(text));
+    },
+    /** Puts a new reference into a namespace, which then owns it. */
+    setAndDrop(namespace: Pointer, name: string, value: Pointer): void {
+      api.setItem(namespace, name, value);
+      api.decref(value);
+    },
+    /**
+     * From 3.14 on Python compares the stack pointer with the thread's own stack, and takes koffi's for an overflow;
+     * it is told of koffi's stack, once for each thread state.
+     */
+    protectStack(thread: Pointer): void {
+      if (stack !== null) stack.protect(thread);
+    },
+    /** Before initialize(): what makes sys.prefix and sys.path those of the virtual environment. */
+    nameProgram: setProgramName,
+  };
+}
+
+function load(python: PythonInstallation) {
+  try {
+    // Global, because extension modules find libpython's symbols only so where they are not linked against it.
+    return koffi.load(python.libpython, { global: true });
+  } catch (error) {
+    throw new LidoError('LIDO_306', [error instanceof Error ? error.message : String(error)], {
+      cause: error,
+    });
+  }
+}
+
+/** Program names that were handed to Python, which keeps the address. */
+const programNames: Buffer[] = [];
+
+function declareProgramName(library: ReturnType<typeof load>): (executable: string) => void {
+  const declared = library.func('Py_SetProgramName', 'void', ['void *']) as (name: Buffer) => void;
+  return (executable) => {
+    const wide = Buffer.alloc((executable.length + 1) * 4);
+    [...executable].forEach((character, index) => {
+      wide.writeInt32LE(character.codePointAt(0) as number, index * 4);
+    });
+    programNames.push(wide);
+    declared(wide);
+  };
+}
+
+const MethodDef = koffi.struct({ name: 'size_t', method: 'void *', flags: 'int', doc: 'size_t' });
+/** Python keeps the address of what describes a function. */
+const definitions: unknown[] = [];
+
+function allocateDefinition(name: string, address: unknown): unknown {
+  const label = koffi.alloc('char', name.length + 1);
+  koffi.encode(label, 'char', name, name.length + 1);
+  const definition = koffi.alloc(MethodDef, 1);
+  koffi.encode(definition, MethodDef, {
+    name: Number(koffi.address(label)),
+    method: address,
+    flags: METH_NOARGS,
+    doc: 0,
+  });
+  definitions.push(label, definition);
+  return definition;
+}
+
+function findNone(api: {
+  importModule(name: string): Pointer;
+  getAttribute(object: Pointer, name: string): Pointer;
+  decref(object: Pointer): void;
+}): Pointer {
+  const builtins = api.importModule('builtins');
+  const none = api.getAttribute(builtins, 'None');
+  api.decref(builtins);
+  return none;
+}
+
+function needsStackProtection({ versionInfo: [major, minor] }: PythonInstallation): boolean {
+  return major > 3 || (major === 3 && minor >= 14);
+}
+
+/** Throws LIDO_305 for a 3.14 that lacks the call. */
+function findStackProtection(library: ReturnType<typeof load>, python: PythonInstallation) {
+  const name = 'PyUnstable_ThreadState_SetStackProtection';
+  let setProtection: (thread: Pointer, start: Pointer, size: number) => number;
+  try {
+    setProtection = library.func(name, 'int', [ADDRESS, ADDRESS, 'size_t']) as typeof setProtection;
+  } catch (error) {
+    throw new LidoError('LIDO_305', [python.version, name], { cause: error });
+  }
+  const { base, size } = findStack();
+  return { protect: (thread: Pointer) => void setProtection(thread, base, size) };
+}
+
+/** ucontext_t of glibc on x86-64 and arm64 fits; the stack pointer within koffi's stack is all that is read. */
+const CONTEXT_SIZE = 8192;
+const STACK_POINTER_OFFSET: Readonly<Record<string, number>> = { x64: 160, arm64: 432 };
+/** What lies above the stack pointer when getcontext() runs is small; the rest of koffi's stack lies below. */
+const ABOVE_STACK_POINTER = 64 * 1024;
+
+function findStack(): { base: Pointer; size: number } {
+  const getcontext = koffi.load(null).func('getcontext', 'int', ['void *']) as (context: Buffer) => number;
+  const context = Buffer.alloc(CONTEXT_SIZE);
+  getcontext(context);
+  const pointer = Number(context.readBigUInt64LE(STACK_POINTER_OFFSET[process.arch] ?? 160));
+  const size = C_STACK_SIZE - ABOVE_STACK_POINTER;
+  return { base: pointer - size, size };
+}
