@@ -12,8 +12,8 @@ import { Dispatcher } from './dispatcher.js';
 import type { Exchange } from './exchange.js';
 import type { Settings } from './options.js';
 import { WorkerPool } from './pool.js';
-import { type PythonHost, startPythonHost } from './python-host.js';
 import type { ApplicationSpec, WorkerSettings } from './protocol.js';
+import { type PythonHost, startPythonHost } from './python-host.js';
 import { VERSION } from './version.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
@@ -138,9 +138,9 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
     application,
     constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
     multithread: true,
-    multiprocess: settings.processes > 1,
+    multiprocess: false,
     debug: settings.debug,
-    validate: settings.validate,
+    validate: false,
     concurrency: settings.concurrency,
   };
 }

@@ -73,9 +73,7 @@ export async function findPython(named: string | null, folder: string): Promise<
 
 function locateInterpreter(named: string | null, folder: string): string {
   if (named !== null) return locateNamed(named, folder);
-  const environments = [process.env['VIRTUAL_ENV'], join(folder, '.venv')].filter(
-    (path) => path !== undefined,
-  );
+  const environments = [process.env.VIRTUAL_ENV, join(folder, '.venv')].filter((path) => path !== undefined);
   for (const path of environments) {
     const interpreter = join(path, 'bin', 'python');
     if (existsSync(interpreter)) return interpreter;
@@ -101,7 +99,7 @@ function locateNamed(named: string, folder: string): string {
 }
 
 function findOnPath(command: string): string | null {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
   return folders.map((folder) => join(folder, command)).find((path) => existsSync(path)) ?? null;
 }
 

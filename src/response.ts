@@ -129,7 +129,7 @@ export class ResponseWriter {
       'Content-Length': Buffer.byteLength(page.body),
       ...headers,
     };
-    if (this.#keepsConnection?.() === false) fields['Connection'] = 'close';
+    if (this.#keepsConnection?.() === false) fields.Connection = 'close';
     this.#response.writeHead(status, fields);
     this.#response.end(page.body);
   }

@@ -59,7 +59,7 @@ function findDefault(exported: Record<string, unknown>, spec: JavaScriptSpec): u
   for (const scope of scopesOf(exported)) {
     for (const name of DEFAULT_NAMES) if (scope[name] !== undefined) return scope[name];
   }
-  if (typeof exported['default'] === 'function') return exported['default'];
+  if (typeof exported.default === 'function') return exported.default;
   throw missing(exported, spec, DEFAULT_NAMES.join(' or '));
 }
 
@@ -75,7 +75,7 @@ function lookUp(exported: Record<string, unknown>, path: string, spec: JavaScrip
 
 /** The named exports, then the default one's properties: a CommonJS module's exports may be only there. */
 function scopesOf(exported: Record<string, unknown>): Record<string, unknown>[] {
-  const fallback = exported['default'];
+  const fallback = exported.default;
   const isObject = (typeof fallback === 'object' || typeof fallback === 'function') && fallback !== null;
   return isObject ? [exported, fallback as Record<string, unknown>] : [exported];
 }

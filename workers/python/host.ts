@@ -1,6 +1,7 @@
 // A thread of its own. Initialises Python, which makes it Python's main thread, and interrupts requests that run too long.
-import { parentPort, workerData } from 'node:worker_threads';
+
 import { fileURLToPath } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
 import { toPayload } from '../../src/errors.js';
 import type { HostMessage, HostRequest, PythonInstallation } from '../../src/protocol.js';
 import { IMPORT_GATEWAY } from './cpython.js';

@@ -1,0 +1,55 @@
+/** Main thread. The log: pino, as Fastify uses, to standard error; lines for people, or JSON for machines. */
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import pretty from 'pino-pretty';
+import type { Settings } from './options.js';
+
+export type { Logger } from 'pino';
+
+const STANDARD_ERROR = 2;
+
+/**
+ * Makes the log. Text is the default also where no terminal is: people read `docker logs` and journals too. Neither
+ * format lets a client forge a line: JSON escapes what it wrote, and so does `escapeControls` for text.
+ */
+export function createLog({ logLevel, logFormat }: Pick<Settings, 'logLevel' | 'logFormat'>): Logger {
+  return pino(
+    { level: logLevel, base: null },
+    logFormat === 'json' ? destination({ dest: STANDARD_ERROR, sync: true }) : createText(),
+  );
+}
+
+function createText(): DestinationStream {
+  return pretty({
+    destination: STANDARD_ERROR,
+    sync: true,
+    colorize: process.stderr.isTTY === true,
+    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
+    ignore: 'traceback,requestId,method,url,code',
+    messageFormat: formatMessage,
+  });
+}
+
+/** `LIDO_401 GET /path [id] message`, and the traceback below it. */
+function formatMessage(line: Record<string, unknown>, messageKey: string): string {
+  const { code, method, url, requestId, traceback } = line;
+  const request = method === undefined ? [] : [String(method), String(url)];
+  const words = [code, ...request, requestId === undefined ? undefined : `[${requestId}]`, line[messageKey]];
+  const message = words
+    .filter((word) => word !== undefined)
+    .map((word) => escapeControls(String(word)))
+    .join(' ');
+  if (traceback === undefined) return message;
+  return `${message}\n${String(traceback)
+    .trimEnd()
+    .split('\n')
+    .map((row) => `    ${escapeControls(row)}`)
+    .join('\n')}`;
+}
+
+/** What is no printable character is written as an escape, so that it neither starts a line nor moves the cursor. */
+function escapeControls(text: string): string {
+  return text.replace(
+    /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,253 @@
+/**
+ * The one table of settings. The types, the command line, the environment, the config file, docs/settings.md and the
+ * JSON schema all derive from it; a test holds them together.
+ */
+
+export type SettingType = 'string' | 'strings' | 'integer' | 'seconds' | 'bytes' | 'boolean' | 'pairs';
+export type SettingGroup =
+  | 'Application'
+  | 'Listening'
+  | 'Workers'
+  | 'Python'
+  | 'Time-outs'
+  | 'Limits'
+  | 'Log';
+
+export interface Setting {
+  readonly type: SettingType;
+  readonly group: SettingGroup;
+  /** What holds when nobody says otherwise; null where it is found out at start. */
+  readonly default: string | number | boolean | readonly string[] | null;
+  /** One line, for --help and the settings page. */
+  readonly text: string;
+  /** How a value looks in --help. */
+  readonly value?: string;
+  /** Values that are allowed, where they can be listed. */
+  readonly choices?: readonly string[];
+  /** The smallest number that is allowed. */
+  readonly min?: number;
+  /** Other servers' names for it, for "did you mean". */
+  readonly also?: readonly string[];
+}
+
+export const settings = {
+  application: {
+    type: 'string',
+    group: 'Application',
+    default: null,
+    text: 'what to serve, as MODULE:CALLABLE; on the command line it comes without a flag',
+    value: 'MODULE:CALLABLE',
+    also: ['wsgi_app', 'module', 'wsgi', 'wsgi-file'],
+  },
+  runtime: {
+    type: 'string',
+    group: 'Application',
+    default: 'auto',
+    choices: ['auto', 'javascript', 'cpython'],
+    text: 'what runs the application; auto goes by the file that is found',
+    also: ['worker_class'],
+  },
+  chdir: {
+    type: 'string',
+    group: 'Application',
+    default: null,
+    text: 'change to this directory before anything is looked for',
+    value: 'DIR',
+  },
+  env: {
+    type: 'pairs',
+    group: 'Application',
+    default: [],
+    text: 'set an environment variable for the application; repeatable',
+    value: 'KEY=VALUE',
+    also: ['raw_env'],
+  },
+  debug: {
+    type: 'boolean',
+    group: 'Application',
+    default: false,
+    text: 'show tracebacks to clients; never in production',
+  },
+  bind: {
+    type: 'strings',
+    group: 'Listening',
+    default: ['127.0.0.1:8000'],
+    text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
+    value: 'ADDRESS',
+    also: ['http', 'socket', 'http-socket', 'listen', 'host', 'port', 'address'],
+  },
+  threads: {
+    type: 'integer',
+    group: 'Workers',
+    default: null,
+    min: 1,
+    text: 'worker threads; by default as many as cores, but 1 where they would share one GIL',
+    value: 'N',
+    also: ['workers', 'worker_connections'],
+  },
+  concurrency: {
+    type: 'integer',
+    group: 'Workers',
+    default: 1,
+    min: 1,
+    text: 'requests at once in one worker; more than 1 only helps asynchronous applications',
+    value: 'N',
+  },
+  backlog: {
+    type: 'integer',
+    group: 'Workers',
+    default: 2048,
+    min: 0,
+    text: 'requests that may wait for a worker; one more is answered with 503',
+    value: 'N',
+    also: ['listen'],
+  },
+  python: {
+    type: 'string',
+    group: 'Python',
+    default: null,
+    text: 'an interpreter or a virtual environment; by default $VIRTUAL_ENV, .venv, then python3 on PATH',
+    value: 'PATH',
+    also: ['venv', 'virtualenv', 'home'],
+  },
+  pythonpath: {
+    type: 'strings',
+    group: 'Python',
+    default: [],
+    text: 'directories to put in front of sys.path; repeatable, or parted by a colon',
+    value: 'DIRS',
+    also: ['pp'],
+  },
+  timeout: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 30,
+    min: 0,
+    text: 'an application that gives no sign for so long is ended with 504; 0 for no limit',
+    value: 'SECONDS',
+    also: ['harakiri'],
+  },
+  gracefulTimeout: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 30,
+    min: 0,
+    text: 'at shutdown, how long running requests may take to finish',
+    value: 'SECONDS',
+  },
+  keepalive: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 75,
+    min: 0,
+    text: 'how long an idle connection is kept; longer than a load balancer keeps its own',
+    value: 'SECONDS',
+    also: ['keep_alive', 'http-keepalive'],
+  },
+  headerTimeout: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 60,
+    min: 0,
+    text: 'how long a client may take to send a request head; 0 for no limit',
+    value: 'SECONDS',
+  },
+  bodyTimeout: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 60,
+    min: 0,
+    text: 'how long a client may pause within a request body; 0 for no limit',
+    value: 'SECONDS',
+  },
+  sendTimeout: {
+    type: 'seconds',
+    group: 'Time-outs',
+    default: 60,
+    min: 0,
+    text: 'how long a client may take nothing of a response; 0 for no limit',
+    value: 'SECONDS',
+  },
+  limitRequestLine: {
+    type: 'bytes',
+    group: 'Limits',
+    default: 8190,
+    min: 0,
+    text: 'the longest request line; 0 for no limit',
+    value: 'BYTES',
+  },
+  limitRequestFields: {
+    type: 'integer',
+    group: 'Limits',
+    default: 100,
+    min: 1,
+    text: 'the most header fields of a request',
+    value: 'N',
+  },
+  limitRequestFieldSize: {
+    type: 'bytes',
+    group: 'Limits',
+    default: 8190,
+    min: 0,
+    text: 'the longest header field, name and value; 0 for no limit',
+    value: 'BYTES',
+  },
+  maxBodySize: {
+    type: 'bytes',
+    group: 'Limits',
+    default: 0,
+    min: 0,
+    text: 'the largest request body; 0 for no limit',
+    value: 'BYTES',
+    also: ['limit_request_body', 'bodyLimit'],
+  },
+  logLevel: {
+    type: 'string',
+    group: 'Log',
+    default: 'info',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    text: 'the least severe lines that are logged',
+    also: ['loglevel'],
+  },
+  logFormat: {
+    type: 'string',
+    group: 'Log',
+    default: 'text',
+    choices: ['text', 'json'],
+    text: 'lines for people, or one JSON object a line for machines',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+type ValueOf<S extends Setting> = S extends { choices: readonly (infer C)[] }
+  ? C
+  : S['type'] extends 'strings' | 'pairs'
+    ? readonly string[]
+    : S['type'] extends 'boolean'
+      ? boolean
+      : S['type'] extends 'string'
+        ? string
+        : number;
+
+/** What holds: every setting with its value, frozen. */
+export type Settings = {
+  readonly [N in SettingName]:
+    | ValueOf<(typeof settings)[N]>
+    | ((typeof settings)[N]['default'] extends null ? null : never);
+};
+
+/** What a person writes: any of the settings. */
+export type UserSettings = { readonly [N in SettingName]?: ValueOf<(typeof settings)[N]> };
+
+/** `gracefulTimeout` ► `--graceful-timeout` */
+export function flagOf(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `gracefulTimeout` ► `LIDO_GRACEFUL_TIMEOUT` */
+export function variableOf(name: SettingName): string {
+  return `LIDO_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
