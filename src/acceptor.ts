@@ -15,6 +15,8 @@ export interface AcceptorOptions {
   readonly dispatcher: Dispatcher;
   readonly gate: GateLimits;
   readonly body: BodyLimits;
+  /** Milliseconds that a client may take nothing of a response; 0 for no limit. */
+  readonly sendTimeoutMs: number;
   /** Where the application is mounted: '' at the root. */
   readonly scriptName: string;
   readonly keepUnderscores: boolean;
@@ -46,7 +48,7 @@ export class Acceptor {
   ): void => {
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) {
-      const writer = new ResponseWriter(response);
+      const writer = new ResponseWriter(response, this.options.sendTimeoutMs);
       writer.closeAfterwards();
       writer.writeError(refusal.status, refusal.reason);
       return;
@@ -87,7 +89,7 @@ class RequestExchange implements Exchange {
     this.requestId = options.nextRequestId();
     this.request = request;
     this.response = response;
-    this.writer = new ResponseWriter(response);
+    this.writer = new ResponseWriter(response, options.sendTimeoutMs);
     this.body = new RequestBodySource(request, options.body, (fault) => this.#handleBodyFault(fault));
   }
 

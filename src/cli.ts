@@ -152,4 +152,6 @@ function failUsage(error: CommanderError): never {
   process.exit(EXIT_USAGE);
 }
 
+// Whoever reads the output may stop reading: `lido config | head`.
+process.stdout.on('error', () => process.exit(0));
 main(process.argv).catch(fail);

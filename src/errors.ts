@@ -264,9 +264,13 @@ export function describe(thrown: unknown): string {
   }
 }
 
-/** The stack of what was thrown, with the stacks of its causes. */
+/** Lido's own code, and the pool that called it: of no use to whoever mends an application. */
+const OWN_FRAMES = [new URL('../workers/', import.meta.url).href, '/piscina/dist/'];
+
+/** The stack of what was thrown, without Lido's own frames, with the stacks of its causes. */
 export function traceOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return describe(thrown);
-  const own = thrown.stack ?? describe(thrown);
+  const lines = (thrown.stack ?? describe(thrown)).split('\n');
+  const own = lines.filter((line) => !OWN_FRAMES.some((frame) => line.includes(frame))).join('\n');
   return thrown.cause === undefined ? own : `${own}\n  caused by ${traceOf(thrown.cause)}`;
 }

@@ -122,6 +122,7 @@ function assemble(
       maxBodySize: settings.maxBodySize,
     },
     body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
+    sendTimeoutMs: settings.sendTimeout * 1000,
     scriptName: '',
     keepUnderscores: false,
     debug: settings.debug,

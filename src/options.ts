@@ -34,8 +34,7 @@ export interface Resolved {
 export function resolveSettings(sources: readonly Source[]): Resolved {
   const mistakes: string[] = [];
   const checked = sources.map((source) => checkSource(source, mistakes));
-  if (mistakes.length > 0)
-    throw new LidoError('LIDO_102', [sources.map(({ place }) => place).join(', '), mistakes.join('; ')]);
+  if (mistakes.length > 0) throw new LidoError('LIDO_102', ['settings', mistakes.join('; ')]);
   const values: Partial<Record<SettingName, unknown>> = {};
   const origins: Partial<Record<SettingName, string>> = {};
   for (const name of settingNames) {

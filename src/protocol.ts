@@ -173,9 +173,9 @@ export function signal(control: Int32Array, slot: number): void {
 /** A body of a request up to this size, received whole, travels with the request. Bytes. */
 export const INLINE_BODY_LIMIT = 64 * 1024;
 /** Bytes of a request's body sent to the worker beyond what it has consumed. */
-export const BODY_WINDOW = 1024 * 1024;
+export const BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
-export const RESPONSE_WINDOW = 1024 * 1024;
+export const RESPONSE_WINDOW = 512 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
 export const MAX_BLOCK = 128 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */

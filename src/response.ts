@@ -23,15 +23,19 @@ export interface ResponseEvents {
 export class ResponseWriter {
   readonly #response: ServerResponse;
   readonly #isHead: boolean;
+  readonly #sendTimeoutMs: number;
   #state: State = 'unstarted';
   #head: Head | null = null;
   #written = 0;
   #unacknowledged = 0;
+  #sendTimer: NodeJS.Timeout | null = null;
   #events: ResponseEvents | null = null;
   #keepsConnection: (() => boolean) | null = null;
 
-  constructor(response: ServerResponse) {
+  /** `sendTimeoutMs`: how long the client may take nothing; 0 for no limit. */
+  constructor(response: ServerResponse, sendTimeoutMs: number) {
     this.#response = response;
+    this.#sendTimeoutMs = sendTimeoutMs;
     this.#isHead = response.req.method === 'HEAD';
   }
 
@@ -138,6 +142,7 @@ export class ResponseWriter {
   abort(): void {
     if (this.#state === 'complete' || this.#state === 'aborted') return;
     this.#state = 'aborted';
+    if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
     this.#response.destroy();
   }
 
@@ -169,11 +174,17 @@ export class ResponseWriter {
       this.#events?.acknowledge(block.length);
       return;
     }
-    if (this.#unacknowledged === 0) this.#response.once('drain', this.#acknowledgeAll);
+    if (this.#unacknowledged === 0) this.#awaitDrain();
     this.#unacknowledged += block.length;
   }
 
+  #awaitDrain(): void {
+    this.#response.once('drain', this.#acknowledgeAll);
+    if (this.#sendTimeoutMs > 0) this.#sendTimer = setTimeout(() => this.abort(), this.#sendTimeoutMs);
+  }
+
   readonly #acknowledgeAll = (): void => {
+    if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
     const bytes = this.#unacknowledged;
     this.#unacknowledged = 0;
     this.#events?.acknowledge(bytes);

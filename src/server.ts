@@ -15,13 +15,14 @@ export interface ServerDependencies {
   readonly log: Logger;
 }
 
-/** Makes a server; nothing is started before listen(). */
+/** Makes a server; nothing is started before listen(). Throws LIDO_102 for a malformed address. */
 export function createServer(settings: Settings, { log }: ServerDependencies): Server {
   return new Server(settings, log);
 }
 
 export class Server {
   readonly #settings: Settings;
+  readonly #binds: readonly BindAddress[];
   readonly #handler: ApplicationHandler;
   readonly #listeners: http.Server[] = [];
   #addresses: string[] = [];
@@ -29,6 +30,7 @@ export class Server {
 
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
+    this.#binds = settings.bind.map(parseBind);
     this.#handler = new ApplicationHandler(settings, log);
   }
 
@@ -41,7 +43,7 @@ export class Server {
   async listen(): Promise<void> {
     try {
       await this.#handler.start();
-      for (const bind of this.#settings.bind) await this.#open(parseBind(bind));
+      for (const address of this.#binds) await this.#open(address);
     } catch (error) {
       await this.close();
       throw error;

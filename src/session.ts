@@ -227,7 +227,7 @@ export class Session {
     if (exchange.body.expectsContinue) exchange.response.writeContinue();
     const forward = (chunk: Uint8Array | null) => {
       const message: BodyMessage = [exchange.id, chunk];
-      this.#bodies.postMessage(message);
+      this.#bodies.postMessage(message, transferable(chunk));
       signal(this.#control, slot);
     };
     exchange.body.flowTo(forward);
@@ -264,6 +264,15 @@ export class Session {
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE);
   }
+}
+
+/**
+ * A chunk that has a buffer of its own, as node:http makes them, changes hands; copying it would leave garbage here that
+ * V8 collects late, for it lies outside the heap.
+ */
+function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
+  if (chunk === null || chunk.byteLength !== chunk.buffer.byteLength) return [];
+  return [chunk.buffer as ArrayBuffer];
 }
 
 function assertNever(message: never): never {

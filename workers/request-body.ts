@@ -1,7 +1,9 @@
 // Worker thread. The chunks of request bodies, as they come from the main thread.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+
 import { LidoError } from '../src/errors.js';
 import { BODY_WINDOW, type BodyMessage, type FromWorker, GONE, SIGNAL, slotWord } from '../src/protocol.js';
+import { countGarbage } from './garbage.js';
 
 /** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */
 export class BodyInbox {
@@ -122,6 +124,7 @@ export class RequestBody {
   /** Credit goes back in large steps: a message for every chunk would double the messages. */
   #giveCredit(bytes: number): void {
     this.#consumed += bytes;
+    countGarbage(bytes);
     if (this.#consumed < BODY_WINDOW / 4) return;
     this.#post(['credit', this.#id, this.#consumed]);
     this.#consumed = 0;
