@@ -31,6 +31,9 @@ export function findConfig(folder: string): string | null {
 export async function loadConfig(file: string): Promise<Source> {
   const path = resolve(file);
   if (!existsSync(path)) throw new LidoError('LIDO_102', ['--config', `no file ${path}`]);
+  if (!ENDINGS.includes(extname(path).slice(1))) {
+    throw new LidoError('LIDO_102', ['--config', `${file} is none of .${ENDINGS.join(', .')}`]);
+  }
   const values = await readConfig(path);
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     throw new LidoError('LIDO_102', [
@@ -38,18 +41,27 @@ export async function loadConfig(file: string): Promise<Source> {
       'a config file holds one object with settings; a module exports it as its default',
     ]);
   }
+  // $schema is for editors.
   const { $schema: _, ...rest } = values as Record<string, unknown>;
-  return { origin: 'file', place: basename(path), values: rest };
+  const lines = readFileSync(path, 'utf8').split('\n');
+  return { origin: 'file', values: rest, placeOf: (key) => locateKey(basename(path), lines, key) };
 }
 
 async function readConfig(path: string): Promise<unknown> {
   try {
     if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
     if (extname(path) === '.toml') return parseToml(readFileSync(path, 'utf8'));
-    return await createJiti(import.meta.url).import(path, { default: true });
+    return await createJiti(import.meta.url, { fsCache: false }).import(path, { default: true });
   } catch (error) {
-    throw new LidoError('LIDO_102', [path, error instanceof Error ? error.message : String(error)], {
-      cause: error,
-    });
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n\n');
+    throw new LidoError('LIDO_102', [path, message.replaceAll('\n', ' ')], { cause: error });
   }
+}
+
+/** "lido.config.toml:3": the first line that gives the key a value. The file alone where a program made the key. */
+function locateKey(name: string, lines: readonly string[], key: string): string {
+  const escaped = key.replace(/[^\w$]/g, '\\$&');
+  const pattern = new RegExp(`(^|[{,])\\s*(["']?)${escaped}\\2\\s*[:=]`);
+  const index = lines.findIndex((line) => pattern.test(line));
+  return index < 0 ? name : `${name}:${index + 1}`;
 }

@@ -1,8 +1,11 @@
-/** Main thread. Settings from all sources: checked, defaulted, frozen. */
+/** Main thread. Settings from all sources: checked, put together, frozen. */
+import { findContradictions } from './contradictions.js';
 import { LidoError } from './errors.js';
 import { nearest } from './nearest.js';
+import { Mistake, parseValue } from './parse-value.js';
 import {
   flagOf,
+  isList,
   type Setting,
   type SettingName,
   type Settings,
@@ -14,40 +17,49 @@ import {
 
 export type { Settings, UserSettings } from './settings.js';
 
-/** Where a value came from, for `lido config` and for error messages. */
-export type Origin = 'flag' | 'environment' | 'file' | 'option' | 'default';
+/** Where a value came from. */
+export type Origin = 'flag' | 'environment' | 'file' | 'option';
 
 /** One source's values, as they came: text from flags and the environment, anything from a file. */
 export interface Source {
-  readonly origin: Exclude<Origin, 'default'>;
-  /** A name for people: "the command line", "lido.config.toml". */
-  readonly place: string;
+  readonly origin: Origin;
   readonly values: Readonly<Record<string, unknown>>;
+  /** Where the value of a key stands, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3". */
+  readonly placeOf: (key: string) => string;
 }
 
 export interface Resolved {
   readonly settings: Settings;
+  /** Where each value came from: "default", or a source's place. */
   readonly origins: Readonly<Record<SettingName, string>>;
 }
 
-/** Puts sources together, the first one winning. Throws one LIDO_102 that names every mistake in all of them. */
+/**
+ * Puts sources together, the first one winning. Throws one LIDO_102 that names every mistake in all of them, each with
+ * its place, what is allowed there, and the nearest right name.
+ */
 export function resolveSettings(sources: readonly Source[]): Resolved {
   const mistakes: string[] = [];
   const checked = sources.map((source) => checkSource(source, mistakes));
-  if (mistakes.length > 0) throw new LidoError('LIDO_102', ['settings', mistakes.join('; ')]);
   const values: Partial<Record<SettingName, unknown>> = {};
   const origins: Partial<Record<SettingName, string>> = {};
   for (const name of settingNames) {
     const index = checked.findIndex((source) => source.has(name));
     values[name] = index < 0 ? settings[name].default : checked[index]?.get(name);
-    origins[name] = index < 0 ? 'default' : (sources[index]?.place ?? 'default');
+    origins[name] = sources[index]?.placeOf(name) ?? 'default';
   }
-  return { settings: Object.freeze(values) as Settings, origins: origins as Record<SettingName, string> };
+  const resolved = {
+    settings: Object.freeze(values) as Settings,
+    origins: origins as Record<SettingName, string>,
+  };
+  mistakes.push(...findContradictions(resolved));
+  throwMistakes(mistakes);
+  return resolved;
 }
 
 /** The settings of a program that embeds Lido. Throws LIDO_102. */
 export function resolveUserSettings(user: UserSettings): Settings {
-  return resolveSettings([{ origin: 'option', place: 'the options', values: user }]).settings;
+  return resolveSettings([{ origin: 'option', values: user, placeOf: (key) => `option ${key}` }]).settings;
 }
 
 /** The LIDO_* variables among the environment's, as a source. */
@@ -55,29 +67,55 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): Source {
   const values: Record<string, unknown> = {};
   for (const name of settingNames) {
     const text = environment[variableOf(name)];
-    if (text !== undefined) values[name] = settings[name].type === 'strings' ? text.split(',') : text;
+    if (text !== undefined) values[name] = isList(settings[name]) ? splitList(settings[name], text) : text;
   }
-  return { origin: 'environment', place: 'the environment', values };
+  for (const variable of findMisspelt(environment)) values[variable] = environment[variable];
+  return {
+    origin: 'environment',
+    values,
+    placeOf: (key) => (isSettingName(key) ? variableOf(key) : key),
+  };
 }
 
-function checkSource({ origin, place, values }: Source, mistakes: string[]): Map<SettingName, unknown> {
+function splitList({ separator = /,/ }: Setting, text: string): string[] {
+  return text === '' ? [] : text.split(separator);
+}
+
+/**
+ * Variables that are nearly a setting's. Others that begin with LIDO_ are somebody else's: Kubernetes makes
+ * LIDO_SERVICE_HOST and LIDO_PORT for a service that is called lido.
+ */
+function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
+  const known = settingNames.map(variableOf);
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith('LIDO_') && !known.includes(variable))
+    .filter((variable) => nearestSetting(variable.slice('LIDO_'.length)) !== null);
+}
+
+function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): Map<SettingName, unknown> {
   const checked = new Map<SettingName, unknown>();
   for (const [key, value] of Object.entries(values)) {
     if (value === undefined) continue;
     if (!isSettingName(key)) {
-      mistakes.push(`${place}: unknown setting ${JSON.stringify(key)}${suggest(key)}`);
+      mistakes.push(describeUnknown(key, origin, placeOf(key)));
       continue;
     }
-    const label = `${place}: ${labelOf(key, origin)}`;
     const parsed = parseValue(settings[key], value);
-    if (parsed instanceof Mistake) mistakes.push(`${label} takes ${parsed.expected}, not ${show(value)}`);
+    if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${key} ${parsed.text}`);
     else checked.set(key, parsed);
   }
   return checked;
 }
 
-function labelOf(name: SettingName, origin: Origin): string {
-  if (origin === 'flag') return flagOf(name);
+function describeUnknown(key: string, origin: Origin, place: string): string {
+  const name = suggestSetting(key);
+  const right = name === null ? null : spell(name, origin);
+  const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;
+  return `${place}: unknown ${what}${right === null ? '' : `; did you mean ${right}?`}`;
+}
+
+function spell(name: SettingName, origin: Origin): string {
+  if (origin === 'flag') return name === 'application' ? 'MODULE:CALLABLE without a flag' : flagOf(name);
   return origin === 'environment' ? variableOf(name) : name;
 }
 
@@ -85,82 +123,33 @@ function isSettingName(key: string): key is SettingName {
   return Object.hasOwn(settings, key);
 }
 
-/** "did you mean": by another server's name for the setting, by its spelling with dashes or underscores, by likeness. */
-export function suggest(key: string): string {
-  const plain = key.replace(/^-+/, '').replace(/[-_]/g, '').toLowerCase();
-  const same = settingNames.find((name) => name.toLowerCase() === plain);
-  const known =
-    same ??
-    settingNames.find((name) => (settings[name] as Setting).also?.includes(key)) ??
-    nearest(key, settingNames);
-  return known === null ? '' : `; did you mean ${known}?`;
+/** The setting that was meant: by its spelling, by another server's name for it, by likeness; or null. */
+export function suggestSetting(key: string): SettingName | null {
+  const bare = key.replace(/^--?(no-)?|^LIDO_/, '');
+  const plain = flatten(bare);
+  const also = (name: SettingName) => (settings[name] as Setting).also ?? [];
+  return (
+    settingNames.find((name) => flatten(name) === plain) ??
+    settingNames.find((name) => also(name).some((other) => flatten(other) === plain)) ??
+    nearestSetting(bare)
+  );
 }
 
-class Mistake {
-  readonly expected: string;
-
-  constructor(expected: string) {
-    this.expected = expected;
-  }
+function nearestSetting(text: string): SettingName | null {
+  const near = nearest(flatten(text), settingNames.map(flatten));
+  return settingNames.find((name) => flatten(name) === near) ?? null;
 }
 
-function parseValue(setting: Setting, value: unknown): unknown {
-  switch (setting.type) {
-    case 'boolean':
-      return parseBoolean(value);
-    case 'integer':
-    case 'bytes':
-      return parseNumber(
-        setting,
-        value,
-        setting.type === 'bytes' ? 'a whole number of bytes' : 'a whole number',
-        true,
-      );
-    case 'seconds':
-      return parseNumber(setting, value, 'a number of seconds', false);
-    case 'strings':
-      return parseList(value, () => true, 'a list of texts');
-    case 'pairs':
-      return parseList(value, (text) => /^[^=]+=/.test(text), 'KEY=VALUE');
-    case 'string':
-      return parseText(setting, value);
-  }
+/** Spelling apart: graceful_timeout, graceful-timeout and gracefulTimeout are one. */
+function flatten(name: string): string {
+  return name.replace(/[-_]/g, '').toLowerCase();
 }
 
-function parseBoolean(value: unknown): boolean | Mistake {
-  if (typeof value === 'boolean') return value;
-  if (value === '1' || value === 'true') return true;
-  if (value === '0' || value === 'false') return false;
-  return new Mistake('true or false');
-}
-
-function parseNumber({ min = 0 }: Setting, value: unknown, what: string, whole: boolean): number | Mistake {
-  const isText = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value);
-  const number = isText ? Number(value) : value;
-  const fits =
-    typeof number === 'number' &&
-    Number.isFinite(number) &&
-    number >= min &&
-    (!whole || Number.isSafeInteger(number));
-  return fits ? number : new Mistake(`${what}, ${min} or more`);
-}
-
-function parseList(
-  value: unknown,
-  isGood: (text: string) => boolean,
-  what: string,
-): readonly string[] | Mistake {
-  const list: unknown = typeof value === 'string' ? [value] : value;
-  const good = Array.isArray(list) && list.every((item) => typeof item === 'string' && isGood(item));
-  return good ? Object.freeze([...(list as string[])]) : new Mistake(what);
-}
-
-function parseText({ choices }: Setting, value: unknown): string | Mistake {
-  if (typeof value !== 'string') return new Mistake('text');
-  if (choices !== undefined && !choices.includes(value)) return new Mistake(choices.join(', '));
-  return value;
-}
-
-function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
+/** One mistake is told in one line, several in one each. */
+export function throwMistakes(mistakes: readonly string[]): void {
+  if (mistakes.length === 0) return;
+  const [place = '', ...text] = (mistakes[0] as string).split(': ');
+  if (mistakes.length === 1) throw new LidoError('LIDO_102', [place, text.join(': ')]);
+  const lines = mistakes.map((mistake) => `\n  - ${mistake}`).join('');
+  throw new LidoError('LIDO_102', ['settings', `${mistakes.length} mistakes${lines}`]);
 }

@@ -3,7 +3,15 @@
  * JSON schema all derive from it; a test holds them together.
  */
 
-export type SettingType = 'string' | 'strings' | 'integer' | 'seconds' | 'bytes' | 'boolean' | 'pairs';
+export type SettingType =
+  | 'string'
+  | 'strings'
+  | 'addresses'
+  | 'pairs'
+  | 'integer'
+  | 'seconds'
+  | 'bytes'
+  | 'boolean';
 export type SettingGroup =
   | 'Application'
   | 'Listening'
@@ -26,6 +34,8 @@ export interface Setting {
   readonly choices?: readonly string[];
   /** The smallest number that is allowed. */
   readonly min?: number;
+  /** What parts the items of a list in its environment variable; a comma unless it says otherwise. */
+  readonly separator?: RegExp;
   /** Other servers' names for it, for "did you mean". */
   readonly also?: readonly string[];
 }
@@ -60,6 +70,7 @@ export const settings = {
     default: [],
     text: 'set an environment variable for the application; repeatable',
     value: 'KEY=VALUE',
+    separator: /,(?=[A-Za-z_]\w*=)/,
     also: ['raw_env'],
   },
   debug: {
@@ -69,12 +80,12 @@ export const settings = {
     text: 'show tracebacks to clients; never in production',
   },
   bind: {
-    type: 'strings',
+    type: 'addresses',
     group: 'Listening',
     default: ['127.0.0.1:8000'],
     text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
-    also: ['http', 'socket', 'http-socket', 'listen', 'host', 'port', 'address'],
+    also: ['http', 'socket', 'http-socket', 'host', 'port', 'address'],
   },
   threads: {
     type: 'integer',
@@ -116,7 +127,8 @@ export const settings = {
     default: [],
     text: 'directories to put in front of sys.path; repeatable, or parted by a colon',
     value: 'DIRS',
-    also: ['pp'],
+    separator: /:/,
+    also: ['pp', 'python-path'],
   },
   timeout: {
     type: 'seconds',
@@ -172,8 +184,8 @@ export const settings = {
     type: 'bytes',
     group: 'Limits',
     default: 8190,
-    min: 0,
-    text: 'the longest request line; 0 for no limit',
+    min: 1,
+    text: 'the longest request line',
     value: 'BYTES',
   },
   limitRequestFields: {
@@ -188,8 +200,8 @@ export const settings = {
     type: 'bytes',
     group: 'Limits',
     default: 8190,
-    min: 0,
-    text: 'the longest header field, name and value; 0 for no limit',
+    min: 1,
+    text: 'the longest header field, name and value',
     value: 'BYTES',
   },
   maxBodySize: {
@@ -224,7 +236,7 @@ export const settingNames = Object.keys(settings) as SettingName[];
 
 type ValueOf<S extends Setting> = S extends { choices: readonly (infer C)[] }
   ? C
-  : S['type'] extends 'strings' | 'pairs'
+  : S['type'] extends 'strings' | 'addresses' | 'pairs'
     ? readonly string[]
     : S['type'] extends 'boolean'
       ? boolean
@@ -241,6 +253,11 @@ export type Settings = {
 
 /** What a person writes: any of the settings. */
 export type UserSettings = { readonly [N in SettingName]?: ValueOf<(typeof settings)[N]> };
+
+/** Lists are repeatable flags, and parted text in the environment. */
+export function isList({ type }: Setting): boolean {
+  return type === 'strings' || type === 'addresses' || type === 'pairs';
+}
 
 /** `gracefulTimeout` ► `--graceful-timeout` */
 export function flagOf(name: SettingName): string {

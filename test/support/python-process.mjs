@@ -1,0 +1,181 @@
+// A process of its own with one Python: the host, and as many worker threads as are asked for, spoken to over IPC.
+import { MessageChannel, Worker } from 'node:worker_threads';
+import {
+  ACKED,
+  allocateControl,
+  CLAIM,
+  GONE,
+  KEYS_END,
+  signal,
+  slotWord,
+  WAKE,
+} from '../../dist/src/protocol.js';
+import { findPython } from '../../dist/src/python.js';
+import { startPythonHost } from '../../dist/src/python-host.js';
+
+const ENTRY = new URL('./worker-entry.mjs', import.meta.url);
+
+/** Workers by the number that the test gave them. */
+const sessions = new Map();
+let python = null;
+let host = null;
+
+const commands = {
+  async load({ named, folder }) {
+    python = await findPython(named, folder);
+    host = await startPythonHost(python);
+    return python;
+  },
+
+  /** Starts a worker; resolves with its 'ready' or 'failed' message. */
+  open({ session, application, settings }) {
+    const requests = new MessageChannel();
+    const bodies = new MessageChannel();
+    const control = allocateControl(1);
+    const start = {
+      requests: requests.port2,
+      bodies: bodies.port2,
+      control,
+      settings: {
+        constants: { SERVER_SOFTWARE: 'lido/test' },
+        multithread: true,
+        multiprocess: false,
+        debug: false,
+        validate: false,
+        concurrency: 1,
+        ...settings,
+        application: {
+          runtime: 'cpython',
+          interpreter: 'shared',
+          spec: application.module,
+          callable: null,
+          python,
+          ...application,
+        },
+      },
+    };
+    const worker = new Worker(ENTRY, { workerData: start, transferList: [requests.port2, bodies.port2] });
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    return new Promise((resolve, reject) => {
+      worker.once('error', reject);
+      const state = {
+        requests: requests.port1,
+        bodies: bodies.port1,
+        control,
+        exited,
+        thread: 0,
+        pending: null,
+      };
+      sessions.set(session, state);
+      requests.port1.on('message', (message) => {
+        if (message[0] === 'ready') state.thread = message[2];
+        if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
+        else receive(state, message);
+      });
+    });
+  },
+
+  /** Sends a request; resolves with every message that the worker sent for it, the final one last. */
+  request({ session, id, environ, body = '', chunks = [], holdAcks = false, goneAfter = 0 }) {
+    const state = sessions.get(session);
+    Atomics.store(state.control, slotWord(0, ACKED), 0);
+    Atomics.store(state.control, slotWord(0, CLAIM), id);
+    const result = new Promise((resolve) => {
+      state.pending = { id, messages: [], chunks: [...chunks], holdAcks, goneAfter, blocks: 0, resolve };
+    });
+    const keys = Object.keys(environ).join('\0');
+    const values = Object.values(environ).join('\0');
+    send(state, ['request', id, 0, `${keys}${KEYS_END}${values}`, body]);
+    return result;
+  },
+
+  interrupt({ session, id }) {
+    return host.interrupt(sessions.get(session).thread, id);
+  },
+
+  gone({ session, id }) {
+    const { control } = sessions.get(session);
+    Atomics.store(control, slotWord(0, GONE), id);
+    signal(control, 0);
+  },
+
+  async close({ session }) {
+    const state = sessions.get(session);
+    send(state, ['close']);
+    await state.exited;
+    state.requests.close();
+    state.bodies.close();
+    sessions.delete(session);
+  },
+
+  /** Sends the same request `count` times, one after the other; resolves with the memory in use before and after. */
+  async repeat({ session, count, warmUp, ...request }) {
+    for (let id = 1; id <= warmUp; id += 1) await commands.request({ ...request, session, id });
+    const before = process.memoryUsage.rss();
+    const start = process.hrtime.bigint();
+    for (let id = 1; id <= count; id += 1) await commands.request({ ...request, session, id });
+    const microseconds = Number(process.hrtime.bigint() - start) / 1000 / count;
+    return { before, after: process.memoryUsage.rss(), microseconds };
+  },
+
+  exit({ code }) {
+    process.exit(code);
+  },
+};
+
+function send(state, message) {
+  state.requests.postMessage(message);
+  Atomics.add(state.control, WAKE, 1);
+  Atomics.notify(state.control, WAKE);
+}
+
+function receive(state, message) {
+  const { pending } = state;
+  if (message[0] === 'log' && (pending === null || message[1] !== pending.id)) {
+    process.send({ event: 'log', message });
+    return;
+  }
+  process.send({ event: 'message', message: message.slice(0, 2) });
+  pending.messages.push(message);
+  const [kind, id] = message;
+  if (kind === 'read') feed(state, id);
+  if (kind === 'head' || kind === 'block') acknowledge(state, message.at(-1).length);
+  if (kind === 'response' || kind === 'end' || kind === 'fail') {
+    state.pending = null;
+    pending.resolve(pending.messages);
+  }
+}
+
+function feed(state, id) {
+  for (const chunk of state.pending.chunks) {
+    if (chunk === 'gone') {
+      commands.gone({ session: [...sessions].find(([, value]) => value === state)[0], id });
+      return;
+    }
+    state.bodies.postMessage([id, chunk]);
+    signal(state.control, 0);
+  }
+  state.bodies.postMessage([id, null]);
+  signal(state.control, 0);
+}
+
+function acknowledge(state, bytes) {
+  const { pending } = state;
+  pending.blocks += 1;
+  if (pending.goneAfter > 0 && pending.blocks >= pending.goneAfter) {
+    Atomics.store(state.control, slotWord(0, GONE), pending.id);
+    signal(state.control, 0);
+    return;
+  }
+  if (pending.holdAcks) return;
+  Atomics.add(state.control, slotWord(0, ACKED), bytes);
+  signal(state.control, 0);
+}
+
+process.on('message', async ({ token, command, details }) => {
+  try {
+    process.send({ token, result: await commands[command](details) });
+  } catch (error) {
+    process.send({ token, error: { code: error.code, message: error.message, traceback: error.traceback } });
+  }
+});

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // A process holds one CPython, and worker threads cannot hold a second one beside it.
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+});
