@@ -25,9 +25,9 @@ async function main(argv: readonly string[]): Promise<void> {
 
 /** Changes to the first source's `chdir`, before anything else is looked for. Says whether there was one. */
 function enterFolder(sources: readonly Source[], base: string): boolean {
-  const source = sources.find(({ values }) => typeof values['chdir'] === 'string');
+  const source = sources.find(({ values }) => typeof values.chdir === 'string');
   if (source === undefined) return false;
-  const folder = resolve(base, String(source.values['chdir']));
+  const folder = resolve(base, String(source.values.chdir));
   try {
     process.chdir(folder);
   } catch (error) {

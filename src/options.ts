@@ -101,7 +101,9 @@ function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): M
       continue;
     }
     const parsed = parseValue(settings[key], value);
-    if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${key} ${parsed.text}`);
+    // A flag and a variable name the setting themselves; a line of a file does not.
+    const name = origin === 'file' ? `${key} ` : '';
+    if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${name}${parsed.text}`);
     else checked.set(key, parsed);
   }
   return checked;
