@@ -9,7 +9,7 @@ import { createLog } from './log.js';
 import { type Resolved, readEnvironment, resolveSettings, type Source } from './options.js';
 import { createServer } from './server.js';
 import { settingNames } from './settings.js';
-import { endAtOnce, stopOnSignals } from './signals.js';
+import { stopOnSignals } from './signals.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   const { action, config, flags } = parseCommandLine(argv);
@@ -74,7 +74,7 @@ function fail(error: unknown): never {
   if (!(error instanceof LidoError)) throw error;
   if (error.traceback !== undefined) process.stderr.write(`${error.traceback.trimEnd()}\n`);
   process.stderr.write(`lido: ${error.code} ${error.message}\n  ${error.remedy}\n`);
-  endAtOnce(error.exit ?? 1);
+  process.exit(error.exit ?? 1);
 }
 
 function failUsage(error: CommanderError): never {

@@ -100,7 +100,7 @@ function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): M
       mistakes.push(describeUnknown(key, origin, placeOf(key)));
       continue;
     }
-    const parsed = parseValue(settings[key], value);
+    const parsed = parseValue(settings[key], value, origin === 'flag' || origin === 'environment');
     // A flag and a variable name the setting themselves; a line of a file does not.
     const name = origin === 'file' ? `${key} ` : '';
     if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${name}${parsed.text}`);

@@ -12,8 +12,12 @@ export class Mistake {
   }
 }
 
-/** The value as the setting holds it. Numbers and booleans may come as text, and one item for a list. */
-export function parseValue(setting: Setting, value: unknown): unknown {
+/**
+ * The value as the setting holds it. One item does for a list. Numbers and booleans may be text where `isText`: flags
+ * and variables are nothing else.
+ */
+export function parseValue(setting: Setting, given: unknown, isText: boolean): unknown {
+  const value = isText ? readText(setting, given) : given;
   switch (setting.type) {
     case 'boolean':
       return parseBoolean(value);
@@ -34,6 +38,14 @@ export function parseValue(setting: Setting, value: unknown): unknown {
   }
 }
 
+function readText({ type }: Setting, given: unknown): unknown {
+  if (typeof given !== 'string') return given;
+  const isNumber = type === 'integer' || type === 'seconds' || type === 'bytes';
+  if (isNumber && /^\d+(\.\d+)?$/.test(given)) return Number(given);
+  if (type === 'boolean' && /^(0|1|true|false)$/.test(given)) return given === '1' || given === 'true';
+  return given;
+}
+
 /** Node's timers hold 31 bits of milliseconds. */
 const LONGEST_SECONDS = 2_147_483;
 
@@ -42,9 +54,7 @@ function isTimer(seconds: number): boolean {
 }
 
 function parseBoolean(value: unknown): boolean | Mistake {
-  if (value === true || value === '1' || value === 'true') return true;
-  if (value === false || value === '0' || value === 'false') return false;
-  return reject('true or false', value);
+  return typeof value === 'boolean' ? value : reject('true or false', value);
 }
 
 function parseNumber(
@@ -53,10 +63,8 @@ function parseNumber(
   what: string,
   fits: (number: number) => boolean,
 ): number | Mistake {
-  const isText = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value);
-  const number: unknown = isText ? Number(value) : value;
-  const isGood = typeof number === 'number' && Number.isFinite(number) && number >= min && fits(number);
-  return isGood ? number : reject(`${what}, ${min} or more`, value);
+  const isGood = typeof value === 'number' && Number.isFinite(value) && value >= min && fits(value);
+  return isGood ? value : reject(`${what}, ${min} or more`, value);
 }
 
 function parseList(

@@ -1,0 +1,194 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { makeFolder, runLido, serveLido } from './support/command.js';
+
+const HELLO = `export function application(environ, startResponse) {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
+  return ['hello'];
+}
+`;
+
+const usage = '  lido --help lists every option with what it takes\n';
+
+describe('the lido command', () => {
+  it('serves, says what and where in one line, and exits with 0 when it is told to stop', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const server = await serveLido(['--threads', '2', 'hello.mjs:application'], { cwd });
+      expect(server.stderr()).toMatch(
+        /^\[.*\] INFO: serving hello\.mjs:application by Node\.js \d+\.\d+\.\d+ on 2 threads at http:\/\/127\.0\.0\.1:\d+\n$/,
+      );
+      expect(await (await fetch(server.url)).text()).toBe('hello');
+      server.child.kill(signal);
+      expect(await server.ended).toMatchObject({ code: 0, signal: null });
+    }
+  });
+
+  it('finishes a running request after the first signal', async () => {
+    const cwd = makeFolder({
+      'slow.mjs': `export async function application(environ, startResponse) {
+        environ['wsgi.errors'].write('it runs\\n');
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        startResponse('200 OK', []);
+        return ['done'];
+      }`,
+    });
+    const server = await serveLido(['slow.mjs'], { cwd });
+    const answer = fetch(server.url).then((response) => response.text());
+    await server.waitFor('it runs');
+    server.child.kill('SIGTERM');
+    expect(await answer).toBe('done');
+    expect((await server.ended).code).toBe(0);
+  });
+
+  it('ends at once after the second signal, whatever runs', async () => {
+    const cwd = makeFolder({
+      'stuck.mjs': `export function application(environ) {
+        environ['wsgi.errors'].write('it runs\\n');
+        for (;;);
+      }`,
+    });
+    const server = await serveLido(['stuck.mjs'], { cwd });
+    const answer = fetch(server.url).catch(() => 'lost');
+    await server.waitFor('it runs');
+    server.child.kill('SIGTERM');
+    await server.waitFor('SIGTERM: finishing what runs');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ signal: 'SIGTERM' });
+    expect(await answer).toBe('lost');
+  });
+
+  it('says what to do in an empty directory', async () => {
+    const { code, stderr, stdout } = await runLido([], { cwd: makeFolder({}) });
+    expect(stderr).toBe(
+      'lido: LIDO_101 no application was named\n  name it as MODULE:CALLABLE, for example: lido hello.js:application\n',
+    );
+    expect([code, stdout]).toEqual([2, '']);
+  });
+
+  it.each([
+    [
+      ['--thread', '3', '--bogus'],
+      '--thread: unknown option; did you mean --threads?\n  - --bogus: unknown option',
+    ],
+    [['--workers', '3', 'x.js'], '--workers: unknown option; did you mean --threads?'],
+    [['--graceful_timeout=3'], '--graceful_timeout: unknown option; did you mean --graceful-timeout?'],
+    [['--threads', 'many'], '--threads: takes a whole number, 1 or more, not "many"'],
+    [['--threads'], "the command line: option '--threads <N>' argument missing"],
+    [['a.js', 'b.js'], 'b.js: one application is served, named once'],
+    [['--chdir', 'none'], '--chdir: no directory'],
+    [['--bind', '127.0.0.1:99999'], '--bind: takes HOST:PORT'],
+  ])('answers %j with what to write instead, and status 2', async (words, message) => {
+    const { code, stderr } = await runLido(words, { cwd: makeFolder({}) });
+    expect(stderr).toContain(message);
+    expect(stderr.endsWith(usage)).toBe(true);
+    expect(code).toBe(2);
+  });
+
+  it('prints its version and its help, with every group', async () => {
+    const cwd = makeFolder({});
+    expect(await runLido(['--version'], { cwd })).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    const help = await runLido(['--help'], { cwd });
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    for (const text of [
+      'Usage: lido [options] MODULE:CALLABLE',
+      '\nListening:\n',
+      '(default: 127.0.0.1:8000)',
+    ])
+      expect(help.stdout).toContain(text);
+  });
+
+  it("shows a failing application's own traceback, then one line and what to do, and status 3", async () => {
+    const cwd = makeFolder({ 'broken.mjs': `throw new Error('no database');\n` });
+    for (const action of [[], ['check']]) {
+      const { code, stderr } = await runLido([...action, 'broken.mjs'], { cwd });
+      expect(stderr).toContain('Error: no database\n    at ');
+      const last = stderr.trimEnd().split('\n').slice(-2);
+      expect(last[0]).toMatch(/^lido: LIDO_202 .*broken\.mjs failed while it was imported$/);
+      expect(last[1]).toBe('  mend what the traceback above shows, then start again');
+      expect(stderr).not.toContain('/dist/');
+      expect(code).toBe(3);
+    }
+  });
+
+  it('names the exports when the callable is not among them', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    const { code, stderr } = await runLido(['check', 'hello.mjs:nope'], { cwd });
+    expect(stderr).toMatch(/^lido: LIDO_203 .*hello\.mjs has no nope\n {2}.*it has: application\n$/);
+    expect(code).toBe(3);
+  });
+
+  it('exits with 1 where the address is taken', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const { code, stderr } = await runLido(['--bind', `127.0.0.1:${port}`, 'hello.mjs'], { cwd });
+    taken.close();
+    expect(stderr).toBe(
+      `lido: LIDO_104 cannot listen on http://127.0.0.1:${port}: EADDRINUSE\n  another process listens there: stop it, or choose another with --bind\n`,
+    );
+    expect(code).toBe(1);
+  });
+
+  it('gives --env to the application, and listens on every --bind', async () => {
+    const cwd = makeFolder({
+      'show.mjs': `export function application(environ, startResponse) {
+        startResponse('200 OK', []);
+        return [process.env.COLOUR + '\\n'];
+      }`,
+    });
+    const words = ['--env', 'COLOUR=blue=green', '--bind', 'unix:lido.sock', 'show.mjs'];
+    const server = await serveLido(words, { cwd });
+    expect(await (await fetch(server.url)).text()).toBe('blue=green\n');
+    const socket = connect(`${cwd}/lido.sock`);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const chunks = await socket.setEncoding('utf8').toArray();
+    expect(chunks.join('')).toContain('blue=green\n');
+  });
+});
+
+describe('the log', () => {
+  const FAIL = `export function application(environ) {
+    environ['wsgi.errors'].write(decodeURIComponent(environ.QUERY_STRING));
+    throw new Error(decodeURIComponent(environ.QUERY_STRING));
+  }`;
+  const forged = encodeURIComponent('x\r\n[2026-01-01 00:00:00.000] INFO: forged\u2028\u001b[2Kgone\u009b1m');
+
+  it('as text shows the traceback, and no client can forge a line or move the cursor', async () => {
+    const server = await serveLido(['fail.mjs'], { cwd: makeFolder({ 'fail.mjs': FAIL }) });
+    expect((await fetch(`${server.url}/?${forged}`)).status).toBe(500);
+    await server.waitFor('    at ');
+    server.child.kill('SIGTERM');
+    const { stderr } = await server.ended;
+    expect(stderr).toMatch(/ERROR: LIDO_401 GET \/\?\S+ \[[\w-]+\] the application raised Error: x/);
+    expect(stderr).not.toMatch(/^\[2026-01-01/m);
+    expect(stderr).not.toMatch(/[\r\u001b\u009b\u2028]/);
+    expect(stderr).toContain('\\x1b[2Kgone\\x9b1m');
+  });
+
+  it('as JSON is one object a line', async () => {
+    const words = ['--log-format', 'json', 'fail.mjs'];
+    const server = await serveLido(words, { cwd: makeFolder({ 'fail.mjs': FAIL }) });
+    await fetch(`${server.url}/?${forged}`);
+    await server.waitFor('LIDO_401');
+    server.child.kill('SIGTERM');
+    const lines = (await server.ended).stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const failure = lines.find(({ code }) => code === 'LIDO_401');
+    expect(failure).toMatchObject({ level: 50, method: 'GET', url: `/?${forged}` });
+    expect(failure.traceback).toContain('forged');
+  });
+
+  it('is silent where it is asked to be', async () => {
+    const cwd = makeFolder({ 'fail.mjs': FAIL });
+    const server = await serveLido(['--log-level', 'info', 'fail.mjs'], { cwd });
+    server.child.kill('SIGTERM');
+    expect((await server.ended).stderr).toContain('INFO: SIGTERM');
+    const { stderr } = await runLido(['check', '--log-level', 'silent', 'fail.mjs'], { cwd });
+    expect(stderr).toBe('');
+  });
+});

@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest';
+import { makeFolder, runLido, serveLido } from './support/command.js';
+
+const APPLICATION = `export function application(environ, startResponse) {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
+  return [\`\${process.env.GREETING ?? 'hello'}\`];
+}
+`;
+
+const FILES = {
+  ts: `const name: string = 'site.mjs';\nexport default { application: name, threads: 1 as number };\n`,
+  mts: `export default { application: 'site.mjs' satisfies string, threads: 1 };\n`,
+  js: `module.exports = { application: 'site.mjs', threads: 1 };\n`,
+  mjs: `export default { application: 'site.mjs', threads: 1 };\n`,
+  json: `{ "$schema": "x", "application": "site.mjs", "threads": 1 }\n`,
+  toml: `application = "site.mjs"\nthreads = 1\n`,
+};
+
+describe('a config file', () => {
+  it.each(Object.entries(FILES))('lido.config.%s is found and served', async (ending, text) => {
+    const cwd = makeFolder({ 'site.mjs': APPLICATION, [`lido.config.${ending}`]: text });
+    const server = await serveLido([], { cwd });
+    expect(server.stderr()).toContain('serving site.mjs by Node.js');
+    expect(server.stderr()).toContain('on 1 thread at');
+    expect(await (await fetch(server.url)).text()).toBe('hello');
+  });
+
+  it('named with -c is read from anywhere, and its chdir counts from where it is', async () => {
+    const cwd = makeFolder({
+      'conf/my.toml': 'application = "site.mjs"\nchdir = "../site"\nenv = "GREETING=a=b"\n',
+      'site/site.mjs': APPLICATION,
+    });
+    const server = await serveLido(['-c', 'conf/my.toml'], { cwd });
+    expect(await (await fetch(server.url)).text()).toBe('a=b');
+  });
+
+  it('is looked for where --chdir leads, which is entered once', async () => {
+    const cwd = makeFolder({
+      'sub/lido.config.json': '{"application": "site.mjs"}',
+      'sub/site.mjs': APPLICATION,
+    });
+    const { code, stdout, stderr } = await runLido(['check', '--chdir', 'sub'], { cwd });
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^site\.mjs is ready to be served by Node\.js \d+\.\d+\.\d+\n$/);
+    expect(code).toBe(0);
+  });
+
+  it('gives way to --chdir with its own chdir', async () => {
+    const cwd = makeFolder({
+      'sub/lido.config.json': '{"application": "site.mjs", "chdir": "../other"}',
+      'sub/site.mjs': APPLICATION,
+      'other/none.txt': '',
+    });
+    expect(await runLido(['check', '--chdir', 'sub'], { cwd })).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('with ten mistakes is answered with ten lines', async () => {
+    const cwd = makeFolder({
+      'lido.config.toml': `application = 5
+bnd = ":80"
+threads = "4"
+workers = 2
+timeout = -1
+graceful_timeout = 3
+runtime = "cpythn"
+log-level = "info"
+env = ["KEY"]
+bind = "1::2::3"
+`,
+    });
+    const { code, stdout, stderr } = await runLido(['check'], { cwd });
+    expect(stderr).toBe(`lido: LIDO_102 settings: 10 mistakes
+  - lido.config.toml:1: application takes a text, not 5
+  - lido.config.toml:2: unknown setting bnd; did you mean bind?
+  - lido.config.toml:3: threads takes a whole number, 1 or more, not "4"
+  - lido.config.toml:4: unknown setting workers; did you mean threads?
+  - lido.config.toml:5: timeout takes a number of seconds, 0 or more, not -1
+  - lido.config.toml:6: unknown setting graceful_timeout; did you mean gracefulTimeout?
+  - lido.config.toml:7: runtime takes auto, javascript, cpython, not "cpythn"; did you mean cpython?
+  - lido.config.toml:8: unknown setting log-level; did you mean logLevel?
+  - lido.config.toml:9: env takes a list of KEY=VALUE, not "KEY"
+  - lido.config.toml:10: bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "1::2::3"
+  lido --help lists every option with what it takes
+`);
+    expect([code, stdout]).toEqual([2, '']);
+  });
+
+  it.each([
+    ['lido.config.json', '{ "threads": }'],
+    ['lido.config.toml', 'threads = '],
+    ['lido.config.ts', 'export default {'],
+    ['lido.config.json', '[]'],
+    ['lido.config.mjs', 'throw new Error("no")'],
+  ])('%s that reads %j is refused by name, without a stack', async (name, text) => {
+    const cwd = makeFolder({ [name]: text });
+    const { code, stderr } = await runLido(['config'], { cwd });
+    expect(stderr).toMatch(/^lido: LIDO_102 \S+: .*\n {2}lido --help .*\n$/);
+    expect(stderr).toContain(name);
+    expect(code).toBe(2);
+  });
+
+  it('beside another one, missing, or of no known kind is refused', async () => {
+    const cwd = makeFolder({ 'lido.config.json': '{}', 'lido.config.toml': '', 'x.yaml': '' });
+    expect((await runLido(['config'], { cwd })).stderr).toContain(
+      'both lido.config.json and lido.config.toml are here',
+    );
+    expect((await runLido(['config', '-c', 'none.json'], { cwd })).stderr).toContain(
+      `no file ${cwd}/none.json`,
+    );
+    expect((await runLido(['config', '-c', 'x.yaml'], { cwd })).stderr).toContain('x.yaml is none of .ts');
+  });
+
+  it('gives way to the environment, and that to flags; lido config shows which it was', async () => {
+    const cwd = makeFolder({
+      'lido.config.json': '{\n"threads": 1,\n"timeout": 1,\n"debug": true,\n"keepalive": 1\n}',
+    });
+    const words = ['config', '--timeout=3', '--no-debug', 'site.mjs'];
+    const { stdout, code } = await runLido(words, { cwd, env: { LIDO_TIMEOUT: '2', LIDO_THREADS: '2' } });
+    const lines = stdout.split('\n').map((line) => line.replace(/ +/g, ' '));
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        'application "site.mjs" (the command line)',
+        'threads 2 (LIDO_THREADS)',
+        'timeout 3 (--timeout)',
+        'debug false (--debug)',
+        'keepalive 1 (lido.config.json:5)',
+        'backlog 2048 (default)',
+      ]),
+    );
+    expect(code).toBe(0);
+  });
+});
