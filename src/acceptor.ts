@@ -1,13 +1,13 @@
 /** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import type { Connection } from './connection.js';
+import { type Connection, countAnswer, countRequest } from './connection.js';
 import type { Dispatcher } from './dispatcher.js';
 import { buildEnviron } from './environ.js';
 import type { LidoError } from './errors.js';
 import type { Exchange, ExchangeState } from './exchange.js';
 import { checkRequest, type GateLimits } from './gate.js';
-import { type BodyFault, type BodyLimits, RequestBodySource } from './request-body.js';
+import { type BodyLimits, RequestBodySource } from './request-body.js';
 import { ResponseWriter } from './response.js';
 import type { Session } from './session.js';
 
@@ -49,6 +49,8 @@ export class Acceptor {
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) {
       const writer = new ResponseWriter(response, this.options.sendTimeoutMs);
+      countRequest(request, null);
+      response.once('close', () => countAnswer(request));
       writer.closeAfterwards();
       writer.writeError(refusal.status, refusal.reason);
       return;
@@ -90,10 +92,11 @@ class RequestExchange implements Exchange {
     this.request = request;
     this.response = response;
     this.writer = new ResponseWriter(response, options.sendTimeoutMs);
-    this.body = new RequestBodySource(request, options.body, (fault) => this.#handleBodyFault(fault));
+    this.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
   }
 
   begin(): void {
+    countRequest(this.request, this.body.isWhole ? null : (status) => this.#failBody(status));
     this.response.once('close', this.#handleClose);
     if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
     else this.#dispatch();
@@ -132,8 +135,16 @@ class RequestExchange implements Exchange {
     this.writer.writeError(status, detail, status === 503 ? { 'Retry-After': '1' } : {});
   }
 
-  #handleBodyFault(fault: BodyFault): void {
-    const status = fault === 'too-large' ? 413 : 408;
+  /** The parser found an error on this connection; true when it lies in this request's body. */
+  #failBody(status: number): boolean {
+    // `complete` is known at once, while the body's end is told later: the error may lie in the next request already.
+    if (this.body.isWhole || this.request.complete) return false;
+    this.#refuseBody(status);
+    return true;
+  }
+
+  /** The client broke off, or sent what is no body: answered where that is still possible. */
+  #refuseBody(status: number): void {
     this.writer.closeAfterwards();
     this.writer.writeError(status, '');
     this.#giveUp();
@@ -141,6 +152,7 @@ class RequestExchange implements Exchange {
 
   /** The connection ended, or the response did; only the first leaves work to be undone. */
   readonly #handleClose = (): void => {
+    countAnswer(this.request);
     if (this.state === 'over' || this.writer.state === 'complete') {
       this.body.close();
       return;

@@ -22,7 +22,9 @@ export interface Refusal {
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // RFC 9110, section 7.2 and RFC 3986, section 3.2.2: a host, or a bracketed address, and a port.
 const HOST = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
-const ABSOLUTE = /^https?:\/\/[^/?#\s]+(?:[/?]|$)/i;
+/** It would be decoded in PATH_INFO; a query stays encoded. */
+const NUL_IN_PATH = /^[^?]*%00/;
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 /** Fields of which a second one makes the request ambiguous. RFC 9110, section 5.3. */
 const SINGLE = new Set([
   'host',
@@ -52,14 +54,14 @@ function checkRequestLine(request: IncomingMessage, limits: GateLimits): Refusal
 /** RFC 9112, section 3.2. */
 function checkTarget(method: string, url: string): Refusal | null {
   if (url.includes('#')) return refuse(400, 'a target has no fragment');
-  if (url.includes('%00')) return refuse(400, 'a target holds no NUL');
+  if (url.includes('%00') && NUL_IN_PATH.test(url)) return refuse(400, 'a path holds no NUL');
   for (let index = 0; index < url.length; index += 1) {
     const code = url.charCodeAt(index);
     if (code <= 0x20 || code === 0x7f) return refuse(400, 'malformed target');
   }
   if (url.charCodeAt(0) === 0x2f) return null;
   if (url === '*') return method === 'OPTIONS' ? null : refuse(400, 'the target * belongs to OPTIONS');
-  return ABSOLUTE.test(url) ? null : refuse(400, 'malformed target');
+  return HOST.test(ABSOLUTE.exec(url)?.[1] ?? '') ? null : refuse(400, 'malformed target');
 }
 
 function checkFields(request: IncomingMessage, limits: GateLimits): Refusal | null {

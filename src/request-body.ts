@@ -2,10 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { BODY_WINDOW, INLINE_BODY_LIMIT } from './protocol.js';
 
-export interface BodyTarget {
-  /** Takes the next chunk, or null at the end. */
-  (chunk: Uint8Array | null): void;
-}
+/** Takes the next chunk, or null at the end. */
+export type BodyTarget = (chunk: Uint8Array | null) => void;
 
 export interface BodyLimits {
   /** Bytes; 0 for no limit. */
@@ -14,7 +12,20 @@ export interface BodyLimits {
   readonly bodyTimeoutMs: number;
 }
 
-export type BodyFault = 'too-large' | 'timeout';
+/** RFC 9110, section 6.5.1: fields that frame, route or authenticate come too late in a trailer. */
+const FORBIDDEN_TRAILERS = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'host',
+  'te',
+  'trailer',
+  'transfer-encoding',
+]);
 
 /**
  * Collects a small body whole, and lets a large one flow once a worker is ready for it. Nothing is read from the
@@ -31,12 +42,12 @@ export class RequestBodySource {
   #credit = BODY_WINDOW;
   #timer: NodeJS.Timeout | null = null;
   #onCollected: (() => void) | null = null;
-  readonly #onFault: (fault: BodyFault) => void;
+  readonly #onFault: (status: number) => void;
   #listening = false;
   /** True when the client waits for `100 Continue`; the body is then not collected. */
   readonly expectsContinue: boolean;
 
-  constructor(request: IncomingMessage, limits: BodyLimits, onFault: (fault: BodyFault) => void) {
+  constructor(request: IncomingMessage, limits: BodyLimits, onFault: (status: number) => void) {
     this.#onFault = onFault;
     this.#request = request;
     this.#limits = limits;
@@ -126,7 +137,7 @@ export class RequestBodySource {
     this.#received += chunk.length;
     const { maxBodySize } = this.#limits;
     if (maxBodySize > 0 && this.#received > maxBodySize) {
-      this.#onFault('too-large');
+      this.#onFault(413);
       return;
     }
     this.#startTimer();
@@ -142,6 +153,10 @@ export class RequestBodySource {
   };
 
   readonly #onEnd = (): void => {
+    if (hasForbiddenTrailer(this.#request)) {
+      this.#onFault(400);
+      return;
+    }
     this.#ended = true;
     this.#clearTimer();
     if (this.#target === null) this.#finishCollecting();
@@ -177,7 +192,7 @@ export class RequestBodySource {
       this.#timer.refresh();
       return;
     }
-    this.#timer = setTimeout(() => this.#onFault('timeout'), this.#limits.bodyTimeoutMs);
+    this.#timer = setTimeout(() => this.#onFault(408), this.#limits.bodyTimeoutMs);
   }
 
   #clearTimer(): void {
@@ -198,4 +213,10 @@ function hasBody(request: IncomingMessage): boolean {
 function expectsContinue(request: IncomingMessage): boolean {
   const { expect } = request.headers;
   return expect !== undefined && request.httpVersionMinor > 0 && expect.toLowerCase() === '100-continue';
+}
+
+function hasForbiddenTrailer({ rawTrailers }: IncomingMessage): boolean {
+  return (
+    rawTrailers?.some((item, index) => index % 2 === 0 && FORBIDDEN_TRAILERS.has(item.toLowerCase())) ?? false
+  );
 }

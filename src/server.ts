@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
-import { answerClientError } from './client-error.js';
+import { answerClientError, answerConnect } from './client-error.js';
 import { LidoError } from './errors.js';
 import { ApplicationHandler } from './handler.js';
 import type { Settings } from './options.js';
@@ -95,6 +95,7 @@ export class Server {
     listener.on('request', this.#handler.handle);
     listener.on('checkContinue', this.#handler.handle);
     listener.on('checkExpectation', this.#handler.handle);
+    listener.on('connect', answerConnect);
     listener.on('clientError', answerClientError);
     await bindListener(listener, address);
     this.#listeners.push(listener);

@@ -233,6 +233,14 @@ export function misbehaves(environ, startResponse) {
   return hello(environ, startResponse);
 }
 
+/** When the application began and ended, as JSON; it blocks its thread for half a second. */
+export function span(_environ, startResponse) {
+  const began = Date.now();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  startResponse('200 OK', TEXT);
+  return [latin1(JSON.stringify([began, Date.now()]))];
+}
+
 // ---- Only in JavaScript --------------------------------------------------------------------------------
 
 export async function promised(_environ, startResponse) {

@@ -1,0 +1,186 @@
+// Applications and clients that misbehave harm only themselves.
+import { describe, expect, test } from 'vitest';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { fixture, languages, startServer } from './support/server.js';
+
+describe.each(languages)('a %s worker', (language) => {
+  const serve = (settings = {}) => startServer({ ...fixture(language, 'misbehaves'), ...settings });
+  const answers = async (port: number) =>
+    expect((await exchange(port, get('/'))).body.toString()).toBe('Hello, world!\n');
+
+  test('an endless loop is ended by the time-out with 504, and only it', async () => {
+    const { port, findLine } = await serve({ timeout: 0.3, threads: 2 });
+    const stuck = exchange(port, get('/loop'));
+    for (let count = 0; count < 20; count += 1) await answers(port);
+    expect((await stuck).status).toBe(504);
+    await findLine(({ code }) => code === 'LIDO_502');
+    for (let count = 0; count < 20; count += 1) await answers(port);
+  });
+
+  test('requests that wait behind an endless loop are answered once it is ended', async () => {
+    const { port } = await serve({ timeout: 0.3 });
+    const stuck = exchange(port, get('/loop'));
+    const behind = Promise.all(Array.from({ length: 10 }, () => answers(port)));
+    expect((await stuck).status).toBe(504);
+    await behind;
+  });
+
+  test('a call that blocks past the time-out costs its own request, and another worker takes over', async () => {
+    const { port } = await serve({ timeout: 0.3 });
+    const stuck = exchange(port, get('/sleep?3'));
+    expect((await stuck).status).toBe(504);
+    await answers(port);
+  });
+
+  test('the time-out of one request never hits the next', async () => {
+    const { port } = await serve({ timeout: 0.2 });
+    for (let round = 0; round < 5; round += 1) {
+      const stuck = exchange(port, get('/loop'));
+      await answers(port);
+      expect((await stuck).status).toBe(504);
+      for (let count = 0; count < 5; count += 1) await answers(port);
+    }
+  });
+
+  test('an application that exits costs its own request', async () => {
+    const { port } = await serve();
+    expect((await exchange(port, get('/exit'))).status).toBe(500);
+    await answers(port);
+  });
+
+  test('an endless recursion costs its own request', async () => {
+    const { port } = await serve();
+    expect((await exchange(port, get('/recurse'))).status).toBe(500);
+    await answers(port);
+  });
+
+  test('a request whose client goes away while it waits is never run', async () => {
+    const { port, lines } = await serve();
+    const slow = exchange(port, get('/sleep?0.3'));
+    const leaving = Array.from({ length: 5 }, () => {
+      const client = new RawClient(port);
+      client.send(get('/exit'));
+      return client;
+    });
+    await Promise.all(
+      leaving.map((client) => new Promise((resolve) => client.socket.once('connect', resolve))),
+    );
+    for (const client of leaving) client.socket.destroy();
+    expect((await slow).status).toBe(200);
+    await answers(port);
+    expect(lines.filter(({ code }) => code !== undefined)).toEqual([]);
+  });
+
+  test('an upload whose sender disappears frees the worker', async () => {
+    const { port } = await startServer({ ...fixture(language, 'echo') });
+    const client = new RawClient(port);
+    client.send(`${get('/', 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(200_000)}`);
+    client.socket.end();
+    client.socket.destroy();
+    const response = await exchange(port, `${get('/', 'Content-Length: 3\r\n', 'POST')}abc`);
+    expect(response.body.toString()).toBe('abc');
+  });
+
+  test('a full backlog answers 503 with Retry-After at once', async () => {
+    const { port } = await serve({ backlog: 2 });
+    // One runs, the worker holds a few behind it until they are recalled, two may wait.
+    const clients = Array.from({ length: 60 }, () => new RawClient(port));
+    for (const client of clients) client.send(get('/sleep?0.5'.replace('0.5', '0.02')));
+    const responses = await Promise.all(clients.map((client) => client.readResponse()));
+    const refused = responses.filter(({ status }) => status === 503);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { headers } of refused) expect(headers['retry-after']).toBe('1');
+    expect(responses.filter(({ status }) => status === 200).length).toBe(60 - refused.length);
+    await answers(port);
+  });
+
+  test('close() finishes what runs, refuses new connections, and is idempotent', async () => {
+    const { port, server } = await serve();
+    const client = new RawClient(port);
+    client.send(get('/sleep?0.3'));
+    await new Promise((resolve) => setImmediate(resolve));
+    const idle = new RawClient(port);
+    await new Promise((resolve) => idle.socket.once('connect', resolve));
+    const response = client.readResponse();
+    await exchange(port, get('/'));
+    const closed = [server.close(), server.close()];
+    expect((await response).status).toBe(200);
+    expect(await idle.closes()).toBe(true);
+    await Promise.all(closed);
+    await expect(exchange(port, get('/'))).rejects.toThrow('the connection ended');
+  });
+});
+
+describe('a JavaScript worker', () => {
+  test('an uncaught exception costs what its worker ran', async () => {
+    const { port, findLine } = await startServer({ ...fixture('javascript', 'misbehaves'), threads: 2 });
+    await exchange(port, get('/uncaught'));
+    await findLine(({ msg }) => msg.includes('uncaught failure'));
+    for (let count = 0; count < 20; count += 1) expect((await exchange(port, get('/'))).status).toBe(200);
+  });
+
+  test('two threads run two requests at the same time', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'span'), threads: 2 });
+    const spans = await Promise.all([exchange(port, get('/')), exchange(port, get('/'))]);
+    const [first, second] = spans.map(({ body }) => JSON.parse(body.toString()) as [number, number]);
+    const overlap = Math.min(first?.[1] ?? 0, second?.[1] ?? 0) - Math.max(first?.[0] ?? 0, second?.[0] ?? 0);
+    expect(overlap).toBeGreaterThan(0);
+  });
+
+  test('tiny requests do not wait behind a slow one', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'misbehaves'), threads: 2 });
+    const slow = exchange(port, get('/sleep?2'));
+    const finished: string[] = [];
+    void slow.then(() => finished.push('slow'));
+    await Promise.all(Array.from({ length: 50 }, () => exchange(port, get('/'))));
+    finished.push('tiny');
+    await slow;
+    expect(finished[0]).toBe('tiny');
+  });
+});
+
+describe('a client', () => {
+  test('that stalls within its head is dropped with 408', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'hello'), headerTimeout: 0.5 });
+    const client = new RawClient(port);
+    client.send('GET / HTTP/1.1\r\nHost: x\r\n');
+    expect(await client.readAll()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('that stalls within its body is dropped with 408, and held no worker', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'echo'), bodyTimeout: 0.5 });
+    const client = new RawClient(port);
+    client.send(`${get('/', 'Content-Length: 10\r\n', 'POST')}abc`);
+    expect((await exchange(port, `${get('/', 'Content-Length: 2\r\n', 'POST')}ok`)).body.toString()).toBe(
+      'ok',
+    );
+    expect(await client.readAll()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('that stalls within a large body is dropped, and its worker is free again', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'echo'), bodyTimeout: 0.5 });
+    const client = new RawClient(port);
+    client.send(`${get('/', 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(100_000)}`);
+    expect(await client.readAll()).toMatch(/^HTTP\/1\.1 408 /);
+    expect((await exchange(port, `${get('/', 'Content-Length: 2\r\n', 'POST')}ok`)).body.toString()).toBe(
+      'ok',
+    );
+  });
+
+  test('that takes nothing of a response is dropped', async () => {
+    const { port, findLine } = await startServer({ ...fixture('javascript', 'stream'), sendTimeout: 0.5 });
+    const client = new RawClient(port);
+    client.socket.pause();
+    client.send(get('/?1000000000'));
+    await findLine(({ msg }) => msg === 'closed');
+  });
+
+  test('that sends more than the largest body gets 413, with a length and in chunks', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'echo'), maxBodySize: 1000 });
+    expect((await exchange(port, get('/', 'Content-Length: 1001\r\n', 'POST'))).status).toBe(413);
+    const chunked = `${get('/', 'Transfer-Encoding: chunked\r\n', 'POST')}7d0\r\n${'x'.repeat(2000)}\r\n0\r\n\r\n`;
+    expect((await exchange(port, chunked)).status).toBe(413);
+    const fits = await exchange(port, `${get('/', 'Content-Length: 1000\r\n', 'POST')}${'x'.repeat(1000)}`);
+    expect(fits.body.length).toBe(1000);
+  });
+});
