@@ -106,7 +106,8 @@ function findOnPath(command: string): string | null {
 async function probeInterpreter(interpreter: string): Promise<Probe> {
   try {
     const { stdout } = await run(interpreter, ['-c', PROBE], { timeout: PROBE_TIMEOUT_MS });
-    return JSON.parse(stdout) as Probe;
+    // The last line: a sitecustomize or a shim may print before.
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Probe;
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
     const lines = (stderr || message).trim().split('\n');

@@ -1,11 +1,11 @@
 // Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
 import { fileURLToPath } from 'node:url';
-import { type ErrorCode, LidoError, toPayload } from '../../src/errors.js';
+import { catalogue, type ErrorCode, LidoError, toPayload } from '../../src/errors.js';
 import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '../../src/protocol.js';
 import type { RequestBody } from '../request-body.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import type { Sender } from '../sender.js';
-import { type LibPython, openLibpython, type Pointer } from './libpython.js';
+import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
@@ -22,7 +22,7 @@ const OUTBOX_SIZE = HEADER + 128 * 1024;
 /** Blocks up to this size travel as text, larger ones as buffers of their own. Bytes. */
 const TEXT_LIMIT = 16 * 1024;
 
-const GATEWAY = fileURLToPath(new URL('./gateway.py', import.meta.url));
+const GATEWAY_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
 /** Loads the application in this thread. Throws the LidoError that says why it could not be. */
 export function loadCpython(
@@ -32,15 +32,14 @@ export function loadCpython(
   return new CpythonRuntime(settings, settings.application as PythonSpec, log);
 }
 
-/** What a thread needs of gateway.py, as code that is run in a namespace of the thread's own. */
+/** The gateway's modules as a package that no path of the application's can hide; code to be run in a namespace. */
 export const IMPORT_GATEWAY = `
-import importlib.util, sys
-gateway = sys.modules.get('_lido_gateway')
-if gateway is None:
-    spec = importlib.util.spec_from_file_location('_lido_gateway', gateway_file)
-    gateway = importlib.util.module_from_spec(spec)
-    sys.modules['_lido_gateway'] = gateway
-    spec.loader.exec_module(gateway)
+import sys, types
+if '_lido' not in sys.modules:
+    package = types.ModuleType('_lido')
+    package.__path__ = [${JSON.stringify(GATEWAY_FOLDER)}]
+    sys.modules['_lido'] = package
+import _lido.gateway as gateway
 `;
 
 class CpythonRuntime implements Runtime {
@@ -50,6 +49,7 @@ class CpythonRuntime implements Runtime {
   readonly #python: LibPython;
   readonly #thread: Pointer;
   readonly #namespace: Pointer;
+  readonly #post: RegisteredCallback;
   readonly #handle: Pointer;
   readonly #log: (level: 'error' | 'warn' | 'info', text: string) => void;
   #inbox = Buffer.alloc(INBOX_SIZE);
@@ -71,14 +71,17 @@ class CpythonRuntime implements Runtime {
     this.#python = openLibpython(spec.python);
     this.#thread = this.#python.newThread(this.#python.mainInterpreter());
     this.#python.acquire(this.#thread);
+    this.#python.protectStack(this.#thread);
+    this.#namespace = this.#python.newNamespace();
+    this.#post = this.#python.wrapCallback('post', () => this.#receivePost());
     try {
-      this.#python.protectStack(this.#thread);
-      this.#namespace = this.#python.newNamespace();
       this.#handle = this.#start(settings, spec);
-      this.thread = (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number);
-    } finally {
-      this.#python.release();
+    } catch (error) {
+      this.#leave();
+      throw error;
     }
+    this.thread = (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number);
+    this.#python.release();
   }
 
   handle({ id, environ, body, sender }: WorkerRequest): void {
@@ -88,20 +91,30 @@ class CpythonRuntime implements Runtime {
     const grown = this.#writeRequest(id, environ, body.inline);
     this.#python.acquire(this.#thread);
     if (grown) this.#reconnect();
-    const result = this.#python.callNoArguments(this.#handle, 0);
-    if (result === 0) this.#python.clearError();
+    const result = this.#python.callNoArguments(this.#handle);
+    const escaped = result === 0 ? this.#python.takeError() : null;
     this.#python.release();
-    this.#finish(sender, result !== 0);
+    if (escaped === null) this.#finish(sender);
+    else sender.fail(toPayload(new LidoError('LIDO_401', [escaped])));
     body.close();
     this.#sender = null;
     this.#body = null;
   }
 
-  /** The thread state is left behind: deleting it would run destructors that may block, in a thread that ends anyway. */
+  /** Drops the thread state and with it the application's thread-local objects, such as connections to a database. */
   close(): void {
     this.#python.acquire(this.#thread);
-    this.#python.runCode('gateway.forget(worker)\n', this.#namespace);
-    this.#python.release();
+    this.#leave();
+  }
+
+  /** Called with the GIL; gives it up for good. */
+  #leave(): void {
+    const python = this.#python;
+    if (!python.runCode('if worker: gateway.forget(worker)\n', this.#namespace)) python.clearError();
+    python.decref(this.#namespace);
+    python.clearThread(this.#thread);
+    python.deleteCurrentThread();
+    this.#post.unregister();
   }
 
   #start(settings: WorkerSettings, spec: PythonSpec): Pointer {
@@ -115,24 +128,20 @@ class CpythonRuntime implements Runtime {
       path: spec.path,
       spec: spec.spec,
       validate: settings.validate,
+      messages: Object.fromEntries(
+        Object.entries(catalogue).map(([code, { message, remedy }]) => [code, [message, remedy]]),
+      ),
     };
     python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
-    python.setText(this.#namespace, 'gateway_file', GATEWAY);
-    python.setAndDrop(
-      this.#namespace,
-      'post',
-      python.wrapCallback('post', () => this.#receivePost()),
-    );
+    python.setAndDrop(this.#namespace, 'post', this.#post.callable);
     this.#connectBuffers();
     const code = `${IMPORT_GATEWAY}
 import json
 worker = gateway.start(json.loads(settings_json), post, inbox, outbox)
 handle = worker and worker.handle
 `;
-    if (!python.runCode(code, this.#namespace)) {
-      python.printError();
-      throw new LidoError('LIDO_306', [`${GATEWAY} could not be run; the traceback is above`]);
-    }
+    if (!python.runCode(code, this.#namespace))
+      throw new LidoError('LIDO_306', [`${GATEWAY_FOLDER}: ${python.takeError()}`]);
     if (this.#outboxInts[0] === FAIL) throw this.#explainFailedLoad();
     return python.getItem(this.#namespace, 'handle');
   }
@@ -224,10 +233,9 @@ handle = worker and worker.handle
     }
   };
 
-  #finish(sender: Sender, returned: boolean): void {
+  #finish(sender: Sender): void {
     const [kind, first = 0, second = 0] = this.#outboxInts;
-    if (!returned) sender.fail(toPayload(new LidoError('LIDO_502', ['the time-out'])));
-    else if (kind === RESPONSE)
+    if (kind === RESPONSE)
       sender.respond(this.#text(HEADER, first), this.#block(HEADER + first, second), true);
     else if (kind === FAIL) this.#fail(sender, first, second);
     else if (kind === END) sender.end();

@@ -1,13 +1,15 @@
 // A thread of its own. Initialises Python, which makes it Python's main thread, and interrupts requests that run too long.
 
-import { fileURLToPath } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
-import { toPayload } from '../../src/errors.js';
+import { LidoError, toPayload } from '../../src/errors.js';
 import type { HostMessage, HostRequest, PythonInstallation } from '../../src/protocol.js';
 import { IMPORT_GATEWAY } from './cpython.js';
 import { type LibPython, openLibpython, type Pointer } from './libpython.js';
 
-const GATEWAY = fileURLToPath(new URL('./gateway.py', import.meta.url));
+const PREPARE = `${IMPORT_GATEWAY}
+from _lido.failures import LidoTimeout
+from _lido.interrupts import interrupt
+`;
 
 function post(message: HostMessage): void {
   parentPort?.postMessage(message);
@@ -18,6 +20,9 @@ class PythonHost {
   readonly #python: LibPython;
   readonly #thread: Pointer;
   readonly #namespace: Pointer;
+  readonly #timeout: Pointer;
+  /** The thread that is being interrupted. */
+  #target = 0;
 
   constructor(installation: PythonInstallation) {
     this.#python = openLibpython(installation);
@@ -25,30 +30,25 @@ class PythonHost {
     // Signals stay Node's.
     this.#python.initialize(0);
     this.#namespace = this.#python.newNamespace();
-    this.#python.setText(this.#namespace, 'gateway_file', GATEWAY);
-    this.#python.runCode(IMPORT_GATEWAY, this.#namespace);
+    if (!this.#python.runCode(PREPARE, this.#namespace))
+      throw new LidoError('LIDO_306', [this.#python.takeError()]);
+    this.#timeout = this.#python.getItem(this.#namespace, 'LidoTimeout');
+    const { callable } = this.#python.wrapCallback('raise_timeout', () => {
+      this.#python.setAsyncException(this.#target, this.#timeout);
+    });
+    this.#python.setAndDrop(this.#namespace, 'raise_timeout', callable);
     this.#thread = this.#python.release();
   }
 
-  /**
-   * Raises LidoTimeout in the thread that runs the request, while its application's own code runs. Returns the stack
-   * that it had. Checked and raised under the GIL, so that it cannot hit the next request.
-   */
+  /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
   interrupt(thread: number, request: number): string {
     const python = this.#python;
+    this.#target = thread;
     python.acquire(this.#thread);
     try {
-      const code = `stack = gateway.check_interrupt(${thread}, ${request}) or ''
-marked = gateway.mark_interrupted(${thread}, ${request})
-timeout = gateway.LidoTimeout
-flag = 'yes' if marked else 'no'
-`;
-      if (!python.runCode(code, this.#namespace)) {
+      if (!python.runCode(`stack = interrupt(${thread}, ${request}, raise_timeout)`, this.#namespace)) {
         python.clearError();
         return '';
-      }
-      if (python.asText(python.getItem(this.#namespace, 'flag')) === 'yes') {
-        python.setAsyncException(thread, python.getItem(this.#namespace, 'timeout'));
       }
       return python.asText(python.getItem(this.#namespace, 'stack')) ?? '';
     } finally {

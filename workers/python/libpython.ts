@@ -18,6 +18,12 @@ const ADDRESS = 'size_t';
 
 let configured = false;
 
+/** A Python function that calls JavaScript. After unregister() no one may call it. */
+export interface RegisteredCallback {
+  readonly callable: Pointer;
+  unregister(): void;
+}
+
 export type LibPython = ReturnType<typeof openLibpython>;
 
 /** Loads libpython, once for each thread. Throws LIDO_306 or LIDO_305. */
@@ -60,20 +66,20 @@ export function openLibpython(python: PythonInstallation) {
       object: Pointer,
       name: string,
     ) => Pointer,
-    callNoArguments: declare('PyObject_CallObject', ADDRESS, [ADDRESS, ADDRESS]) as (
-      callable: Pointer,
-      args: Pointer,
-    ) => Pointer,
+    callNoArguments: declare('PyObject_CallNoArgs', ADDRESS, [ADDRESS]) as (callable: Pointer) => Pointer,
     decref: declare('Py_DecRef', 'void', [ADDRESS]) as (object: Pointer) => void,
     incref: declare('Py_IncRef', 'void', [ADDRESS]) as (object: Pointer) => void,
     clearError: declare('PyErr_Clear', 'void', []) as () => void,
-    printError: declare('PyErr_Print', 'void', []) as () => void,
+    fetchError: declare('PyErr_Fetch', 'void', ['void *', 'void *', 'void *']) as (
+      type: Buffer,
+      value: Buffer,
+      traceback: Buffer,
+    ) => void,
+    asString: declare('PyObject_Str', ADDRESS, [ADDRESS]) as (object: Pointer) => Pointer,
     setAsyncException: declare('PyThreadState_SetAsyncExc', 'int', ['unsigned long', ADDRESS]) as (
       thread: Pointer,
       exception: Pointer,
     ) => number,
-    newLong: declare('PyLong_FromLongLong', ADDRESS, ['long long']) as (value: number) => Pointer,
-    asLong: declare('PyLong_AsLongLong', 'long long', [ADDRESS]) as (object: Pointer) => number,
     asText: declare('PyUnicode_AsUTF8', 'const char *', [ADDRESS]) as (object: Pointer) => string | null,
     newText: declare('PyUnicode_FromString', ADDRESS, ['const char *']) as (text: string) => Pointer,
   };
@@ -101,16 +107,28 @@ export function openLibpython(python: PythonInstallation) {
     viewBuffer(buffer: Buffer, writable: boolean): Pointer {
       return viewMemory(buffer, buffer.length, writable ? PYBUF_WRITE : PYBUF_READ);
     },
+    /** What was raised, in one line; the error is cleared. PyErr_Print would end the process for a SystemExit. */
+    takeError(): string {
+      const [type, value, traceback] = [Buffer.alloc(8), Buffer.alloc(8), Buffer.alloc(8)] as const;
+      api.fetchError(type, value, traceback);
+      const [typeAddress, valueAddress] = [type, value].map((word) => Number(word.readBigUInt64LE()));
+      const texts = [typeAddress, valueAddress].map((address) => {
+        const text = address ? api.asString(address) : 0;
+        if (text === 0) api.clearError();
+        return text === 0 ? '' : (api.asText(text) ?? '');
+      });
+      return texts.filter((text) => text !== '').join(': ');
+    },
     /** A Python function without arguments that calls JavaScript and returns None. Only this thread may call it. */
-    wrapCallback(name: string, called: () => void): Pointer {
+    wrapCallback(name: string, called: () => void): RegisteredCallback {
       const none = findNone(api);
       const address = koffi.register(() => {
         called();
         api.incref(none);
         return none;
       }, koffi.pointer(callback));
-      const definition = allocateDefinition(name, address);
-      return newFunction(definition, 0, 0);
+      const callable = newFunction(allocateDefinition(name, address), 0, 0);
+      return { callable, unregister: () => koffi.unregister(address) };
     },
     /** A dict to run code in: threads that share an interpreter share its __main__, so each gets one of its own. */
     newNamespace(): Pointer {

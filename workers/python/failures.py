@@ -1,0 +1,79 @@
+"""What goes wrong in an application, and how it is told."""
+
+import importlib
+import os
+import traceback
+
+#: Files whose frames say nothing about the application.
+_OWN = (os.path.dirname(__file__) + os.sep, importlib.__file__, "<frozen importlib")
+
+#: Lido's catalogue of errors, as far as Python raises them: the message and the remedy by code. Filled by start().
+messages = {}
+
+
+class LidoTimeout(BaseException):
+    """Raised inside an application that runs longer than the time-out."""
+
+
+class ProtocolError(Exception):
+    """A rule of PEP 3333 that the application broke; `code` and `args` are those of Lido's catalogue of errors."""
+
+    def __init__(self, code, *args):
+        super().__init__(*args)
+        self.code = code
+
+    def __str__(self):
+        return explain(self.code, *self.args)
+
+
+class LoadError(Exception):
+    """An application that could not be loaded: code and arguments of the catalogue, and the traceback."""
+
+    def __init__(self, code, *args, trace=None):
+        super().__init__(*args)
+        self.code = code
+        self.trace = trace
+
+
+class ClientGone(ConnectionError):
+    """The client went away while its request's body was read."""
+
+
+def explain(code, *args):
+    message, remedy = messages.get(code, ("%s", ""))
+    for argument in args:
+        message = message.replace("%s", str(argument), 1)
+    return f"{code}: {message} ({remedy})"
+
+
+def name_type(value):
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def format_error(error):
+    """The traceback as Python prints it, of the application's frames: Lido's own and the import system's say nothing."""
+    report = traceback.TracebackException(type(error), error, error.__traceback__)
+    _drop_own_frames(report)
+    return "".join(report.format())
+
+
+def _drop_own_frames(report):
+    pending = [report]
+    seen = set()
+    while pending:
+        part = pending.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        part.stack[:] = [frame for frame in part.stack if not _is_own(frame.filename)]
+        pending += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+
+
+def _is_own(filename):
+    return filename.startswith(_OWN)
+
+
+def format_stack(frame):
+    """Where a thread stands, without Lido's own frames."""
+    stack = traceback.extract_stack(frame)
+    return "".join(traceback.format_list([entry for entry in stack if not _is_own(entry.filename)]))

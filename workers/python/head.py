@@ -1,0 +1,76 @@
+"""A response's head: checked, and as it travels."""
+
+import re
+from codecs import latin_1_encode
+from itertools import chain
+
+from .failures import ProtocolError
+
+# RFC 9112, section 4: three digits, a space, a reason; 1xx is no final status.
+_is_status = re.compile("[2-9][0-9][0-9] [\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]").fullmatch
+# RFC 9110, section 5.6.2 and 5.5.
+_is_token = re.compile("[!#$%&'*+\\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_value = re.compile("[\t\x20-\x7e\x80-\xff]*").fullmatch
+_is_length = re.compile("[0-9]+").fullmatch
+# PEP 3333, "Other HTTP Features": an application has no say in what concerns the connection.
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+_MAX_CACHED = 512
+_MAX_CACHED_SIZE = 512
+_cached = {}
+
+
+def build_head(status, headers):
+    """The head on the wire: `status\\nName\\nvalue\\nName\\nvalue` in latin-1, checked. The same ones come again and again."""
+    if not isinstance(headers, list):
+        raise ProtocolError("LIDO_405", f"list: {headers!r}")
+    try:
+        key = (status, *headers)
+        head = _cached.get(key)
+    except TypeError:
+        return _check_and_join(status, headers)  # a header that is a list, or no header at all
+    if head is not None:
+        return head
+    head = _check_and_join(status, headers)
+    if len(_cached) < _MAX_CACHED and len(head) < _MAX_CACHED_SIZE:
+        _cached[key] = head
+    return head
+
+
+def declare_length(head, length):
+    """The head with a Content-Length, unless it has one or its status allows no body."""
+    if head[:3] in (b"204", b"304") or b"\ncontent-length\n" in head.lower():
+        return head
+    return b"%b\nContent-Length\n%d" % (head, length)
+
+
+def _check_and_join(status, headers):
+    if not isinstance(status, str) or not _is_status(status):
+        raise ProtocolError("LIDO_404", repr(status))
+    lengths = 0
+    for header in headers:
+        if not isinstance(header, (tuple, list)) or len(header) != 2:
+            raise ProtocolError("LIDO_405", repr(header))
+        name, value = header
+        if not isinstance(name, str) or not isinstance(value, str) or not _is_token(name) or not _is_value(value):
+            raise ProtocolError("LIDO_405", repr(header))
+        lower = name.lower()
+        if lower in _HOP_BY_HOP:
+            raise ProtocolError("LIDO_406", repr(name))
+        if lower == "content-length":
+            lengths += 1
+            if lengths > 1 or not _is_length(value):
+                raise ProtocolError("LIDO_409", repr(value))
+    return latin_1_encode("\n".join(chain((status,), *headers)))[0]

@@ -1,0 +1,62 @@
+"""Ends a request that runs too long: LidoTimeout is raised in its thread, while its application's own code runs.
+
+Two threads take part. The worker says in `interruptible` which request's application runs right now, 0 while the
+gateway itself does. The host says in `interrupting` that it is about to raise. Each writes its own word before it reads
+the other's, so either the host sees that the application has returned and raises nothing, or the worker sees the host
+and waits until the exception has arrived: it never hits the gateway, nor the next request. This holds without a GIL, too.
+"""
+
+import sys
+import threading
+
+from .failures import LidoTimeout, format_stack
+
+#: Workers by the identity of their thread.
+workers = {}
+
+_LONGEST_WAIT = 10
+
+
+class Interruptible:
+    """What a worker has to do with its interruption."""
+
+    def __init__(self):
+        self.thread = threading.get_ident()
+        # The request that runs, 0 while idle.
+        self.request = 0
+        # The same, but only while the application's own code runs.
+        self.interruptible = 0
+        self.interrupting = False
+        # The request that was told to stop.
+        self.timed_out = 0
+        # Set unless the host is between its two words.
+        self.settled = threading.Event()
+        self.settled.set()
+
+    def absorb_interrupt(self):
+        """Waits until an exception that was raised for this request has arrived. Called with `interruptible` 0."""
+        try:
+            self.settled.wait(_LONGEST_WAIT)
+            # Each turn of a loop looks for pending exceptions.
+            for _ in range(100):
+                pass
+        except LidoTimeout:
+            pass
+        self.interrupting = False
+
+
+def interrupt(thread, request, raise_timeout):
+    """Called by the host. Returns the stack of the application that runs this request, or '' when none does."""
+    worker = workers.get(thread)
+    frame = sys._current_frames().get(thread)
+    if worker is None or frame is None or worker.request != request:
+        return ""
+    stack = format_stack(frame)
+    del frame
+    worker.settled.clear()
+    worker.timed_out = request
+    worker.interrupting = True
+    if worker.interruptible == request:
+        raise_timeout()
+    worker.settled.set()
+    return stack

@@ -1,0 +1,101 @@
+"""MODULE:CALLABLE ► a Python application."""
+
+import ast
+import importlib
+import sys
+
+from .failures import LoadError, format_error, name_type
+
+#: Used when MODULE comes without a callable, in this order.
+_DEFAULT_NAMES = ("application", "app")
+
+
+def load(module_name, callable_text, path, spec):
+    """Imports the application; raises LoadError with the catalogue's code, its arguments and the traceback."""
+    for entry in reversed(path):
+        if entry not in sys.path:
+            sys.path.insert(0, entry)
+    module = _import(module_name, path)
+    if callable_text is None:
+        callable_text = _find_default(module, module_name)
+    application = _look_up(module, module_name, callable_text, spec)
+    if not callable(application):
+        raise LoadError("LIDO_204", spec, name_type(application))
+    return application
+
+
+def _import(name, path):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # Only the module that was asked for is "not found": one that it imports is its own failure.
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            place = f"{name} on {', '.join([*path, 'sys.path'])}"
+            raise LoadError("LIDO_201", name, place, trace=format_error(error)) from None
+        raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+    except BaseException as error:
+        raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+
+
+def _find_default(module, module_name):
+    for name in _DEFAULT_NAMES:
+        if hasattr(module, name):
+            return name
+    raise LoadError("LIDO_203", module_name, " or ".join(_DEFAULT_NAMES), _names(module))
+
+
+def _look_up(module, module_name, text, spec):
+    """`app`, `site.app`, or a factory call with literal arguments: `create_app("production")`."""
+    call, names, positional, named = _parse(text)
+    target = module
+    for name in names:
+        try:
+            target = getattr(target, name)
+        except AttributeError:
+            raise LoadError("LIDO_203", module_name, ".".join(names), _names(module)) from None
+        except BaseException as error:
+            raise LoadError("LIDO_202", spec, trace=format_error(error)) from None
+    if not call:
+        return target
+    if not callable(target):
+        raise LoadError("LIDO_204", spec, name_type(target))
+    try:
+        return target(*positional, **named)
+    except BaseException as error:
+        raise LoadError("LIDO_206", spec, trace=format_error(error)) from None
+
+
+def _parse(text):
+    """Whether it is a call, the dotted names, and the call's arguments."""
+    try:
+        expression = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise _malformed(text) from None
+    if not isinstance(expression, ast.Call):
+        return False, _dotted(expression, text), (), {}
+    try:
+        positional = [ast.literal_eval(argument) for argument in expression.args]
+        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in expression.keywords}
+    except ValueError:
+        raise LoadError("LIDO_102", text, "the arguments of a factory are literals") from None
+    if None in named:
+        raise LoadError("LIDO_102", text, "the arguments of a factory are literals")
+    return True, _dotted(expression.func, text), positional, named
+
+
+def _dotted(expression, text):
+    names = []
+    while isinstance(expression, ast.Attribute):
+        names.append(expression.attr)
+        expression = expression.value
+    if not isinstance(expression, ast.Name):
+        raise _malformed(text)
+    return [expression.id, *reversed(names)]
+
+
+def _malformed(text):
+    return LoadError("LIDO_102", text, "a callable is a name, a dotted name or a call with literal arguments")
+
+
+def _names(module):
+    return ", ".join(name for name in vars(module) if not name.startswith("_")) or "nothing"

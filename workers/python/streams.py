@@ -1,0 +1,107 @@
+"""wsgi.input, wsgi.errors and wsgi.file_wrapper. PEP 3333, "Input and Error Streams"."""
+
+import io
+import sys
+import threading
+
+_BUFFER_SIZE = 65536
+
+
+def open_chunked(worker):
+    """A body that is pulled from the client as it is read."""
+    return io.BufferedReader(ChunkedInput(worker), _BUFFER_SIZE)
+
+
+class ChunkedInput(io.RawIOBase):
+    """The chunks as they come; io.BufferedReader makes lines and sizes of them."""
+
+    def __init__(self, worker):
+        self.worker = worker
+        self.request = worker.request
+        self.rest = memoryview(b"")
+        self.ended = False
+
+    def readable(self):
+        return True
+
+    def readinto(self, target):
+        if not self.rest:
+            self._pull()
+        size = min(len(target), len(self.rest))
+        target[:size] = self.rest[:size]
+        self.rest = self.rest[size:]
+        return size
+
+    def readall(self):
+        """RawIOBase would go by steps of 8 KiB."""
+        parts = []
+        while self.rest or self._pull():
+            parts.append(self.rest)
+            self.rest = memoryview(b"")
+        return b"".join(parts)
+
+    def _pull(self):
+        if self.ended:
+            return False
+        chunk = self.worker.read_chunk(self.request)
+        self.ended = not chunk
+        self.rest = memoryview(chunk)
+        return not self.ended
+
+
+class ErrorStream:
+    """Text that ends in Lido's log, line by line, beside the request."""
+
+    __slots__ = ("worker", "partial", "request")
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+
+    def __init__(self, worker):
+        self.worker = worker
+        self.request = worker.request
+        self.partial = ""
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        *lines, self.partial = (self.partial + text).split("\n")
+        for line in lines:
+            self._log(line)
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def flush(self):
+        if self.partial:
+            text, self.partial = self.partial, ""
+            self._log(text)
+
+    def _log(self, line):
+        # A logging handler keeps the stream it was made with, and other threads may write to it: stderr takes those.
+        worker = self.worker
+        if worker.request == self.request and threading.get_ident() == worker.thread:
+            worker.log(line)
+        else:
+            sys.stderr.write(line + "\n")
+
+
+class FileWrapper:
+    """PEP 3333, "Optional Platform-Specific File Handling"."""
+
+    def __init__(self, filelike, block_size=_BUFFER_SIZE):
+        self.filelike = filelike
+        self.block_size = block_size
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        block = self.filelike.read(self.block_size)
+        if block:
+            return block
+        raise StopIteration
