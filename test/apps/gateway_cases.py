@@ -233,7 +233,7 @@ def shows_environ(environ, start_response):
     assert type(environ) is dict
     keys = ["wsgi.version", "wsgi.multithread", "wsgi.multiprocess", "wsgi.run_once", "wsgi.input_terminated", "SERVER_SOFTWARE", "PATH_INFO", "HTTP_X"]
     start_response("200 OK", TEXT)
-    return [repr([environ.get(key) for key in keys]).encode()]
+    return [repr([environ.get(key) for key in keys]).encode("latin-1")]
 
 
 def file(environ, start_response):

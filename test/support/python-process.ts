@@ -199,7 +199,7 @@ function asText(block: string | Uint8Array): string {
 
 /** Every Python of this machine that Lido supports and that has a shared library: its version and its interpreter. */
 export function findPythons(): readonly (readonly [version: string, interpreter: string])[] {
-  const versions = join(process.env['PYENV_ROOT'] ?? join(process.env['HOME'] ?? '/', '.pyenv'), 'versions');
+  const versions = join(process.env.PYENV_ROOT ?? join(process.env.HOME ?? '/', '.pyenv'), 'versions');
   const pyenv = existsSync(versions) ? readdirSync(versions).map((name) => join(versions, name, 'bin')) : [];
   const found = new Map<string, string>();
   for (const folder of ['/usr/bin', '/usr/local/bin', ...pyenv]) {

@@ -1,0 +1,174 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findPython } from '../dist/src/python.js';
+import { APPS, findPythons, openPython, PythonProcess } from './support/python-process.js';
+
+const run = promisify(execFile);
+const [[, interpreter] = ['', '']] = findPythons();
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lido-python-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function script(name: string, text: string): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, `#!/bin/sh\n${text}\n`);
+  await chmod(path, 0o755);
+  return path;
+}
+
+describe.each(findPythons())('the probe of Python %s', (version, path) => {
+  it('finds its shared library and its version', async () => {
+    const python = await findPython(path, '/');
+    expect(`3.${python.versionInfo[1]}`).toBe(version.split(' ')[0]);
+    expect(python.version).toBe(python.versionInfo.join('.'));
+    expect(python.libpython).toContain(`libpython3.${python.versionInfo[1]}`);
+    expect(python.freeThreaded).toBe(false);
+  });
+
+  it('finds that of a virtual environment, whose packages the application then imports', async () => {
+    const environment = join(folder, `venv ${version.replaceAll('/', '_')}`);
+    await run(path, ['-m', 'venv', '--without-pip', environment]);
+    const python = await findPython(environment, '/');
+    expect(python.executable).toBe(join(environment, 'bin', 'python'));
+    const packages = join(environment, 'lib', `python3.${python.versionInfo[1]}`, 'site-packages');
+    const elsewhere = join(environment, 'elsewhere');
+    await mkdir(elsewhere);
+    await writeFile(join(packages, 'elsewhere.pth'), `${elsewhere}\n`);
+    await writeFile(
+      join(elsewhere, 'only_here.py'),
+      `import sys
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [repr([sys.prefix, sys.executable, sys.path]).encode()]
+`,
+    );
+    await using process = await openPython(environment, 'only_here');
+    const { blocks } = await process.request(1);
+    const { stdout } = await run(join(environment, 'bin', 'python'), [
+      '-c',
+      'import sys; print([sys.prefix, sys.executable, sys.path[1:]])',
+    ]);
+    expect(blocks.join('')).toBe(stdout.trim().replace("', ['", `', ['${APPS}', '`));
+  });
+});
+
+describe('finding a Python', () => {
+  it('runs a shim rather than believing its place', async () => {
+    const shim = await script('python3', `exec ${interpreter} "$@"`);
+    expect((await findPython(shim, '/')).executable).toBe(interpreter);
+  });
+
+  it('ignores what a start-up file prints', async () => {
+    const chatty = await script('chatty', `echo welcome; exec ${interpreter} "$@"`);
+    expect((await findPython(chatty, '/')).executable).toBe(interpreter);
+  });
+
+  it('takes .venv in the folder when none is named', async () => {
+    const project = join(folder, 'project');
+    await mkdir(join(project, '.venv', 'bin'), { recursive: true });
+    await symlink(interpreter, join(project, '.venv', 'bin', 'python'));
+    const outer = process.env.VIRTUAL_ENV;
+    delete process.env.VIRTUAL_ENV;
+    try {
+      expect((await findPython(null, project)).executable).toBe(join(project, '.venv', 'bin', 'python'));
+    } finally {
+      if (outer !== undefined) process.env.VIRTUAL_ENV = outer;
+    }
+  });
+
+  it('says what was tried, what failed, what is too old, and what lacks its library', async () => {
+    await expect(findPython('/no/such/python', '/')).rejects.toMatchObject({ code: 'LIDO_301' });
+    const broken = await script('broken', 'echo "no such version" >&2; exit 1');
+    await expect(findPython(broken, '/')).rejects.toMatchObject({
+      code: 'LIDO_302',
+      message: `${broken} could not be run: no such version`,
+    });
+    const silent = await script('silent', 'exit 0');
+    await expect(findPython(silent, '/')).rejects.toMatchObject({ code: 'LIDO_302' });
+    const report = {
+      executable: '/p',
+      implementation: 'cpython',
+      freeThreaded: false,
+      libraries: ['/no/lib.so'],
+    };
+    const old = await script(
+      'old',
+      `echo '${JSON.stringify({ ...report, version: '3.8.1', versionInfo: [3, 8, 1] })}'`,
+    );
+    await expect(findPython(old, '/')).rejects.toMatchObject({ code: 'LIDO_304' });
+    const bare = await script(
+      'bare',
+      `echo '${JSON.stringify({ ...report, version: '3.11.1', versionInfo: [3, 11, 1] })}'`,
+    );
+    await expect(findPython(bare, '/')).rejects.toMatchObject({
+      code: 'LIDO_303',
+      message: '/p (Python 3.11.1) has no shared library; looked for /no/lib.so',
+    });
+  });
+});
+
+describe('loading a Python application', () => {
+  let python: PythonProcess;
+  let session = 0;
+
+  beforeAll(async () => {
+    python = new PythonProcess();
+    await python.load(interpreter);
+  });
+  afterAll(() => python[Symbol.asyncDispose]());
+
+  function open(module: string, callable: string | null = null, settings: object = {}): Promise<string> {
+    session += 1;
+    return python.open({ module, callable }, { session, settings });
+  }
+
+  it('says which runtime it is', async () => {
+    const { version } = await findPython(interpreter, '/');
+    expect(await open('gateway_cases', 'one_block')).toBe(`CPython ${version}`);
+  });
+
+  it('calls a factory with literal arguments', async () => {
+    await open('gateway_cases', 'create("one_block", twice=True)');
+    expect((await python.request(1, {}, session)).blocks).toEqual(['hello']);
+  });
+
+  it.each([
+    ['no_such_module', null, 'LIDO_201'],
+    ['lacks_a_module', null, 'LIDO_202'],
+    ['raises_on_import', null, 'LIDO_202'],
+    ['leaves_on_import', null, 'LIDO_202'],
+    ['gateway_cases', null, 'LIDO_203'],
+    ['gateway_cases', 'missing', 'LIDO_203'],
+    ['gateway_cases', 'Closing.missing', 'LIDO_203'],
+    ['gateway_cases', 'not_callable', 'LIDO_204'],
+    ['gateway_cases', 'not_callable()', 'LIDO_204'],
+    ['gateway_cases', 'create("missing")', 'LIDO_206'],
+    ['gateway_cases', 'create(one_block)', 'LIDO_102'],
+    ['gateway_cases', 'one block', 'LIDO_102'],
+  ])('refuses %s:%s with %s', async (module, callable, code) => {
+    await expect(open(module, callable)).rejects.toMatchObject({ code });
+  });
+
+  it('shows the traceback of a failed import, from the application on', async () => {
+    const failure = (await open('raises_on_import').catch((error: unknown) => error)) as {
+      traceback: string;
+    };
+    expect(failure.traceback).toMatch(
+      /^Traceback \(most recent call last\):\n {2}File ".*raises_on_import.py", line 5/,
+    );
+    expect(failure.traceback).toMatch(/ValueError: while imported\n$/);
+  });
+
+  it('holds the application to the protocol with wsgiref.validate when asked to', async () => {
+    await open('gateway_cases', 'returns_bytes', { validate: true });
+    const { error } = await python.request(2, {}, session);
+    expect(error?.message).toContain('AssertionError');
+  });
+});
