@@ -1,5 +1,12 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Answer, findPythons, openPython, type PythonProcess } from './support/python-process.js';
+import { type Answer, APPS, findPythons, openPython, type PythonProcess } from './support/python-process.js';
+
+const run = promisify(execFile);
+const MODULES = fileURLToPath(new URL('../dist/workers/python', import.meta.url));
 
 describe.each(findPythons())('an interrupt on Python %s', (_version, interpreter) => {
   let python: PythonProcess;
@@ -73,4 +80,9 @@ describe.each(findPythons())('an interrupt on Python %s', (_version, interpreter
     // What the application returned was closed each time; it may not have returned when it was interrupted.
     expect(closed).toBeGreaterThanOrEqual(outcomes.end);
   }, 60_000);
+
+  it('is awaited by an application that returns while it is raised', async () => {
+    const { stdout } = await run(interpreter, [join(APPS, 'interrupt_meets_return.py'), MODULES]);
+    expect(stdout.trim()).toBe('the next request was left alone');
+  });
 });
