@@ -59,16 +59,8 @@ export class Acceptor {
   };
 }
 
-let lastId = 0;
-
-/** Ids fit an Int32, and 0 means none. */
-function nextId(): number {
-  lastId = lastId === 0x7fffffff ? 1 : lastId + 1;
-  return lastId;
-}
-
 class RequestExchange implements Exchange {
-  readonly id = nextId();
+  id = 0;
   readonly requestId: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;

@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.js';
 /** A bounded queue. An exchange that is given up stays in it until its turn, but no longer counts. */
 export class Backlog {
   readonly limit: number;
-  #queue: Exchange[] = [];
+  #queue: (Exchange | null)[] = [];
   #head = 0;
   #size = 0;
 
@@ -38,6 +38,8 @@ export class Backlog {
   shift(): Exchange | null {
     while (this.#head < this.#queue.length) {
       const exchange = this.#queue[this.#head] as Exchange;
+      // Nothing is left behind that would keep an exchange alive once it is over.
+      this.#queue[this.#head] = null;
       this.#head += 1;
       this.#compact();
       if (exchange.state !== 'waiting') continue;

@@ -14,8 +14,8 @@ import type { Session } from './session.js';
 export type ExchangeState = 'receiving' | 'waiting' | 'sent' | 'over';
 
 export interface Exchange {
-  /** Unique in this process while it lives; positive, fits an Int32. */
-  readonly id: number;
+  /** What the session that holds it calls it; 0 while none does. */
+  id: number;
   /** As in the log and in the environ's `lido.request_id`. */
   readonly requestId: string;
   readonly request: IncomingMessage;

@@ -2,17 +2,12 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { type Place, Places } from './places.js';
 import {
-  ACKED,
   allocateControl,
   type BodyMessage,
-  CLAIM,
   type FromWorker,
-  GONE,
-  recall,
   type SessionStart,
-  signal,
-  slotWord,
   type ToWorker,
   WAKE,
   type WorkerSettings,
@@ -25,21 +20,11 @@ export interface SessionEvents {
   log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
 }
 
-/** An exchange that a worker holds, and its place in the control words. */
-interface Holding {
-  readonly exchange: Exchange;
-  readonly slot: number;
-  /** When the application was last seen to be at work, performance.now(); 0 until it is looked at again. */
-  lastSign: number;
-}
-
 export class Session {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
-  readonly #freeSlots: number[];
-  /** In the order in which they were sent, which is the order in which the worker claims them. */
-  readonly #holdings = new Map<number, Holding>();
+  readonly #places: Places;
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
   readonly start: SessionStart;
@@ -60,7 +45,7 @@ export class Session {
     this.#requests = requests.port1;
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
-    this.#freeSlots = Array.from({ length: slots }, (_, index) => slots - 1 - index);
+    this.#places = new Places(slots, this.#control);
     this.#events = events;
     this.start = { requests: requests.port2, bodies: bodies.port2, control: this.#control, settings };
     this.ready = new Promise((resolve, reject) => {
@@ -73,32 +58,27 @@ export class Session {
 
   /** Exchanges that the worker holds, running or not. */
   get load(): number {
-    return this.#holdings.size;
-  }
-
-  get hasRoom(): boolean {
-    return this.#freeSlots.length > 0;
+    return this.#places.taken;
   }
 
   /** Sends an exchange to the worker. The caller has checked that there is room. */
   send(exchange: Exchange): void {
-    const slot = this.#freeSlots.pop() as number;
-    if (this.#holdings.size === 0) this.busySince = performance.now();
-    this.#holdings.set(exchange.id, { exchange, slot, lastSign: 0 });
+    if (this.#places.taken === 0) this.busySince = performance.now();
+    const place = this.#places.take(exchange);
     exchange.state = 'sent';
     exchange.session = this;
-    Atomics.store(this.#control, slotWord(slot, ACKED), 0);
-    Atomics.store(this.#control, slotWord(slot, CLAIM), exchange.id);
-    this.#post(['request', exchange.id, slot, exchange.environ, exchange.body.asText()]);
+    exchange.id = place.id;
+    this.#post(['request', place.id, place.slot, exchange.environ, exchange.body.asText()]);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
   recall(most: number): Exchange[] {
     const recalled: Exchange[] = [];
-    for (const { exchange, slot } of this.#holdings.values()) {
+    for (const place of this.#places.byAge()) {
       if (recalled.length >= most) break;
-      if (!recall(this.#control, slot, exchange.id)) continue;
-      this.#drop(exchange.id);
+      const { exchange } = place;
+      if (exchange === null || !place.recall()) continue;
+      this.#drop(place);
       exchange.state = 'waiting';
       recalled.push(exchange);
     }
@@ -107,16 +87,12 @@ export class Session {
 
   /** Ends the work for an exchange whose client is gone: recalled if it was not claimed, else told to stop. */
   giveUp(exchange: Exchange): void {
-    const holding = this.#holdings.get(exchange.id);
-    if (holding === undefined) return;
+    const place = this.#places.find(exchange.id);
+    if (place === null) return;
     exchange.state = 'over';
     exchange.body.close();
-    if (recall(this.#control, holding.slot, exchange.id)) {
-      this.#release(exchange.id);
-      return;
-    }
-    Atomics.store(this.#control, slotWord(holding.slot, GONE), exchange.id);
-    signal(this.#control, holding.slot);
+    if (place.recall()) this.#release(place);
+    else place.stop();
   }
 
   /**
@@ -124,12 +100,13 @@ export class Session {
    * read. Waiting for the client, to read on or to send on, is not the application's time.
    */
   findOverdue(now: number, limitMs: number): Exchange | null {
-    for (const holding of this.#holdings.values()) {
-      const { exchange, slot } = holding;
-      const runs = Atomics.load(this.#control, slotWord(slot, CLAIM)) === -exchange.id;
-      if (!runs || holding.lastSign === 0 || exchange.writer.isBlocked || exchange.body.isFlowing)
-        holding.lastSign = runs ? now : 0;
-      else if (now - holding.lastSign >= limitMs) return exchange;
+    for (const place of this.#places.byAge()) {
+      const { exchange } = place;
+      if (exchange === null) continue;
+      const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
+      if (!place.isClaimed) place.lastSign = 0;
+      else if (place.lastSign === 0 || waits) place.lastSign = now;
+      else if (now - place.lastSign >= limitMs) return exchange;
     }
     return null;
   }
@@ -147,7 +124,7 @@ export class Session {
   /** The worker is gone: what it had claimed fails with `error`, the rest is returned to be sent elsewhere. */
   lose(error: LidoError): Exchange[] {
     const survivors = this.recall(Number.POSITIVE_INFINITY);
-    for (const { exchange } of [...this.#holdings.values()]) this.#fail(exchange, error);
+    for (const place of this.#places.byAge()) this.#finish(place, error);
     this.#requests.close();
     this.#bodies.close();
     return survivors;
@@ -163,7 +140,7 @@ export class Session {
         this.#rejectReady(fromPayload(message[1]));
         return;
       case 'log':
-        this.#events.log(this.#holdings.get(message[1])?.exchange ?? null, message[2], message[3]);
+        this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
       default:
         this.#receiveForExchange(message);
@@ -173,30 +150,30 @@ export class Session {
   #receiveForExchange(
     message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>,
   ): void {
-    const holding = this.#holdings.get(message[1]);
-    if (holding === undefined) return;
-    const { exchange } = holding;
+    const place = this.#places.find(message[1]);
+    if (place === null || place.exchange === null) return;
+    const { exchange } = place;
     const { writer } = exchange;
-    holding.lastSign = 0;
+    place.lastSign = 0;
     switch (message[0]) {
       case 'response':
-        this.#finish(exchange, exchange.state === 'over' ? null : writer.writeWhole(message[2], message[3]));
+        this.#finish(place, exchange.state === 'over' ? null : writer.writeWhole(message[2], message[3]));
         return;
       case 'head':
-        this.#listen(exchange, holding.slot);
+        this.#listen(place, exchange);
         if (exchange.state !== 'over') writer.writeHead(message[2], message[3]);
         return;
       case 'block':
         writer.writeBlock(message[2]);
         return;
       case 'end':
-        this.#finish(exchange, writer.end());
+        this.#finish(place, writer.end());
         return;
       case 'fail':
-        this.#fail(exchange, fromPayload(message[2]));
+        this.#finish(place, fromPayload(message[2]));
         return;
       case 'read':
-        this.#letBodyFlow(exchange, holding.slot);
+        this.#letBodyFlow(place, exchange);
         return;
       case 'credit':
         exchange.body.addCredit(message[2]);
@@ -208,55 +185,49 @@ export class Session {
     }
   }
 
-  #listen(exchange: Exchange, slot: number): void {
+  #listen(place: Place, exchange: Exchange): void {
+    const { id } = place;
     exchange.writer.listen({
+      // The socket may take the last bytes when the place is somebody else's already.
       acknowledge: (bytes) => {
-        Atomics.add(this.#control, slotWord(slot, ACKED), bytes);
-        signal(this.#control, slot);
+        if (place.id === id) place.acknowledge(bytes);
       },
       stop: (error) => {
         this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
-        Atomics.store(this.#control, slotWord(slot, GONE), exchange.id);
-        signal(this.#control, slot);
+        place.stop();
       },
     });
   }
 
-  #letBodyFlow(exchange: Exchange, slot: number): void {
+  #letBodyFlow(place: Place, exchange: Exchange): void {
     if (exchange.state === 'over') return;
     if (exchange.body.expectsContinue) exchange.response.writeContinue();
-    const forward = (chunk: Uint8Array | null) => {
-      const message: BodyMessage = [exchange.id, chunk];
+    const { id } = place;
+    exchange.body.flowTo((chunk) => {
+      const message: BodyMessage = [id, chunk];
       this.#bodies.postMessage(message, transferable(chunk));
-      signal(this.#control, slot);
-    };
-    exchange.body.flowTo(forward);
+      place.signal();
+    });
   }
 
-  #fail(exchange: Exchange, error: LidoError): void {
-    this.#finish(exchange, error);
-  }
-
-  #finish(exchange: Exchange, error: LidoError | null): void {
+  #finish(place: Place, error: LidoError | null): void {
+    const exchange = place.exchange as Exchange;
     exchange.state = 'over';
     exchange.body.close();
     exchange.conclude(error);
-    this.#release(exchange.id);
+    this.#release(place);
   }
 
-  #release(id: number): void {
-    this.#drop(id);
+  #release(place: Place): void {
+    this.#drop(place);
     this.#events.released(this);
   }
 
-  #drop(id: number): void {
-    const holding = this.#holdings.get(id);
-    if (holding === undefined) return;
-    this.#holdings.delete(id);
-    holding.exchange.session = null;
-    this.#freeSlots.push(holding.slot);
+  #drop(place: Place): void {
+    if (place.exchange !== null) place.exchange.session = null;
+    this.#places.release(place);
     this.lastUsed = performance.now();
-    this.busySince = this.#holdings.size === 0 ? 0 : this.lastUsed;
+    this.busySince = this.#places.taken === 0 ? 0 : this.lastUsed;
   }
 
   #post(message: ToWorker): void {
