@@ -19,6 +19,8 @@ const ENTRY = new URL('./worker-entry.mjs', import.meta.url);
 const sessions = new Map();
 let python = null;
 let host = null;
+/** While requests are repeated their messages are not reported: the queue to the parent would be what grows. */
+let quiet = false;
 
 const commands = {
   async load({ named, folder }) {
@@ -110,11 +112,13 @@ const commands = {
 
   /** Sends the same request `count` times, one after the other; resolves with the memory in use before and after. */
   async repeat({ session, count, warmUp, ...request }) {
+    quiet = true;
     for (let id = 1; id <= warmUp; id += 1) await commands.request({ ...request, session, id });
     const before = process.memoryUsage.rss();
     const start = process.hrtime.bigint();
     for (let id = 1; id <= count; id += 1) await commands.request({ ...request, session, id });
     const microseconds = Number(process.hrtime.bigint() - start) / 1000 / count;
+    quiet = false;
     return { before, after: process.memoryUsage.rss(), microseconds };
   },
 
@@ -135,7 +139,7 @@ function receive(state, message) {
     process.send({ event: 'log', message });
     return;
   }
-  process.send({ event: 'message', message: message.slice(0, 2) });
+  if (!quiet) process.send({ event: 'message', message: message.slice(0, 2) });
   pending.messages.push(message);
   const [kind, id] = message;
   if (kind === 'read') feed(state, id);

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { findPythons, openPython } from './support/python-process.js';
+
+/** As many to warm up: the heaps have reached their size by then. */
+const CALLS = 30_000;
+/** Well below one leaked environ a call, well above the noise of two garbage collectors. Bytes. */
+const NOISE = 24 * 1024 * 1024;
+
+describe.each(findPythons())('a process with Python %s', (_version, interpreter) => {
+  it('lets the application fork, run commands and keep threads, and ends cleanly all the same', async () => {
+    await using python = await openPython(interpreter, 'uses_the_system');
+    const { blocks, error } = await python.request(1);
+    expect(error).toBe(null);
+    expect(blocks).toEqual(["[b'said\\n', 3, 'not in this thread', [2, 4], (1,), 'behind']"]);
+    python.exit(5);
+    expect(await python.exited).toBe(5);
+    expect(python.stderr).toBe('');
+  }, 15_000);
+
+  it('keeps its memory flat over many calls', async () => {
+    await using python = await openPython(interpreter, 'gateway_cases', 'by_path');
+    const environ = { PATH_INFO: '/one_block', HTTP_COOKIE: 'c'.repeat(2000) };
+    const { before, after } = await python.repeat(CALLS, { warmUp: CALLS, environ });
+    expect(after - before).toBeLessThan(NOISE);
+  }, 60_000);
+});
