@@ -7,7 +7,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const venv = `${root}.venv`;
 const python = `${venv}/bin/python`;
 const requirements = `${root}requirements.txt`;
-const debianPackages = 'python3-venv python3-flask python3-django python3-falcon python3-bottle python3-pyramid libpython3.11';
+const debianPackages =
+  'python3-venv python3-flask python3-django python3-falcon python3-bottle python3-pyramid libpython3.11';
 
 const CHECK_PACKAGES = 'import bottle, django, falcon, flask, pyramid';
 /** Prints the shared library's path; fails where Python was built without one. */
@@ -21,7 +22,10 @@ sys.exit(0 if any(name and not name.endswith('.a') and os.path.exists(os.path.jo
 
 function run(command, args) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
-  return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ?? ''}`.trim() };
+  return {
+    ok: result.status === 0,
+    output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error ?? ''}`.trim(),
+  };
 }
 
 function fail(what, remedy) {
@@ -30,17 +34,28 @@ function fail(what, remedy) {
 }
 
 function isComplete() {
-  return existsSync(python) && run(python, ['-c', CHECK_PACKAGES]).ok && run(python, ['-c', CHECK_LIBRARY]).ok;
+  return (
+    existsSync(python) && run(python, ['-c', CHECK_PACKAGES]).ok && run(python, ['-c', CHECK_LIBRARY]).ok
+  );
 }
 
 function findInterpreter() {
   const candidates = ['python3', '/usr/bin/python3', 'python'];
-  const found = candidates.filter((candidate) => run(candidate, ['-c', 'import sys; sys.exit(sys.version_info < (3, 10))']).ok);
-  if (found.length === 0) fail('no Python 3.10 or later', 'install python3, python3-venv and libpython3.x (Debian: apt-get install python3-venv libpython3.11)');
+  const found = candidates.filter(
+    (candidate) => run(candidate, ['-c', 'import sys; sys.exit(sys.version_info < (3, 10))']).ok,
+  );
+  if (found.length === 0)
+    fail(
+      'no Python 3.10 or later',
+      'install python3, python3-venv and libpython3.x (Debian: apt-get install python3-venv libpython3.11)',
+    );
   const shared = found.find((candidate) => run(candidate, ['-c', CHECK_LIBRARY]).ok);
   if (shared === undefined) {
     const { output } = run(found[0], ['-c', CHECK_LIBRARY]);
-    fail(`${found[0]} has no shared library`, `install ${output} (Debian: apt-get install ${output}), or put a Python built with --enable-shared first on PATH`);
+    fail(
+      `${found[0]} has no shared library`,
+      `install ${output} (Debian: apt-get install ${output}), or put a Python built with --enable-shared first on PATH`,
+    );
   }
   return shared;
 }
@@ -53,7 +68,14 @@ function makeWithPip(interpreter) {
 
 /** Where PyPI is not reached, the distribution's own packages do. */
 function makeOverDebian() {
-  const made = run('/usr/bin/python3', ['-m', 'venv', '--clear', '--without-pip', '--system-site-packages', venv]);
+  const made = run('/usr/bin/python3', [
+    '-m',
+    'venv',
+    '--clear',
+    '--without-pip',
+    '--system-site-packages',
+    venv,
+  ]);
   return made.ok ? run(python, ['-c', CHECK_PACKAGES]) : made;
 }
 
@@ -62,7 +84,15 @@ if (!isComplete()) {
   const withPip = makeWithPip(findInterpreter());
   if (!withPip.ok) {
     const overDebian = makeOverDebian();
-    if (!overDebian.ok) fail(`${withPip.output}\n${overDebian.output}`, `let pip reach PyPI, or install Debian's packages: apt-get install ${debianPackages}`);
+    if (!overDebian.ok)
+      fail(
+        `${withPip.output}\n${overDebian.output}`,
+        `let pip reach PyPI, or install Debian's packages: apt-get install ${debianPackages}`,
+      );
   }
-  if (!isComplete()) fail('.venv is there, but not complete', `remove ${venv} and try again, or install Debian's packages: apt-get install ${debianPackages}`);
+  if (!isComplete())
+    fail(
+      '.venv is there, but not complete',
+      `remove ${venv} and try again, or install Debian's packages: apt-get install ${debianPackages}`,
+    );
 }
