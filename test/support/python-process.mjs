@@ -183,3 +183,6 @@ process.on('message', async ({ token, command, details }) => {
     process.send({ token, error: { code: error.code, message: error.message, traceback: error.traceback } });
   }
 });
+
+// The test that started this process is gone. process.exit() would wait for a worker that is inside Python.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
