@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/check-setup.ts',
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // A process holds one CPython, and worker threads cannot hold a second one beside it.

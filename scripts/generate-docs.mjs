@@ -1,9 +1,43 @@
-// Writes what derives from the table of settings: docs/settings.md and schema/lido.config.schema.json. Build first.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Writes what derives from the sources: docs/settings.md, schema/lido.config.schema.json, the tables of docs/errors.md.
+// Build first; `npm run docs` does.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const { buildSchema, buildSettingsPage } = await import('../dist/src/schema.js');
+const { catalogue } = await import('../dist/src/errors.js');
 const root = new URL('../', import.meta.url);
+
+const ERROR_GROUPS = {
+  1: 'Usage and settings',
+  2: 'Loading the application',
+  3: 'Python',
+  4: 'What the application did',
+  5: 'What befell the request',
+};
 
 mkdirSync(new URL('schema/', root), { recursive: true });
 writeFileSync(new URL('schema/lido.config.schema.json', root), `${JSON.stringify(buildSchema(), null, 2)}\n`);
 writeFileSync(new URL('docs/settings.md', root), buildSettingsPage());
+updateErrorsPage(new URL('docs/errors.md', root));
+
+function updateErrorsPage(page) {
+  const tables = Object.entries(ERROR_GROUPS).map(buildErrorTable).join('\n');
+  const text = readFileSync(page, 'utf8').replace(
+    /(<!-- tables:.*-->\n)[\s\S]*(<!-- end of tables -->)/,
+    (_, begin, end) => `${begin}\n${tables}\n${end}`,
+  );
+  writeFileSync(page, text);
+}
+
+function buildErrorTable([digit, title]) {
+  const rows = Object.entries(catalogue)
+    .filter(([code]) => code.startsWith(`LIDO_${digit}`))
+    .map(([code, { message, remedy, status, exit }]) => {
+      const answer = status === undefined ? (exit === undefined ? '' : `exit ${exit}`) : String(status);
+      return `| ${[`\`${code}\``, message, answer, remedy].map(formatCell).join(' | ')} |`;
+    });
+  return `## ${title}\n\n| code | message | answer | what to do |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+}
+
+function formatCell(text) {
+  return text.replaceAll('%s', '…').replaceAll('|', '\\|');
+}

@@ -1,4 +1,5 @@
 // Makes .venv with what the tests' Python applications need; `npm test` calls it, and it does nothing when all is there.
+// With --check it makes nothing, and fails where something is missing.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,7 @@ const debianPackages =
   'python3-venv python3-flask python3-django python3-falcon python3-bottle python3-pyramid libpython3.11';
 
 const CHECK_PACKAGES = 'import bottle, django, falcon, flask, pyramid';
-/** Prints the shared library's path; fails where Python was built without one. */
+/** Fails with the library's name where Python was built without a shared one, or that is not installed. */
 const CHECK_LIBRARY = `
 import os, sys, sysconfig
 v = sysconfig.get_config_var
@@ -80,6 +81,8 @@ function makeOverDebian() {
 }
 
 if (!isComplete()) {
+  if (process.argv.includes('--check'))
+    fail('.venv is missing or not complete', 'run `npm test`, which makes it');
   console.error('setting up .venv with the Python packages that the tests need');
   const withPip = makeWithPip(findInterpreter());
   if (!withPip.ok) {
