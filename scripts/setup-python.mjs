@@ -8,8 +8,6 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const venv = `${root}.venv`;
 const python = `${venv}/bin/python`;
 const requirements = `${root}requirements.txt`;
-const debianPackages =
-  'python3-venv python3-flask python3-django python3-falcon python3-bottle python3-pyramid libpython3.11';
 
 const CHECK_PACKAGES = 'import bottle, django, falcon, flask, pyramid';
 /** Fails with the library's name where Python was built without a shared one, or that is not installed. */
@@ -32,6 +30,13 @@ function run(command, args) {
 function fail(what, remedy) {
   console.error(`set-up of the tests' Python failed: ${what}\n  ${remedy}`);
   process.exit(1);
+}
+
+/** What to ask apt-get for; the library's name has Python's version in it. */
+function nameDebianPackages() {
+  const version = run('/usr/bin/python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
+  const library = version.ok ? `libpython${version.output}` : 'libpython3-dev';
+  return `python3-venv python3-flask python3-django python3-falcon python3-bottle python3-pyramid ${library}`;
 }
 
 function isComplete() {
@@ -90,12 +95,12 @@ if (!isComplete()) {
     if (!overDebian.ok)
       fail(
         `${withPip.output}\n${overDebian.output}`,
-        `let pip reach PyPI, or install Debian's packages: apt-get install ${debianPackages}`,
+        `let pip reach PyPI, or install Debian's packages: apt-get install ${nameDebianPackages()}`,
       );
   }
   if (!isComplete())
     fail(
       '.venv is there, but not complete',
-      `remove ${venv} and try again, or install Debian's packages: apt-get install ${debianPackages}`,
+      `remove ${venv} and try again, or install Debian's packages: apt-get install ${nameDebianPackages()}`,
     );
 }
