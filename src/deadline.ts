@@ -40,24 +40,26 @@ export function watchDeadlines(options: DeadlineOptions): () => void {
   return () => clearInterval(timer);
 }
 
-function endRequest(
-  { pool, host, timeoutMs, log }: DeadlineOptions,
-  session: Session,
-  exchange: Exchange,
-): void {
+function endRequest(options: DeadlineOptions, session: Session, exchange: Exchange): void {
+  const { pool, host, timeoutMs } = options;
   const verdict = new LidoError('LIDO_502', [timeoutMs / 1000]);
   if (host === null) {
     pool.kill(session, verdict);
     return;
   }
-  void host.interrupt(session.thread, exchange.id).then((stack) => {
-    if (stack !== '')
-      log.error(
-        { requestId: exchange.requestId, code: verdict.code, traceback: stack },
-        `${verdict.message}; it stood here`,
-      );
-  });
+  void host
+    .interrupt(session.thread, exchange.id)
+    .then((stack) => logStack(options, exchange, verdict, stack));
   setTimeout(() => {
     if (exchange.session === session) pool.abandon(session, verdict);
   }, INTERRUPT_GRACE_MS);
+}
+
+function logStack(
+  { log }: DeadlineOptions,
+  { requestId }: Exchange,
+  { code, message }: LidoError,
+  stack: string,
+): void {
+  if (stack !== '') log.error({ requestId, code, traceback: stack }, `${message}; it stood here`);
 }

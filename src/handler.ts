@@ -142,6 +142,7 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
     multiprocess: false,
     debug: settings.debug,
     validate: false,
+    timeout: settings.timeout,
     concurrency: settings.concurrency,
   };
 }

@@ -30,7 +30,7 @@ export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
 export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
-   * `thread` is Python's name for the worker's thread, 0 where there is no Python.
+   * `thread` is Python's identity of the worker's thread, 0 where there is no Python.
    */
   | readonly [kind: 'ready', runtime: string, thread: number]
   /** The application could not be loaded; sent instead of 'ready', and last. */
@@ -76,6 +76,8 @@ export interface WorkerSettings {
   readonly debug: boolean;
   /** Hold both sides to the protocol: lido/validator, or wsgiref.validate. */
   readonly validate: boolean;
+  /** The time-out of a request in seconds, for the message that names it. */
+  readonly timeout: number;
   /** Requests that may run at once in one worker; more than 1 only helps asynchronous applications. */
   readonly concurrency: number;
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { buildErrorPage } from './error-page.js';
 import { LidoError } from './errors.js';
 import { type Head, parseHead, prefersHtml } from './head.js';
+import { drainRequest } from './linger.js';
 
 /**
  * - unstarted: nothing is on the wire
@@ -76,9 +77,7 @@ export class ResponseWriter {
     }
     this.#startHead(head, body.length);
     this.#state = 'complete';
-    if (!head.mayHaveBody) this.#response.end();
-    else if (typeof body === 'string') this.#response.end(body, 'latin1');
-    else this.#response.end(body);
+    this.#endWith(head.mayHaveBody ? body : '');
     return null;
   }
 
@@ -116,7 +115,7 @@ export class ResponseWriter {
       return new LidoError('LIDO_410', [this.#written, declared]);
     }
     this.#state = 'complete';
-    this.#response.end();
+    this.#endWith('');
     return null;
   }
 
@@ -135,7 +134,7 @@ export class ResponseWriter {
     };
     if (this.#keepsConnection?.() === false) fields.Connection = 'close';
     this.#response.writeHead(status, fields);
-    this.#response.end(page.body);
+    this.#endWith(Buffer.from(page.body));
   }
 
   /** Destroys the connection unless the response is complete. */
@@ -162,8 +161,7 @@ export class ResponseWriter {
   #writeBytes(block: string | Uint8Array, last: boolean): void {
     if (last) {
       this.#state = 'complete';
-      if (typeof block === 'string') this.#response.end(block, 'latin1');
-      else this.#response.end(block);
+      this.#endWith(block);
       this.#events?.acknowledge(block.length);
       return;
     }
@@ -176,6 +174,19 @@ export class ResponseWriter {
     }
     if (this.#unacknowledged === 0) this.#awaitDrain();
     this.#unacknowledged += block.length;
+  }
+
+  /** The last bytes; a connection that ends with the response first takes in what the client still sends. */
+  #endWith(block: string | Uint8Array): void {
+    const response = this.#response;
+    const { req: request } = response;
+    const lingers =
+      this.#keepsConnection !== null && !request.complete && request.headers.expect === undefined;
+    if (lingers) {
+      if (block.length > 0) response.write(block, 'latin1');
+      drainRequest(request, () => response.end());
+    } else if (typeof block === 'string') response.end(block, 'latin1');
+    else response.end(block);
   }
 
   #awaitDrain(): void {

@@ -32,7 +32,7 @@ export class Session {
   readonly ready: Promise<string>;
   #resolveReady: (runtime: string) => void = () => {};
   #rejectReady: (error: LidoError) => void = () => {};
-  /** Python's name for the worker's thread, 0 where there is no Python. */
+  /** Python's identity of the worker's thread, 0 where there is no Python. */
   thread = 0;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
   busySince = 0;

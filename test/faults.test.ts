@@ -14,6 +14,12 @@ describe.each(languages)('a %s worker', (language) => {
     for (let count = 0; count < 20; count += 1) await answers(port);
     expect((await stuck).status).toBe(504);
     await findLine(({ code }) => code === 'LIDO_502');
+    if (language === 'python') {
+      const line = await findLine(
+        ({ msg }) => msg === 'the application took longer than 0.3 s; it stood here',
+      );
+      expect(line.traceback).toMatch(/applications\.py", line \d+, in misbehaves/);
+    }
     for (let count = 0; count < 20; count += 1) await answers(port);
   });
 

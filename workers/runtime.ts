@@ -15,7 +15,7 @@ export interface WorkerRequest {
 export interface Runtime {
   /** For people: "Node.js 20.20.2", "CPython 3.11.7". */
   readonly description: string;
-  /** Python's name for this thread, 0 where there is no Python. */
+  /** Python's identity of this thread, for whoever may have to interrupt it; 0 where there is no Python. */
   readonly thread: number;
   /** True when there is no event loop to serve while idle: the worker then blocks until a request comes. */
   readonly blocking: boolean;

@@ -128,6 +128,7 @@ class CpythonRuntime implements Runtime {
       path: spec.path,
       spec: spec.spec,
       validate: settings.validate,
+      timeout: settings.timeout,
       messages: Object.fromEntries(
         Object.entries(catalogue).map(([code, { message, remedy }]) => [code, [message, remedy]]),
       ),

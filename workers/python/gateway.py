@@ -52,6 +52,8 @@ class Worker(Interruptible):
             "wsgi.file_wrapper": FileWrapper,
         }
         self.application = None
+        # Seconds, for the message that names it.
+        self.timeout = ""
         self.errors = None
         self.keys = {}
 
@@ -301,7 +303,7 @@ class Exchange:
         if isinstance(error, ProtocolError):
             code, what = error.code, "\0".join(map(str, error.args))
         elif isinstance(error, LidoTimeout):
-            code, what = "LIDO_502", ""
+            code, what = "LIDO_502", worker.timeout
         else:
             code, what = "LIDO_401", "".join(traceback.format_exception_only(type(error), error)).strip()
         parts = [part.encode("utf-8", "backslashreplace") for part in (code, what, format_error(error))]
@@ -322,6 +324,7 @@ def start(settings, post, inbox, outbox):
     """Makes this thread's worker and loads its application. Returns it; a failure is left in the outbox instead."""
     failures.messages.update(settings["messages"])
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"])
+    worker.timeout = str(settings["timeout"])
     worker.connect(post, inbox, outbox)
     try:
         for stream in (sys.stdout, sys.stderr):

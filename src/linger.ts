@@ -1,0 +1,19 @@
+/** Main thread. Ends a connection so that its last answer is not lost. */
+import type { IncomingMessage } from 'node:http';
+
+/** How long a client may go on sending a body that nobody reads. RFC 9112, section 9.6. */
+const LINGER_MS = 2000;
+
+/**
+ * Reads and drops what is left of a request's body, then calls back. A connection that is closed while bytes are unread
+ * is reset, and the client may lose an answer that it has not read yet.
+ */
+export function drainRequest(request: IncomingMessage, drained: () => void): void {
+  const finish = () => {
+    clearTimeout(patience);
+    request.off('end', finish).off('close', finish);
+    drained();
+  };
+  const patience = setTimeout(finish, LINGER_MS);
+  request.on('end', finish).on('close', finish).resume();
+}
