@@ -16,6 +16,8 @@ export class Dispatcher {
   readonly #policy: DispatchPolicy;
   readonly #backlog: Backlog;
   readonly #sessions = new Set<Session>();
+  /** Why there is no worker, and none is about to come. */
+  #unavailable: LidoError | null = null;
   #slowTimer: NodeJS.Timeout | null = null;
   #idleWaiters: (() => void)[] = [];
 
@@ -40,8 +42,9 @@ export class Dispatcher {
     return this.#sessions;
   }
 
-  /** Gives a request to a worker, or to the backlog. Throws LIDO_501 when that is full. */
+  /** Gives a request to a worker, or to the backlog. Throws LIDO_501 when that is full, LIDO_506 when nobody will empty it. */
   dispatch(exchange: Exchange): void {
+    if (this.#unavailable !== null) throw this.#unavailable;
     const session = this.#backlog.size === 0 ? this.#choose() : null;
     if (session !== null) {
       this.#send(session, exchange);
@@ -59,7 +62,19 @@ export class Dispatcher {
     this.#settleIdle();
   }
 
+  /** No worker runs, and the last one could not start: requests are answered at once rather than left to wait. */
+  declareUnavailable(error: LidoError): void {
+    if (this.#sessions.size > 0) return;
+    this.#unavailable = error;
+    for (let exchange = this.#backlog.shift(); exchange !== null; exchange = this.#backlog.shift()) {
+      exchange.state = 'over';
+      exchange.conclude(error);
+    }
+    this.#settleIdle();
+  }
+
   addSession(session: Session): void {
+    this.#unavailable = null;
     this.#sessions.add(session);
     this.#drainBacklog();
   }

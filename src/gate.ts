@@ -93,6 +93,7 @@ function checkFraming(request: IncomingMessage, limits: GateLimits): Refusal | n
   if (coding !== undefined) {
     if (length !== undefined) return refuse(400, 'both Content-Length and Transfer-Encoding');
     if (request.httpVersionMinor === 0) return refuse(400, 'no Transfer-Encoding in HTTP/1.0');
+    if (coding === '') return refuse(400, 'an empty Transfer-Encoding');
     if (coding.toLowerCase() !== 'chunked')
       return refuse(501, 'no transfer coding but chunked is served here');
   }

@@ -121,7 +121,7 @@ export class WorkerPool {
     });
     const member: Member = { session, abort, verdict: null, ended };
     this.#members.set(session, member);
-    ended.catch((error: unknown) => session.failStart(this.#explainLoss(member, error)));
+    ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
   }
 
@@ -175,6 +175,7 @@ export class WorkerPool {
       );
     }
     this.#lastFailure = error;
+    this.#options.dispatcher.declareUnavailable(new LidoError('LIDO_506', [error.message]));
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInARow, LONGEST_PAUSE_MS);
     this.#failuresInARow += 1;
     const pause = setTimeout(() => {
@@ -182,6 +183,12 @@ export class WorkerPool {
       this.#replace();
     }, pauseMs);
     this.#pauses.add(pause);
+  }
+
+  #explainFailedStart(error: unknown): LidoError {
+    return new LidoError('LIDO_205', [this.#options.settings.application.spec, describe(error)], {
+      cause: error,
+    });
   }
 
   #explainLoss(member: Member, error: unknown): LidoError {

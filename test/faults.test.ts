@@ -1,7 +1,10 @@
 // Applications and clients that misbehave harm only themselves.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { fixture, languages, startServer } from './support/server.js';
+import { fixture, languages, root, startServer } from './support/server.js';
 
 describe.each(languages)('a %s worker', (language) => {
   const serve = (settings = {}) => startServer({ ...fixture(language, 'misbehaves'), ...settings });
@@ -142,6 +145,27 @@ describe('a JavaScript worker', () => {
     finished.push('tiny');
     await slow;
     expect(finished[0]).toBe('tiny');
+  });
+});
+
+describe('a worker that cannot start again', () => {
+  test('is logged once, requests are answered with 503 meanwhile, and it comes back by itself', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lido-'));
+    const flag = join(folder, 'flag');
+    writeFileSync(flag, '');
+    process.env.STARTS_ONCE = flag;
+    const { port, lines, findLine } = await startServer({ application: `${root}test/apps/starts-once.mjs` });
+    expect((await exchange(port, get('/'))).body.toString()).toBe('started');
+    rmSync(flag);
+    expect((await exchange(port, get('/exit'))).status).toBe(500);
+    await findLine(({ msg }) => msg.startsWith('a worker cannot start'));
+    const refused = await exchange(port, get('/'));
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+    writeFileSync(flag, '');
+    await findLine(({ msg }) => msg === 'workers start again');
+    expect((await exchange(port, get('/'))).body.toString()).toBe('started');
+    expect(lines.filter(({ msg }) => msg.startsWith('a worker cannot start')).length).toBe(1);
+    rmSync(folder, { recursive: true });
   });
 });
 

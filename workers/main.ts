@@ -25,8 +25,8 @@ export default async function serve(start: SessionStart): Promise<void> {
     runtime = await loadRuntime(start.settings, requests);
   } catch (error) {
     post(requests, ['failed', toPayload(error)]);
-    requests.close();
-    return;
+    // A module that failed stays failed for its thread: the next try needs another one.
+    process.exit(1);
   }
   post(requests, ['ready', runtime.description, runtime.thread]);
   const session = new WorkerSession(start, runtime);

@@ -241,7 +241,7 @@ const codings: Case[] = [
   refused(501, 'gzip alone', chunked('', 'gzip')),
   refused(501, 'identity', chunked('', 'identity')),
   refused(501, 'a coding that nobody knows', chunked('', 'xchunked')),
-  refused(501, 'an empty coding', chunked('', '')),
+  refused(400, 'an empty coding', chunked('', '')),
   refused(501, 'chunked in quotes', chunked('0\r\n\r\n', '"chunked"')),
   refused(400, 'a vertical tab before chunked', chunked('0\r\n\r\n', '\x0bchunked')),
   refused(501, 'a parameter of chunked', chunked('0\r\n\r\n', 'chunked;q=1')),
