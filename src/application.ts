@@ -1,47 +1,47 @@
 /** Main thread. MODULE:CALLABLE ► where the application is. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, delimiter, dirname, extname, join, relative, resolve } from 'node:path';
+import { parseApplicationName } from './application-name.js';
 import { LidoError } from './errors.js';
 import { nearest } from './nearest.js';
 import type { Settings } from './options.js';
 import type { ApplicationSpec } from './protocol.js';
 import { findPython } from './python.js';
+import { isFile, nameModule, type PythonModule } from './python-module.js';
 
 const JAVASCRIPT = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
 const PYTHON = ['.py'];
 
 type Found = { readonly runtime: 'javascript' | 'cpython'; readonly file: string };
 
-/** Finds what `settings.application` names, seen from the working directory. Throws LIDO_101, 103, 201 or 30x. */
+/**
+ * Finds what `settings.application` names, seen from the working directory. Throws LIDO_101, 102 for a file that Python
+ * cannot import, 103, 201 or 30x.
+ */
 export async function resolveApplication(settings: Settings): Promise<ApplicationSpec> {
   const folder = process.cwd();
   const spec = settings.application;
-  if (spec === null || spec === '') throw new LidoError('LIDO_101');
-  const { module, callable } = splitSpec(spec);
+  const name = spec === null ? null : parseApplicationName(spec);
+  if (spec === null || name === null) throw new LidoError('LIDO_101');
+  const { module, callable } = name;
   const found = chooseRuntime(findModule(module, folder), module, settings, folder);
   if (found.runtime === 'javascript') return { runtime: 'javascript', file: found.file, callable, spec };
+  const python = describePython(found.file, module, folder);
+  const listed = settings.pythonpath.flatMap((entry) => entry.split(delimiter));
   return {
     runtime: 'cpython',
-    ...describePythonModule(found.file, module, folder),
+    module: python.module,
     callable,
     spec,
     python: await findPython(settings.python, folder),
     interpreter: 'shared',
+    // The file's own directory comes first, as it does for a script; the working directory comes last.
     path: [
-      ...pythonFolders(found.file, module, folder),
-      ...settings.pythonpath
-        .flatMap((entry) => entry.split(delimiter))
-        .map((entry) => resolve(folder, entry)),
+      ...(python.folder === folder ? [] : [python.folder]),
+      ...listed.map((entry) => resolve(folder, entry)),
       folder,
     ],
   };
-}
-
-function splitSpec(spec: string): { module: string; callable: string | null } {
-  const colon = spec.indexOf(':');
-  if (colon < 0) return { module: spec, callable: null };
-  const callable = spec.slice(colon + 1);
-  return { module: spec.slice(0, colon), callable: callable === '' ? null : callable };
 }
 
 /** Every file that the module's name may mean: a path, a path without its extension, a dotted name. */
@@ -85,17 +85,28 @@ function findInstalled(
   settings: Settings,
   folder: string,
 ): Found {
-  const isName = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/.test(module);
-  const namesPython =
-    settings.runtime === 'cpython' || settings.python !== null || settings.pythonpath.length > 0;
-  const mayBeInstalled =
-    isName &&
-    candidates.length === 0 &&
-    settings.runtime !== 'javascript' &&
-    (namesPython || module.includes('.'));
-  if (mayBeInstalled && !JAVASCRIPT.includes(extname(module)) && extname(module) !== '.py')
+  const { runtime, python, pythonpath } = settings;
+  const isName = /^[\p{ID_Start}_]\p{ID_Continue}*(\.[\p{ID_Start}_]\p{ID_Continue}*)*$/u.test(module);
+  const hasExtension = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
+  const namesPython = runtime === 'cpython' || python !== null || pythonpath.length > 0;
+  const mayBePython = runtime !== 'javascript' && (namesPython || module.includes('.'));
+  const isSlip = runtime !== 'cpython' && isMisspelt(module, folder);
+  if (isName && !hasExtension && candidates.length === 0 && mayBePython && !isSlip)
     return { runtime: 'cpython', file: '' };
   throw new LidoError('LIDO_201', [module, describeSearch(candidates, module, settings, folder)]);
+}
+
+/**
+ * What is here shows that a dotted name is a slip: it begins like a file (hello.jx beside hello.js), or a package here
+ * has nothing of that name, compiled or not. --runtime cpython leaves it to Python all the same.
+ */
+function isMisspelt(module: string, folder: string): boolean {
+  const path = resolve(folder, module.replaceAll('.', '/'));
+  const parent = dirname(path);
+  if (parent === folder) return false;
+  if (!existsSync(parent)) return [...JAVASCRIPT, ...PYTHON].some((ending) => isFile(parent + ending));
+  if (!isFile(join(parent, '__init__.py'))) return false;
+  return !readdirSync(parent).some((name) => name.split('.')[0] === basename(path));
 }
 
 function describeSearch(
@@ -107,12 +118,10 @@ function describeSearch(
   if (candidates.length > 0) {
     return `--runtime ${settings.runtime}, but found ${candidates.map(({ file }) => relative(folder, file)).join(', ')}`;
   }
-  const path = resolve(folder, module);
-  const looked =
-    extname(module) === '' || !existsSync(dirname(path))
-      ? `${module}.js, .mjs, .cjs, .ts, .mts, .py`
-      : module;
-  const similar = findSimilar(path);
+  const endings = [...JAVASCRIPT, ...PYTHON];
+  const looked = endings.includes(extname(module)) ? module : `${module}${endings.join(', ')}`;
+  const similar =
+    findSimilar(resolve(folder, module)) ?? findSimilar(resolve(folder, module.replaceAll('.', '/')));
   return `${looked} in ${folder}${similar === null ? '' : `; did you mean ${relative(folder, similar)}?`}`;
 }
 
@@ -120,32 +129,18 @@ function findSimilar(path: string): string | null {
   const parent = dirname(path);
   if (!existsSync(parent)) return null;
   const files = readdirSync(parent).filter((name) => [...JAVASCRIPT, ...PYTHON].includes(extname(name)));
-  const name = basename(path, extname(path));
-  const near = nearest(
-    name,
-    files.map((file) => basename(file, extname(file))),
-  );
-  const file = files.find((candidate) => basename(candidate, extname(candidate)) === near);
+  const near = nearest(basename(path, extname(path)), files.map(stemOf));
+  const file = files.find((candidate) => stemOf(candidate) === near);
   return file === undefined ? null : join(parent, file);
 }
 
-/** A dotted name is imported as it is; a path is imported by its file's name, from its directory. */
-function describePythonModule(file: string, module: string, folder: string): { module: string } {
-  if (isDottedName(file, module, folder)) return { module };
-  return { module: basename(file) === '__init__.py' ? basename(dirname(file)) : basename(file, '.py') };
+function stemOf(file: string): string {
+  return basename(file, extname(file));
 }
 
-function pythonFolders(file: string, module: string, folder: string): string[] {
-  if (isDottedName(file, module, folder)) return [];
-  return [basename(file) === '__init__.py' ? dirname(dirname(file)) : dirname(file)];
-}
-
-function isDottedName(file: string, module: string, folder: string): boolean {
-  if (file === '') return true;
+/** A dotted name is imported as it is, from the working directory; a file by the name that its packages give it. */
+function describePython(file: string, module: string, folder: string): PythonModule {
   const base = resolve(folder, module.replaceAll('.', '/'));
-  return !module.includes('/') && (file === `${base}.py` || file === join(base, '__init__.py'));
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  const isDotted = !module.includes('/') && (file === `${base}.py` || file === join(base, '__init__.py'));
+  return file === '' || isDotted ? { module, folder } : nameModule(file, folder);
 }

@@ -43,18 +43,28 @@ describe('MODULE:CALLABLE', () => {
     ['hello', 'hello', []],
     ['shop.wsgi:app', 'shop.wsgi', []],
     ['shop', 'shop', []],
-    ['shop/wsgi.py', 'wsgi', ['shop']],
-    ['shop/wsgi', 'wsgi', ['shop']],
-    ['/ABSOLUTE/shop/wsgi.py', 'wsgi', ['shop']],
+    ['shop/wsgi.py', 'shop.wsgi', []],
+    ['shop/wsgi', 'shop.wsgi', []],
+    ['/ABSOLUTE/shop/wsgi.py', 'shop.wsgi', []],
+    ['scripts/serve.py', 'serve', ['scripts']],
+    ['src/deep/site/wsgi.py', 'deep.site.wsgi', ['src']],
+    ['src/deep/site/__init__.py', 'deep.site', ['src']],
   ])('%s is Python', async (spec, module, folders) => {
-    const folder = makeFolder({ 'hello.py': '', 'shop/__init__.py': '', 'shop/wsgi.py': '' });
+    const folder = makeFolder({
+      '__init__.py': '',
+      'hello.py': '',
+      'shop/__init__.py': '',
+      'shop/wsgi.py': '',
+      'scripts/serve.py': '',
+      'src/deep/__init__.py': '',
+      'src/deep/site/__init__.py': '',
+      'src/deep/site/wsgi.py': '',
+    });
     const application = spec.replace('/ABSOLUTE', folder);
     const found = await resolveIn(folder, { application, python: venv, pythonpath: ['lib:/opt/lib'] });
-    const path = [
-      ...new Set([...folders.map((name) => `${folder}/${name}`), `${folder}/lib`, '/opt/lib', folder]),
-    ];
+    const path = [...folders.map((name) => `${folder}/${name}`), `${folder}/lib`, '/opt/lib', folder];
     expect(found).toMatchObject({ runtime: 'cpython', module, interpreter: 'shared', spec: application });
-    expect(found).toHaveProperty('path', expect.arrayContaining(path));
+    expect(found).toHaveProperty('path', path);
     expect(found).toHaveProperty('python.libpython', expect.stringContaining('libpython'));
   });
 
@@ -78,6 +88,30 @@ describe('MODULE:CALLABLE', () => {
     expect(await refuse(folder, {})).toBe('LIDO_101 no application was named');
   });
 
+  it.each([
+    ['hello.jx:app', 'did you mean hello.js?'],
+    ['shop.wsgj', 'did you mean shop/wsgi.py?'],
+  ])('%s is a slip, not an installed package, by what is here', async (application, hint) => {
+    const folder = makeFolder({ 'hello.js': '', 'shop/__init__.py': '', 'shop/wsgi.py': '' });
+    expect(await refuse(folder, { application })).toContain(hint);
+    expect(await resolveIn(folder, { application, runtime: 'cpython', python: venv })).toMatchObject({
+      runtime: 'cpython',
+    });
+  });
+
+  it('may be a compiled module of a package here', async () => {
+    const folder = makeFolder({ 'shop/__init__.py': '', 'shop/fast.cpython-311-x86_64-linux-gnu.so': '' });
+    const found = await resolveIn(folder, { application: 'shop.fast:app', python: venv });
+    expect(found).toMatchObject({ runtime: 'cpython', module: 'shop.fast' });
+  });
+
+  it('that Python cannot import for its name is told what to call it', async () => {
+    const folder = makeFolder({ 'my.app.py': '' });
+    expect(await refuse(folder, { application: 'my.app.py' })).toBe(
+      `LIDO_102 ${folder}/my.app.py: Python cannot import a name with a dot in it: rename it, for example my_app`,
+    );
+  });
+
   it('may be a module that Python has installed', async () => {
     const found = await resolveIn(makeFolder({}), {
       application: 'wsgiref:x',
@@ -89,6 +123,18 @@ describe('MODULE:CALLABLE', () => {
 });
 
 describe('lido check', () => {
+  it('imports a file of a package with its relative imports', async () => {
+    const cwd = makeFolder({
+      'shop/__init__.py': '',
+      'shop/views.py': 'def application(e, s): pass\n',
+      'shop/wsgi.py': 'from .views import application\n',
+    });
+    for (const name of ['shop/wsgi.py', 'shop/wsgi', 'shop.wsgi']) {
+      const { code, stderr } = await runLido(['check', '--python', venv, name], { cwd });
+      expect([code, stderr]).toEqual([0, '']);
+    }
+  });
+
   it('imports a Python application with --pythonpath before the working directory', async () => {
     const cwd = makeFolder({
       'lib/helper.py': `NAME = 'lib'\n`,
