@@ -1,5 +1,6 @@
 /** Main thread. The lido command's words and options, derived from the table of settings. */
 import { Command, Option } from 'commander';
+import { nearest } from './nearest.js';
 import { type Source, throwMistakes } from './options.js';
 import {
   flagOf,
@@ -36,12 +37,19 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   const words = command.args.filter((word) => !word.startsWith('-'));
   const action = ACTIONS.find((name) => name === words[0]) ?? 'serve';
   const [application, ...more] = action === 'serve' ? words : words.slice(1);
-  // The value of an unknown option looks like a word, so extra words are a mistake only where there is none.
-  if (more.length > 0 && unknown.length === 0)
-    throwMistakes([`${more.join(' ')}: one application is served, named once`]);
+  // The value of an unknown option looks like a word, so words are what they seem only where there is none.
+  if (unknown.length === 0) {
+    if (more.length > 0) throwMistakes([describeExtra(words, more)]);
+    if (application !== undefined) values.application = application;
+  }
   for (const option of unknown) values[option.replace(/=.*/s, '')] = true;
-  if (application !== undefined) values.application = application;
   return { action, config, flags: { origin: 'flag', values, placeOf: placeFlag } };
+}
+
+function describeExtra([first = '']: readonly string[], more: readonly string[]): string {
+  const near = nearest(first, ACTIONS);
+  if (near !== null && near !== first) return `${first}: unknown command; did you mean ${near}?`;
+  return `${more.join(' ')}: one application is served, named once`;
 }
 
 function placeFlag(key: string): string {
@@ -54,8 +62,8 @@ export function createCommand(): Command {
     .description('Serves a WSGI (PEP 3333) application, JavaScript or Python, from a pool of worker threads.')
     .argument('[MODULE:CALLABLE]', describe(settings.application, 'application'))
     .usage(USAGE)
-    .version(VERSION, '--version', 'print the version')
-    .helpOption('--help', 'print this help')
+    .version(VERSION, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
     .configureOutput({ writeErr: () => {} })
     .allowUnknownOption()
     .allowExcessArguments()
@@ -94,7 +102,9 @@ function createOptions(name: SettingName): Option[] {
 }
 
 function describe(setting: Setting, name: SettingName): string {
-  return `${setting.text}${describeDefault(setting)} [${variableOf(name)}]`;
+  const choices = setting.value === undefined ? undefined : setting.choices;
+  const listed = choices === undefined ? '' : `: ${choices.join(', ')}`;
+  return `${setting.text}${listed}${describeDefault(setting)} [${variableOf(name)}]`;
 }
 
 function describeDefault({ default: value }: Setting): string {

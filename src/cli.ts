@@ -6,7 +6,7 @@ import { type Action, parseCommandLine } from './cli-command.js';
 import { findConfig, loadConfig } from './config.js';
 import { EXIT_USAGE, LidoError } from './errors.js';
 import { createLog } from './log.js';
-import { type Resolved, readEnvironment, resolveSettings, type Source } from './options.js';
+import { type Resolved, readEnvironment, resolveSettings, type Source, throwMistakes } from './options.js';
 import { createServer } from './server.js';
 import { settingNames } from './settings.js';
 import { stopOnSignals } from './signals.js';
@@ -14,26 +14,41 @@ import { stopOnSignals } from './signals.js';
 async function main(argv: readonly string[]): Promise<void> {
   const { action, config, flags } = parseCommandLine(argv);
   const environment = readEnvironment(process.env);
-  const isInPlace = enterFolder([flags, environment], process.cwd());
+  const folder = chooseFolder([flags, environment], process.cwd());
+  // Nothing can be looked for in a directory that is not there, so this mistake comes alone.
+  throwMistakes(enterFolder(folder));
   const path = config ?? findConfig(process.cwd());
   const file = path === null ? null : await loadConfig(path);
-  const resolved = resolveSettings(file === null ? [flags, environment] : [flags, environment, file]);
-  if (path !== null && file !== null && !isInPlace) enterFolder([file], dirname(resolve(path)));
+  const sources = file === null ? [flags, environment] : [flags, environment, file];
+  const isFileAsked = folder === null && file !== null && path !== null;
+  const own = isFileAsked ? chooseFolder([file], dirname(resolve(path))) : null;
+  const resolved = resolveSettings(sources, enterFolder(own));
   for (const pair of resolved.settings.env) setVariable(pair);
   await perform(action, resolved);
 }
 
-/** Changes to the first source's `chdir`, before anything else is looked for. Says whether there was one. */
-function enterFolder(sources: readonly Source[], base: string): boolean {
+interface Folder {
+  readonly path: string;
+  /** Where it was asked for. */
+  readonly place: string;
+}
+
+/** The first source's `chdir`, or null where there is none. */
+function chooseFolder(sources: readonly Source[], base: string): Folder | null {
   const source = sources.find(({ values }) => typeof values.chdir === 'string');
-  if (source === undefined) return false;
-  const folder = resolve(base, String(source.values.chdir));
+  if (source === undefined) return null;
+  return { path: resolve(base, String(source.values.chdir)), place: source.placeOf('chdir') };
+}
+
+/** Changes to a directory; gives the mistakes that this shows. */
+function enterFolder(folder: Folder | null): string[] {
+  if (folder === null) return [];
   try {
-    process.chdir(folder);
-  } catch (error) {
-    throw new LidoError('LIDO_102', [source.placeOf('chdir'), `no directory ${folder}`], { cause: error });
+    process.chdir(folder.path);
+    return [];
+  } catch {
+    return [`${folder.place}: no directory ${folder.path}`];
   }
-  return true;
 }
 
 function setVariable(pair: string): void {

@@ -36,10 +36,10 @@ export interface Resolved {
 
 /**
  * Puts sources together, the first one winning. Throws one LIDO_102 that names every mistake in all of them, each with
- * its place, what is allowed there, and the nearest right name.
+ * its place, what is allowed there, and the nearest right name; `found` are mistakes that the caller knows of already.
  */
-export function resolveSettings(sources: readonly Source[]): Resolved {
-  const mistakes: string[] = [];
+export function resolveSettings(sources: readonly Source[], found: readonly string[] = []): Resolved {
+  const mistakes = [...found];
   const checked = sources.map((source) => checkSource(source, mistakes));
   const values: Partial<Record<SettingName, unknown>> = {};
   const origins: Partial<Record<SettingName, string>> = {};
@@ -82,14 +82,17 @@ function splitList({ separator = /,/ }: Setting, text: string): string[] {
 }
 
 /**
- * Variables that are nearly a setting's. Others that begin with LIDO_ are somebody else's: Kubernetes makes
- * LIDO_SERVICE_HOST and LIDO_PORT for a service that is called lido.
+ * Kubernetes sets LIDO_SERVICE_HOST, LIDO_PORT and LIDO_PORT_80_TCP_ADDR for a service that is called lido, and a
+ * LIDO_HOME is where somebody put it.
  */
+const FOREIGN_VARIABLE = /^LIDO_(SERVICE|PORT|HOME)(_|$)/;
+
+/** Variables that are nearly a setting's, or another server's name for one. The others are somebody else's. */
 function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
   const known = settingNames.map(variableOf);
   return Object.keys(environment)
     .filter((variable) => variable.startsWith('LIDO_') && !known.includes(variable))
-    .filter((variable) => nearestSetting(variable.slice('LIDO_'.length)) !== null);
+    .filter((variable) => !FOREIGN_VARIABLE.test(variable) && suggestSetting(variable) !== null);
 }
 
 function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): Map<SettingName, unknown> {
@@ -110,6 +113,9 @@ function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): M
 }
 
 function describeUnknown(key: string, origin: Origin, place: string): string {
+  // A switch with a value: commander knows it only without one.
+  const known = origin === 'flag' ? settingNames.find((setting) => flagOf(setting) === key) : undefined;
+  if (known !== undefined) return `${key}: takes no value; its opposite is ${key.replace('--', '--no-')}`;
   const name = suggestSetting(key);
   const right = name === null ? null : spell(name, origin);
   const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;

@@ -1,4 +1,5 @@
 /** Main thread. One value of a setting: checked, and turned from text into what the setting holds. Pure. */
+import { parseApplicationName } from './application-name.js';
 import { parseBind } from './bind.js';
 import { nearest } from './nearest.js';
 import type { Setting } from './settings.js';
@@ -32,7 +33,9 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
     case 'pairs':
       return parseList(value, 'a list of KEY=VALUE', (text) => /^[^=\0]+=[^\0]*$/.test(text));
     case 'addresses':
-      return parseList(value, 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these', isAddress);
+      return parseAddresses(value);
+    case 'application':
+      return parseApplication(value);
     case 'string':
       return parseText(setting, value);
   }
@@ -78,6 +81,13 @@ function parseList(
   return Object.freeze([...(list as string[])]);
 }
 
+function parseAddresses(value: unknown): readonly string[] | Mistake {
+  const what = 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these';
+  // A server that listens nowhere serves nobody.
+  if (Array.isArray(value) && value.length === 0) return reject(what, value);
+  return parseList(value, typeof value === 'number' ? `${what}, as text` : what, isAddress);
+}
+
 function isAddress(text: string): boolean {
   try {
     parseBind(text);
@@ -87,10 +97,17 @@ function isAddress(text: string): boolean {
   }
 }
 
+function parseApplication(value: unknown): string | Mistake {
+  const isName = typeof value === 'string' && parseApplicationName(value) !== null;
+  return isName
+    ? value
+    : reject('MODULE:CALLABLE, such as hello.js:application or shop.wsgi:create_app()', value);
+}
+
 function parseText({ choices }: Setting, value: unknown): string | Mistake {
   if (typeof value !== 'string' || value === '') return reject(choices?.join(', ') ?? 'a text', value);
   if (choices === undefined || choices.includes(value)) return value;
-  const near = nearest(value, choices);
+  const near = nearest(value, choices) ?? choices.find((choice) => value.startsWith(choice)) ?? null;
   return reject(choices.join(', '), value, near === null ? '' : `; did you mean ${near}?`);
 }
 

@@ -27,9 +27,11 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   if (isList(setting)) {
     const item =
       setting.type === 'pairs' ? { type: 'string', pattern: '^[^=]+=' } : { type: 'string', minLength: 1 };
-    return { ...description, anyOf: [item, { type: 'array', items: item }] };
+    const list = { type: 'array', items: item };
+    return { ...description, anyOf: [item, setting.type === 'addresses' ? { ...list, minItems: 1 } : list] };
   }
   if (setting.type === 'boolean') return { ...description, type: 'boolean' };
+  if (setting.type === 'application') return { ...description, type: 'string', pattern: '^[^:]' };
   if (setting.type === 'string') {
     return setting.choices === undefined
       ? { ...description, type: 'string', minLength: 1 }
@@ -71,6 +73,7 @@ function describeType({ type, choices, min = 0 }: Setting): string {
   if (choices !== undefined) return choices.map(code).join(', ');
   const from = `, ${min} or more`;
   const types = {
+    application: '`MODULE:CALLABLE`',
     string: 'text',
     strings: 'list of texts',
     addresses: 'list of addresses',

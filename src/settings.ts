@@ -4,6 +4,7 @@
  */
 
 export type SettingType =
+  | 'application'
   | 'string'
   | 'strings'
   | 'addresses'
@@ -42,12 +43,12 @@ export interface Setting {
 
 export const settings = {
   application: {
-    type: 'string',
+    type: 'application',
     group: 'Application',
     default: null,
     text: 'what to serve, as MODULE:CALLABLE; on the command line it comes without a flag',
     value: 'MODULE:CALLABLE',
-    also: ['wsgi_app', 'module', 'wsgi', 'wsgi-file'],
+    also: ['wsgi_app', 'app', 'module', 'wsgi', 'wsgi-file', 'callable'],
   },
   runtime: {
     type: 'string',
@@ -55,7 +56,7 @@ export const settings = {
     default: 'auto',
     choices: ['auto', 'javascript', 'cpython'],
     text: 'what runs the application; auto goes by the file that is found',
-    also: ['worker_class'],
+    also: ['worker_class', 'k'],
   },
   chdir: {
     type: 'string',
@@ -71,7 +72,7 @@ export const settings = {
     text: 'set an environment variable for the application; repeatable',
     value: 'KEY=VALUE',
     separator: /,(?=[A-Za-z_]\w*=)/,
-    also: ['raw_env'],
+    also: ['raw_env', 'e'],
   },
   debug: {
     type: 'boolean',
@@ -85,7 +86,7 @@ export const settings = {
     default: ['127.0.0.1:8000'],
     text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
-    also: ['http', 'socket', 'http-socket', 'host', 'port', 'address'],
+    also: ['b', 'http', 'socket', 'http-socket', 'host', 'port', 'address'],
   },
   threads: {
     type: 'integer',
@@ -94,7 +95,7 @@ export const settings = {
     min: 1,
     text: 'worker threads; by default as many as cores, but 1 where they would share one GIL',
     value: 'N',
-    also: ['workers', 'worker_connections'],
+    also: ['w', 'workers', 'processes'],
   },
   concurrency: {
     type: 'integer',
@@ -103,6 +104,7 @@ export const settings = {
     min: 1,
     text: 'requests at once in one worker; more than 1 only helps asynchronous applications',
     value: 'N',
+    also: ['worker_connections'],
   },
   backlog: {
     type: 'integer',
@@ -137,7 +139,7 @@ export const settings = {
     min: 0,
     text: 'an application that gives no sign for so long is ended with 504; 0 for no limit',
     value: 'SECONDS',
-    also: ['harakiri'],
+    also: ['t', 'harakiri'],
   },
   gracefulTimeout: {
     type: 'seconds',
@@ -187,6 +189,7 @@ export const settings = {
     min: 1,
     text: 'the longest request line',
     value: 'BYTES',
+    also: ['buffer-size'],
   },
   limitRequestFields: {
     type: 'integer',
@@ -211,12 +214,13 @@ export const settings = {
     min: 0,
     text: 'the largest request body; 0 for no limit',
     value: 'BYTES',
-    also: ['limit_request_body', 'bodyLimit'],
+    also: ['limit-post', 'client_max_body_size', 'bodyLimit'],
   },
   logLevel: {
     type: 'string',
     group: 'Log',
     default: 'info',
+    value: 'LEVEL',
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     text: 'the least severe lines that are logged',
     also: ['loglevel'],
@@ -240,7 +244,7 @@ type ValueOf<S extends Setting> = S extends { choices: readonly (infer C)[] }
     ? readonly string[]
     : S['type'] extends 'boolean'
       ? boolean
-      : S['type'] extends 'string'
+      : S['type'] extends 'string' | 'application'
         ? string
         : number;
 

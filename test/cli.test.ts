@@ -74,6 +74,13 @@ describe('the lido command', () => {
     ],
     [['--workers', '3', 'x.js'], '--workers: unknown option; did you mean --threads?'],
     [['--graceful_timeout=3'], '--graceful_timeout: unknown option; did you mean --graceful-timeout?'],
+    [
+      ['-b', ':8000', '-w', '4', 'x.js'],
+      'settings: 2 mistakes\n  - -b: unknown option; did you mean --bind?\n  - -w: unknown option; did you mean --threads?\n  lido',
+    ],
+    [['--debug=true', 'x.js'], '--debug: takes no value; its opposite is --no-debug'],
+    [['chek', 'x.js'], 'chek: unknown command; did you mean check?'],
+    [['x.js:create_app('], 'the command line: takes MODULE:CALLABLE, such as hello.js:application or'],
     [['--threads', 'many'], '--threads: takes a whole number, 1 or more, not "many"'],
     [['--threads'], "the command line: option '--threads <N>' argument missing"],
     [['a.js', 'b.js'], 'b.js: one application is served, named once'],
@@ -88,15 +95,25 @@ describe('the lido command', () => {
 
   it('prints its version and its help, with every group', async () => {
     const cwd = makeFolder({});
-    expect(await runLido(['--version'], { cwd })).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    for (const flag of ['--version', '-v'])
+      expect(await runLido([flag], { cwd })).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
     const help = await runLido(['--help'], { cwd });
     expect(help).toMatchObject({ code: 0, stderr: '' });
+    expect(await runLido(['-h'], { cwd })).toEqual(help);
+    expect(
+      Math.max(
+        ...help.stdout
+          .split('\n')
+          .slice(4)
+          .map(({ length }) => length),
+      ),
+    ).toBeLessThanOrEqual(80);
     for (const text of [
       'Usage: lido [options] MODULE:CALLABLE',
       '\nListening:\n',
       '(default: 127.0.0.1:8000)',
     ])
-      expect(help.stdout).toContain(text);
+      expect(help.stdout.replace(/\n {10,}/g, ' ')).toContain(text);
   });
 
   it("shows a failing application's own traceback, then one line and what to do, and status 3", async () => {

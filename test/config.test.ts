@@ -70,7 +70,7 @@ bind = "1::2::3"
     });
     const { code, stdout, stderr } = await runLido(['check'], { cwd });
     expect(stderr).toBe(`lido: LIDO_102 settings: 10 mistakes
-  - lido.config.toml:1: application takes a text, not 5
+  - lido.config.toml:1: application takes MODULE:CALLABLE, such as hello.js:application or shop.wsgi:create_app(), not 5
   - lido.config.toml:2: unknown setting bnd; did you mean bind?
   - lido.config.toml:3: threads takes a whole number, 1 or more, not "4"
   - lido.config.toml:4: unknown setting workers; did you mean threads?
@@ -97,6 +97,47 @@ bind = "1::2::3"
     expect(stderr).toMatch(/^lido: LIDO_102 \S+: .*\n {2}lido --help .*\n$/);
     expect(stderr).toContain(name);
     expect(code).toBe(2);
+  });
+
+  it.each([
+    ['lido.config.json', '{\n"threads": }', ':2: Unexpected token'],
+    [
+      'lido.config.json',
+      `{\n${'"env": [],\n'.repeat(20)}"debug": tru,\n"backlog": 1\n}`,
+      ':22: Unexpected token',
+    ],
+    ['lido.config.json', '', ': Unexpected end of JSON input'],
+    ['lido.config.json', '{\n"threads": 1,\n}', ':3: Expected double-quoted'],
+    ['lido.config.toml', '\n\nthreads = = 1', ':3: Invalid TOML'],
+    ['lido.config.ts', 'export default {\n  threads: 1,,\n}', ':2: ParseError: Unexpected token\n'],
+    ['lido.config.mjs', 'export default {\n  threads: none,\n}', ':2: none is not defined\n'],
+    ['lido.config.mjs', 'import "./none.js";\nexport default {}', ":1: Cannot find module './none.js'\n"],
+    ['lido.config.toml', 'threads = 1\n[log]\nlevel = 1', ':2: unknown setting log'],
+  ])('%s that reads %j is told with its line', async (name, text, message) => {
+    const { stderr } = await runLido(['config'], { cwd: makeFolder({ [name]: text }) });
+    expect(stderr).toContain(`lido: LIDO_102 ${name}${message}`);
+  });
+
+  it('may import defineConfig where no lido is installed beside it', async () => {
+    const text = `import { defineConfig } from 'lido';\nexport default defineConfig({ application: 'site.mjs' });\n`;
+    for (const ending of ['ts', 'mjs']) {
+      const cwd = makeFolder({ 'site.mjs': APPLICATION, [`lido.config.${ending}`]: text });
+      expect(await runLido(['check'], { cwd })).toMatchObject({ code: 0, stderr: '' });
+    }
+  });
+
+  it('with a chdir that is nowhere is told so beside its other mistakes', async () => {
+    const cwd = makeFolder({ 'lido.config.json': '{\n"chdir": "none",\n"threads": 0\n}' });
+    const { code, stderr } = await runLido([], { cwd });
+    expect(stderr).toContain(
+      `  - lido.config.json:2: no directory ${cwd}/none\n  - lido.config.json:3: threads`,
+    );
+    expect(code).toBe(2);
+  });
+
+  it('of a kind that is not read is not passed over', async () => {
+    const cwd = makeFolder({ 'lido.config.yaml': 'threads: 1\n' });
+    expect((await runLido(['config'], { cwd })).stderr).toContain('lido.config.yaml is none of .ts');
   });
 
   it('beside another one, missing, or of no known kind is refused', async () => {

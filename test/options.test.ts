@@ -75,6 +75,12 @@ describe('settings from several sources', () => {
   - lido.config.json:6: concurrency takes a whole number, 1 or more, not "2"`);
   });
 
+  it('name the level that another server calls warning', () => {
+    expect(messageOf(() => resolveSettings([flagSource({ logLevel: 'warning' })]))).toContain(
+      'not "warning"; did you mean warn?',
+    );
+  });
+
   it('report contradictions with the places of both sides', () => {
     const sources = [
       flagSource({ runtime: 'javascript' }),
@@ -92,6 +98,9 @@ describe('settings from several sources', () => {
     ['loglevel', 'logLevel'],
     ['limit_request_field_size', 'limitRequestFieldSize'],
     ['raw_env', 'env'],
+    ['w', 'threads'],
+    ['limit-post', 'maxBodySize'],
+    ['listen', 'backlog'],
   ])('answer %s, as others call it, with %s', (key, name) => {
     expect(messageOf(() => resolveSettings([fileSource({ [key]: 1 })]))).toBe(
       `lido.config.json:1: unknown setting ${key}; did you mean ${name}?`,
@@ -104,6 +113,12 @@ describe('settings from several sources', () => {
     ['threads', Number.NaN],
     ['bind', ['1::2::3']],
     ['bind', ''],
+    ['bind', []],
+    ['bind', 8000],
+    ['application', ':app'],
+    ['application', 'a.js:create_app('],
+    ['application', 'a.js:1 + 1'],
+    ['application', 'a.js:site..app'],
     ['env', ['KEY']],
     ['pythonpath', [1]],
     ['application', ''],
@@ -119,6 +134,19 @@ describe('settings from several sources', () => {
 });
 
 describe('the environment', () => {
+  it("answers another server's name for a setting, and leaves a LIDO_HOME alone", () => {
+    const source = readEnvironment({ LIDO_WORKERS: '2', LIDO_HOME: '/opt/lido', LIDO_COLOUR: 'blue' });
+    expect(messageOf(() => resolveSettings([source]))).toBe(
+      'LIDO_WORKERS: unknown variable; did you mean LIDO_THREADS?',
+    );
+  });
+
+  it('listens nowhere for nobody: an empty LIDO_BIND is refused', () => {
+    expect(messageOf(() => resolveSettings([readEnvironment({ LIDO_BIND: '' })]))).toContain(
+      'LIDO_BIND: takes HOST:PORT',
+    );
+  });
+
   it('parts lists', () => {
     const { settings: values } = resolveSettings([
       readEnvironment({ LIDO_BIND: ':1,unix:/x', LIDO_PYTHONPATH: 'a:b', LIDO_ENV: 'A=1,2,B=3' }),
