@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { suggestSetting } from '../dist/src/options.js';
+import { settingNames } from '../dist/src/settings.js';
+
+interface Row {
+  readonly theirs: readonly string[];
+  readonly ours: string;
+}
+
+/** The rows of a page's table: their names, and the setting of Lido's that stands beside them. */
+function readRows(page: string): Row[] {
+  const text = readFileSync(page, 'utf8');
+  return [...text.matchAll(/^\| (`.*?`) \| `(\w+)` \|/gm)].map(([, names = '', ours = '']) => ({
+    theirs: [...names.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+    ours,
+  }));
+}
+
+describe.each([
+  ['docs/from-gunicorn.md', 16],
+  ['docs/from-uwsgi.md', 13],
+])('%s', (page, count) => {
+  it('names settings that exist, and the command answers the same when it meets the other name', () => {
+    const rows = readRows(page);
+    expect(rows).toHaveLength(count);
+    for (const { theirs, ours } of rows) {
+      expect(settingNames).toContain(ours);
+      for (const name of theirs) expect([name, suggestSetting(name)]).toEqual([name, ours]);
+    }
+  });
+
+  it('calls nothing missing that is there', () => {
+    const missing = readFileSync(page, 'utf8').split('## What is not there')[1]?.split('\n## ')[0] ?? '';
+    const heads = missing.split('\n- ').map((item) => item.split(':')[0]);
+    const named = [...heads.join().matchAll(/`(\w[\w-]*)`/g)].map(([, name = '']) => name.toLowerCase());
+    const flatNames = settingNames.map((name) => name.toLowerCase());
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => flatNames.includes(name.replace(/[-_]/g, '')))).toEqual([]);
+  });
+});
