@@ -44,6 +44,7 @@ const commands = {
         multiprocess: false,
         debug: false,
         validate: false,
+        timeout: 30,
         concurrency: 1,
         ...settings,
         application: {
