@@ -7,6 +7,7 @@ import { findConfig, loadConfig } from './config.js';
 import { EXIT_USAGE, LidoError } from './errors.js';
 import { createLog } from './log.js';
 import { type Resolved, readEnvironment, resolveSettings, type Source, throwMistakes } from './options.js';
+import { exitPastPython } from './python-host.js';
 import { createServer } from './server.js';
 import { settingNames } from './settings.js';
 import { stopOnSignals } from './signals.js';
@@ -70,7 +71,7 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   }
   stopOnSignals(async (signal) => {
     log.info(`${signal}: finishing what runs`);
-    await server.close();
+    if (!(await server.close())) await exitPastPython(0);
   });
   await server.listen();
   log.info(server.describe());

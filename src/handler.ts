@@ -69,12 +69,12 @@ export class ApplicationHandler {
       this.#log.warn(`${this.#running.dispatcher.sent} requests did not finish within the graceful time-out`);
   }
 
-  /** Ends the workers. Call drain() first. */
-  async close(): Promise<void> {
+  /** Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end ends it. */
+  async close(): Promise<boolean> {
     const running = this.#running;
     this.#running = null;
     running?.stopWatching();
-    await running?.pool.close();
+    return (await running?.pool.close()) ?? true;
   }
 }
 

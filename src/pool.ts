@@ -101,13 +101,31 @@ export class WorkerPool {
     this.#replace();
   }
 
-  /** Ends all workers; whoever calls has seen to it that none runs a request. */
-  async close(): Promise<void> {
+  /**
+   * Ends all workers; one that still runs a request after the drain loses it. Resolves with true when all have ended,
+   * with false when one is stuck inside Python: its thread ends with the process.
+   */
+  async close(): Promise<boolean> {
     this.#closing = true;
     for (const pause of this.#pauses) clearTimeout(pause);
-    for (const { session, verdict } of this.#members.values()) if (verdict === null) session.close();
-    await Promise.allSettled([...this.#members.values()].map((member) => member.ended));
+    const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
+    const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
+    for (const { session, verdict } of ending) {
+      if (verdict === null && session.load > 0) this.kill(session, new LidoError('LIDO_504'));
+      else if (verdict === null) session.close();
+    }
+    await Promise.allSettled(ending.map((member) => member.ended));
+    for (const { session } of stuck) this.#options.dispatcher.loseSession(session, new LidoError('LIDO_504'));
+    if (stuck.length > 0) return false;
     await this.#destroy();
+    return true;
+  }
+
+  /** A thread inside Python must not be ended: the GIL would go with it, and the process would stand still. */
+  #mayEnd({ session, verdict, abort }: Member): boolean {
+    if (this.#options.settings.application.runtime === 'javascript') return true;
+    const wasAbandoned = verdict !== null && !abort.signal.aborted;
+    return !wasAbandoned && session.load === 0;
   }
 
   #open(): Member {

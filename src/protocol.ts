@@ -186,7 +186,10 @@ export const STRING_BLOCK_LIMIT = 16 * 1024;
 // ---- The Python host ------------------------------------------------------------------------------------
 
 /** Main thread to the thread that holds Python's main thread state. */
-export type HostRequest = readonly [kind: 'interrupt', token: number, thread: number, request: number];
+export type HostRequest =
+  | readonly [kind: 'interrupt', token: number, thread: number, request: number]
+  /** End the process with this status, at once and without waiting for any thread. */
+  | readonly [kind: 'exit', status: number];
 
 /** And back. */
 export type HostMessage =

@@ -5,6 +5,8 @@ import type { HostMessage, HostRequest, PythonInstallation } from './protocol.js
 
 const HOST_FILE = new URL('../workers/python/host.js', import.meta.url);
 
+const HOST_PATIENCE_MS = 500;
+
 interface LoadedHost {
   readonly installation: PythonInstallation;
   readonly host: Promise<PythonHost>;
@@ -23,6 +25,16 @@ export function startPythonHost(installation: PythonInstallation): Promise<Pytho
     );
   }
   return loaded.host;
+}
+
+/** Ends the process although a thread is stuck inside Python; process.exit() would wait for it. Never resolves. */
+export async function exitPastPython(status: number): Promise<void> {
+  const host = await loaded?.host;
+  if (host === undefined) process.exit(status);
+  host.exit(status);
+  // The host itself may wait for a GIL that never comes.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), HOST_PATIENCE_MS);
+  await new Promise(() => {});
 }
 
 function startHost(installation: PythonInstallation): Promise<PythonHost> {
@@ -54,6 +66,12 @@ export class PythonHost {
       this.#waiting.delete(message[1]);
     });
     worker.unref();
+  }
+
+  exit(status: number): void {
+    const message: HostRequest = ['exit', status];
+    this.#worker.ref();
+    this.#worker.postMessage(message);
   }
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */

@@ -26,7 +26,7 @@ export class Server {
   readonly #handler: ApplicationHandler;
   readonly #listeners: http.Server[] = [];
   #addresses: string[] = [];
-  #closed: Promise<void> | null = null;
+  #closed: Promise<boolean> | null = null;
 
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
@@ -64,18 +64,21 @@ export class Server {
     return `serving ${this.#handler.describe()} at ${this.#addresses.join(', ')}`;
   }
 
-  /** Stops accepting, finishes what runs within the grace period, ends the workers. Idempotent. */
-  close(): Promise<void> {
+  /**
+   * Stops accepting, finishes what runs within the grace period, ends the workers. Idempotent. Resolves with false when
+   * a worker is stuck inside Python, where only the end of the process ends it.
+   */
+  close(): Promise<boolean> {
     this.#closed ??= this.#drain();
     return this.#closed;
   }
 
-  async #drain(): Promise<void> {
+  async #drain(): Promise<boolean> {
     const stopped = this.#listeners.map(stopAccepting);
     await this.#handler.drain(this.#settings.gracefulTimeout * 1000);
     for (const listener of this.#listeners) listener.closeAllConnections();
     await Promise.all(stopped);
-    await this.#handler.close();
+    return this.#handler.close();
   }
 
   async #open(address: BindAddress): Promise<void> {

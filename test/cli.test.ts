@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, runLido, serveLido } from './support/command.js';
 
@@ -56,6 +57,29 @@ describe('the lido command', () => {
     await server.waitFor('SIGTERM: finishing what runs');
     server.child.kill('SIGTERM');
     expect(await server.ended).toMatchObject({ signal: 'SIGTERM' });
+    expect(await answer).toBe('lost');
+  });
+
+  it.each([
+    [
+      'stuck.mjs',
+      `export function application(environ) { environ['wsgi.errors'].write('it runs\\n'); for (;;); }`,
+    ],
+    [
+      'stuck.py',
+      `import time\ndef application(environ, start_response):\n    environ['wsgi.errors'].write('it runs\\n')\n    time.sleep(60)\n`,
+    ],
+  ])('ends when the graceful time-out is over, although %s does not come back', async (file, code) => {
+    const cwd = makeFolder({ [file]: code });
+    const python = fileURLToPath(new URL('../.venv', import.meta.url));
+    const server = await serveLido(
+      ['--graceful-timeout', '0.3', '--timeout', '0', '--python', python, '--runtime', 'auto', file],
+      { cwd },
+    );
+    const answer = fetch(server.url).catch(() => 'lost');
+    await server.waitFor('it runs');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0 });
     expect(await answer).toBe('lost');
   });
 

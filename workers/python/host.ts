@@ -40,6 +40,11 @@ class PythonHost {
     this.#thread = this.#python.release();
   }
 
+  /** Ends the process, whatever its threads are at; needs no GIL. */
+  exit(status: number): void {
+    this.#python.exitProcess(status);
+  }
+
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
   interrupt(thread: number, request: number): string {
     const python = this.#python;
@@ -59,8 +64,9 @@ class PythonHost {
 
 try {
   const host = new PythonHost(workerData as PythonInstallation);
-  parentPort?.on('message', ([kind, token, thread, request]: HostRequest) => {
-    if (kind === 'interrupt') post(['interrupted', token, host.interrupt(thread, request)]);
+  parentPort?.on('message', (message: HostRequest) => {
+    if (message[0] === 'exit') host.exit(message[1]);
+    else post(['interrupted', message[1], host.interrupt(message[2], message[3])]);
   });
   post(['ready']);
 } catch (error) {

@@ -81,6 +81,8 @@ export function openLibpython(python: PythonInstallation) {
       exception: Pointer,
     ) => number,
     asText: declare('PyUnicode_AsUTF8', 'const char *', [ADDRESS]) as (object: Pointer) => string | null,
+    /** libc's: no thread is waited for, no handler runs. */
+    exitProcess: koffi.load(null).func('_exit', 'void', ['int']) as (status: number) => void,
     newText: declare('PyUnicode_FromString', ADDRESS, ['const char *']) as (text: string) => Pointer,
   };
   const viewMemory = declare('PyMemoryView_FromMemory', ADDRESS, ['void *', 'intptr_t', 'int']) as (
