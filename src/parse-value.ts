@@ -34,6 +34,8 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
       return parseList(value, 'a list of KEY=VALUE', (text) => /^[^=\0]+=[^\0]*$/.test(text));
     case 'addresses':
       return parseAddresses(value);
+    case 'mounts':
+      return parseMounts(value);
     case 'application':
       return parseApplication(value);
     case 'string':
@@ -79,6 +81,20 @@ function parseList(
   const bad = list.find((item) => typeof item !== 'string' || !isGood(item));
   if (bad !== undefined) return reject(what, bad);
   return Object.freeze([...(list as string[])]);
+}
+
+/** As an object, or as a list of PATH=MODULE:CALLABLE; what stands at each path is checked by check-mounts.ts. */
+function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistake {
+  const what = 'an object of applications by their paths';
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.keys(value).length > 0 ? (value as Record<string, unknown>) : reject(what, value);
+  const list = parseList(value, 'PATH=MODULE:CALLABLE', (text) => /^\/[^=]*=./.test(text));
+  if (list instanceof Mistake) return typeof value === 'string' || Array.isArray(value) ? list : reject(what, value);
+  const pairs = list.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
+  const paths = pairs.map(([path]) => path);
+  const repeated = paths.find((path, index) => paths.indexOf(path) < index);
+  if (repeated !== undefined) return new Mistake(`names ${repeated} twice`);
+  return list.length > 0 ? Object.fromEntries(pairs) : reject(what, value);
 }
 
 function parseAddresses(value: unknown): readonly string[] | Mistake {

@@ -7,7 +7,7 @@ import { describe, LidoError } from './errors.js';
 import type { SessionStart, WorkerSettings } from './protocol.js';
 import { Session, type SessionEvents } from './session.js';
 
-const WORKER_FILE = fileURLToPath(new URL('../workers/main.js', import.meta.url));
+const WORKER_FILE = fileURLToPath(new URL('../workers/entry.cjs', import.meta.url));
 
 /** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
 const SPARE_THREADS = 16;

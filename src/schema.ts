@@ -23,6 +23,7 @@ export function buildSchema(): Record<string, unknown> {
 
 function describeProperty(setting: Setting): Record<string, unknown> {
   const { text, default: value } = setting;
+  if (setting.type === 'mounts') return describeMounts(text);
   const description = value === null ? { description: text } : { description: text, default: value };
   if (isList(setting)) {
     const item =
@@ -39,6 +40,20 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   }
   const type = setting.type === 'seconds' ? 'number' : 'integer';
   return { ...description, type, minimum: setting.min ?? 0 };
+}
+
+function describeMounts(description: string): Record<string, unknown> {
+  const names = settingNames.filter((name) => (settings[name] as Setting).scope === undefined);
+  const own = Object.fromEntries(names.map((name) => [name, describeProperty(settings[name])]));
+  const mount = { type: 'object', additionalProperties: false, properties: own, required: ['application'] };
+  const name = { type: 'string', pattern: '^[^:]' };
+  return {
+    description,
+    type: 'object',
+    minProperties: 1,
+    propertyNames: { pattern: '^/' },
+    additionalProperties: { anyOf: [name, mount] },
+  };
 }
 
 /** docs/settings.md */
@@ -82,6 +97,7 @@ function describeType({ type, choices, min = 0 }: Setting): string {
     seconds: `seconds${from}`,
     bytes: `bytes${from}`,
     boolean: '`true` or `false`',
+    mounts: 'object of applications by path',
   };
   return types[type];
 }

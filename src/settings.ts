@@ -12,7 +12,14 @@ export type SettingType =
   | 'integer'
   | 'seconds'
   | 'bytes'
-  | 'boolean';
+  | 'boolean'
+  | 'mounts';
+
+/**
+ * What a setting is about, where that is more than one application: the whole process, the server's sockets, or the
+ * server. A mount takes none of these, and whoever embeds Lido looks after its process, its sockets, or both.
+ */
+export type SettingScope = 'process' | 'listener' | 'server';
 export type SettingGroup =
   | 'Application'
   | 'Listening'
@@ -25,6 +32,7 @@ export type SettingGroup =
 export interface Setting {
   readonly type: SettingType;
   readonly group: SettingGroup;
+  readonly scope?: SettingScope;
   /** What holds when nobody says otherwise; null where it is found out at start. */
   readonly default: string | number | boolean | readonly string[] | null;
   /** One line, for --help and the settings page. */
@@ -50,6 +58,15 @@ export const settings = {
     value: 'MODULE:CALLABLE',
     also: ['wsgi_app', 'app', 'module', 'wsgi', 'wsgi-file', 'callable'],
   },
+  mounts: {
+    type: 'mounts',
+    group: 'Application',
+    scope: 'server',
+    default: null,
+    text: 'several applications by their paths, instead of one; the longest path that fits wins; repeatable',
+    value: 'PATH=MODULE:CALLABLE',
+    also: ['mount'],
+  },
   runtime: {
     type: 'string',
     group: 'Application',
@@ -61,6 +78,7 @@ export const settings = {
   chdir: {
     type: 'string',
     group: 'Application',
+    scope: 'process',
     default: null,
     text: 'change to this directory before anything is looked for',
     value: 'DIR',
@@ -68,6 +86,7 @@ export const settings = {
   env: {
     type: 'pairs',
     group: 'Application',
+    scope: 'process',
     default: [],
     text: 'set an environment variable for the application; repeatable',
     value: 'KEY=VALUE',
@@ -83,6 +102,7 @@ export const settings = {
   bind: {
     type: 'addresses',
     group: 'Listening',
+    scope: 'listener',
     default: ['127.0.0.1:8000'],
     text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
@@ -144,6 +164,7 @@ export const settings = {
   gracefulTimeout: {
     type: 'seconds',
     group: 'Time-outs',
+    scope: 'server',
     default: 30,
     min: 0,
     text: 'at shutdown, how long running requests may take to finish',
@@ -152,6 +173,7 @@ export const settings = {
   keepalive: {
     type: 'seconds',
     group: 'Time-outs',
+    scope: 'listener',
     default: 75,
     min: 0,
     text: 'how long an idle connection is kept; longer than a load balancer keeps its own',
@@ -161,6 +183,7 @@ export const settings = {
   headerTimeout: {
     type: 'seconds',
     group: 'Time-outs',
+    scope: 'listener',
     default: 60,
     min: 0,
     text: 'how long a client may take to send a request head; 0 for no limit',
@@ -219,6 +242,7 @@ export const settings = {
   logLevel: {
     type: 'string',
     group: 'Log',
+    scope: 'server',
     default: 'info',
     value: 'LEVEL',
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -228,6 +252,7 @@ export const settings = {
   logFormat: {
     type: 'string',
     group: 'Log',
+    scope: 'server',
     default: 'text',
     choices: ['text', 'json'],
     text: 'lines for people, or one JSON object a line for machines',
@@ -240,27 +265,57 @@ export const settingNames = Object.keys(settings) as SettingName[];
 
 type ValueOf<S extends Setting> = S extends { choices: readonly (infer C)[] }
   ? C
-  : S['type'] extends 'strings' | 'addresses' | 'pairs'
-    ? readonly string[]
-    : S['type'] extends 'boolean'
-      ? boolean
-      : S['type'] extends 'string' | 'application'
-        ? string
-        : number;
+  : S['type'] extends 'mounts'
+    ? UserMounts
+    : S['type'] extends 'strings' | 'addresses' | 'pairs'
+      ? readonly string[]
+      : S['type'] extends 'boolean'
+        ? boolean
+        : S['type'] extends 'string' | 'application'
+          ? string
+          : number;
+
+/** The settings about one of these. */
+export type NameInScope<S extends SettingScope> = {
+  [N in SettingName]: (typeof settings)[N] extends { scope: S } ? N : never;
+}[SettingName];
+
+/** The settings that each mount may have for itself. */
+export type MountSettingName = Exclude<SettingName, NameInScope<SettingScope>>;
+
+/** What a mount says for itself; the rest is as the server's settings have it. */
+export type MountSettings = {
+  readonly [N in Exclude<MountSettingName, 'application'>]?: ValueOf<(typeof settings)[N]>;
+} & { readonly application: string };
+
+/** Applications by their paths: `'/shop': 'shop.wsgi:application'`, or an object with settings of its own. */
+export interface UserMounts {
+  readonly [path: string]: string | MountSettings;
+}
+
+export type Mounts = Readonly<Record<string, MountSettings>>;
 
 /** What holds: every setting with its value, frozen. */
 export type Settings = {
-  readonly [N in SettingName]:
+  readonly [N in Exclude<SettingName, 'mounts'>]:
     | ValueOf<(typeof settings)[N]>
     | ((typeof settings)[N]['default'] extends null ? null : never);
-};
+} & { readonly mounts: Mounts | null };
 
 /** What a person writes: any of the settings. */
 export type UserSettings = { readonly [N in SettingName]?: ValueOf<(typeof settings)[N]> };
 
+/** The settings about these. */
+export function namesInScope(...scopes: readonly SettingScope[]): SettingName[] {
+  return settingNames.filter((name) => {
+    const { scope }: Setting = settings[name];
+    return scope !== undefined && scopes.includes(scope);
+  });
+}
+
 /** Lists are repeatable flags, and parted text in the environment. */
 export function isList({ type }: Setting): boolean {
-  return type === 'strings' || type === 'addresses' || type === 'pairs';
+  return type === 'strings' || type === 'addresses' || type === 'pairs' || type === 'mounts';
 }
 
 /** `gracefulTimeout` ► `--graceful-timeout` */

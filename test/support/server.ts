@@ -40,7 +40,9 @@ export async function startServer(settings: UserSettings): Promise<RunningServer
   const server = createServer(resolveUserSettings({ bind: ['127.0.0.1:0'], threads: 1, ...settings }), {
     log,
   });
-  onTestFinished(() => server.close());
+  onTestFinished(async () => {
+    await server.close();
+  });
   await server.listen();
   const url = server.addresses[0] as string;
   return { server, url, port: Number(new URL(url).port), lines, findLine };
