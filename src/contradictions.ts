@@ -1,21 +1,42 @@
 /** Main thread. Settings that are right each by itself, and wrong together. Pure. */
 import type { Resolved } from './options.js';
-import type { SettingName } from './settings.js';
+import type { SettingName, Settings } from './settings.js';
+
+/** Who said it, or null where it is a default or inherited. */
+type OriginOf = (name: SettingName) => string | null;
 
 /** One line for each contradiction, with the places of both sides. */
 export function findContradictions({ settings, origins }: Resolved): string[] {
-  const found: string[] = [];
-  const isSet = (name: SettingName) => origins[name] !== 'default';
-  const clash = (name: SettingName, other: SettingName, why: string) =>
-    found.push(`${origins[name]}: ${name} contradicts ${other} (${origins[other]}): ${why}`);
-  if (settings.runtime === 'javascript') {
-    for (const name of ['python', 'pythonpath'] as const)
-      if (isSet(name)) clash(name, 'runtime', 'a JavaScript application has no Python');
-  }
-  if (settings.runtime === 'cpython' && settings.concurrency > 1)
-    clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
+  const originOf: OriginOf = (name) => (origins[name] === 'default' ? null : origins[name]);
+  const found = findWithinApplication(settings, originOf);
   for (const address of findRepeated(settings.bind))
     found.push(`${origins.bind}: bind names ${address} twice`);
+  if (settings.mounts === null) return found;
+  if (settings.application !== null)
+    found.push(
+      `${origins.application}: application contradicts mounts (${origins.mounts}): one application, or several; mount it at a path too`,
+    );
+  for (const [path, own] of Object.entries(settings.mounts)) {
+    const place = `${origins.mounts}: ${path}`;
+    const inherited: OriginOf = (name) =>
+      Object.hasOwn(own, name) ? place : name === 'runtime' ? originOf(name) : null;
+    found.push(...findWithinApplication({ ...settings, ...own }, inherited));
+  }
+  return found;
+}
+
+function findWithinApplication(settings: Settings, originOf: OriginOf): string[] {
+  const found: string[] = [];
+  const clash = (name: SettingName, other: SettingName, why: string) =>
+    found.push(`${originOf(name)}: ${name} contradicts ${other} (${originOf(other)}): ${why}`);
+  if (settings.runtime === 'javascript') {
+    for (const name of ['python', 'pythonpath'] as const)
+      if (originOf(name) !== null) clash(name, 'runtime', 'a JavaScript application has no Python');
+  }
+  // A mount that inherits both repeats what was said of the server already.
+  const saysOne = originOf('concurrency') ?? (settings.mounts === null ? null : originOf('runtime'));
+  if (settings.runtime === 'cpython' && settings.concurrency > 1 && saysOne !== null)
+    clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
   return found;
 }
 

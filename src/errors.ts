@@ -265,7 +265,7 @@ export function describe(thrown: unknown): string {
 }
 
 /** Lido's own code, and the pool that called it: of no use to whoever mends an application. */
-const OWN_FRAMES = [new URL('../workers/', import.meta.url).href, '/piscina/dist/'];
+const OWN_FRAMES = [new URL('../workers/', import.meta.url).pathname, '/piscina/dist/'];
 
 /** The stack of what was thrown, without Lido's own frames, with the stacks of its causes. */
 export function traceOf(thrown: unknown): string {

@@ -1,10 +1,8 @@
 /** Main thread. Settings from all sources: checked, put together, frozen. */
+import { checkSource, isSettingName, type Source, suggestSetting } from './check-source.js';
 import { findContradictions } from './contradictions.js';
 import { LidoError } from './errors.js';
-import { nearest } from './nearest.js';
-import { Mistake, parseValue } from './parse-value.js';
 import {
-  flagOf,
   isList,
   type Setting,
   type SettingName,
@@ -15,18 +13,9 @@ import {
   variableOf,
 } from './settings.js';
 
-export type { Settings, UserSettings } from './settings.js';
-
-/** Where a value came from. */
-export type Origin = 'flag' | 'environment' | 'file' | 'option';
-
-/** One source's values, as they came: text from flags and the environment, anything from a file. */
-export interface Source {
-  readonly origin: Origin;
-  readonly values: Readonly<Record<string, unknown>>;
-  /** Where the value of a key stands, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3". */
-  readonly placeOf: (key: string) => string;
-}
+export type { Origin, Source } from './check-source.js';
+export { suggestSetting } from './check-source.js';
+export type { MountSettings, Mounts, Settings, UserMounts, UserSettings } from './settings.js';
 
 export interface Resolved {
   readonly settings: Settings;
@@ -57,9 +46,24 @@ export function resolveSettings(sources: readonly Source[], found: readonly stri
   return resolved;
 }
 
-/** The settings of a program that embeds Lido. Throws LIDO_102. */
-export function resolveUserSettings(user: UserSettings): Settings {
-  return resolveSettings([{ origin: 'option', values: user, placeOf: (key) => `option ${key}` }]).settings;
+/**
+ * The settings of a program that embeds Lido. Throws LIDO_102, also for those in `refused`, which are the program's own
+ * business; the text says why.
+ */
+export function resolveUserSettings(
+  user: UserSettings,
+  refused: readonly SettingName[] = [],
+  why = '',
+): Settings {
+  const foreign = refused.filter((name) => user[name] !== undefined);
+  const mistakes = foreign.map((name) => `option ${name}: ${why}`);
+  const own = Object.entries(user).filter(([name]) => !foreign.includes(name as SettingName));
+  const source: Source = {
+    origin: 'option',
+    values: Object.fromEntries(own),
+    placeOf: (key) => `option ${key}`,
+  };
+  return resolveSettings([source], mistakes).settings;
 }
 
 /** The LIDO_* variables among the environment's, as a source. */
@@ -93,64 +97,6 @@ function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
   return Object.keys(environment)
     .filter((variable) => variable.startsWith('LIDO_') && !known.includes(variable))
     .filter((variable) => !FOREIGN_VARIABLE.test(variable) && suggestSetting(variable) !== null);
-}
-
-function checkSource({ origin, values, placeOf }: Source, mistakes: string[]): Map<SettingName, unknown> {
-  const checked = new Map<SettingName, unknown>();
-  for (const [key, value] of Object.entries(values)) {
-    if (value === undefined) continue;
-    if (!isSettingName(key)) {
-      mistakes.push(describeUnknown(key, origin, placeOf(key)));
-      continue;
-    }
-    const parsed = parseValue(settings[key], value, origin === 'flag' || origin === 'environment');
-    // A flag and a variable name the setting themselves; a line of a file does not.
-    const name = origin === 'file' ? `${key} ` : '';
-    if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${name}${parsed.text}`);
-    else checked.set(key, parsed);
-  }
-  return checked;
-}
-
-function describeUnknown(key: string, origin: Origin, place: string): string {
-  // A switch with a value: commander knows it only without one.
-  const known = origin === 'flag' ? settingNames.find((setting) => flagOf(setting) === key) : undefined;
-  if (known !== undefined) return `${key}: takes no value; its opposite is ${key.replace('--', '--no-')}`;
-  const name = suggestSetting(key);
-  const right = name === null ? null : spell(name, origin);
-  const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;
-  return `${place}: unknown ${what}${right === null ? '' : `; did you mean ${right}?`}`;
-}
-
-function spell(name: SettingName, origin: Origin): string {
-  if (origin === 'flag') return name === 'application' ? 'MODULE:CALLABLE without a flag' : flagOf(name);
-  return origin === 'environment' ? variableOf(name) : name;
-}
-
-function isSettingName(key: string): key is SettingName {
-  return Object.hasOwn(settings, key);
-}
-
-/** The setting that was meant: by its spelling, by another server's name for it, by likeness; or null. */
-export function suggestSetting(key: string): SettingName | null {
-  const bare = key.replace(/^--?(no-)?|^LIDO_/, '');
-  const plain = flatten(bare);
-  const also = (name: SettingName) => (settings[name] as Setting).also ?? [];
-  return (
-    settingNames.find((name) => flatten(name) === plain) ??
-    settingNames.find((name) => also(name).some((other) => flatten(other) === plain)) ??
-    nearestSetting(bare)
-  );
-}
-
-function nearestSetting(text: string): SettingName | null {
-  const near = nearest(flatten(text), settingNames.map(flatten));
-  return settingNames.find((name) => flatten(name) === near) ?? null;
-}
-
-/** Spelling apart: graceful_timeout, graceful-timeout and gracefulTimeout are one. */
-function flatten(name: string): string {
-  return name.replace(/[-_]/g, '').toLowerCase();
 }
 
 /** One mistake is told in one line, several in one each. */

@@ -16,7 +16,7 @@ export async function describeMachine() {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: availableParallelism(),
     memoryGb: Math.round(totalmem() / 1e9),
-    system: `${type()} ${release()}`,
+    system: `${type()} ${release().split('-')[0]}`,
     node: process.versions.node,
     python: python('import platform; print(platform.python_version())'),
     pythonOptimised:
