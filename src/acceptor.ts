@@ -1,14 +1,14 @@
 /** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Logger } from 'pino';
 import { type Connection, countAnswer, countRequest } from './connection.js';
 import type { Dispatcher } from './dispatcher.js';
 import { buildEnviron } from './environ.js';
-import type { LidoError } from './errors.js';
+import { LidoError } from './errors.js';
 import type { Exchange, ExchangeState } from './exchange.js';
-import { checkRequest, type GateLimits } from './gate.js';
-import { type BodyLimits, RequestBodySource } from './request-body.js';
-import { ResponseWriter } from './response.js';
+import { checkRequest, type GateLimits, type Refusal } from './gate.js';
+import type { Log } from './log.js';
+import { type BodyLimits, hasBody, RequestBodySource } from './request-body.js';
+import { type ReplyHost, ResponseWriter } from './response.js';
 import type { Session } from './session.js';
 
 export interface AcceptorOptions {
@@ -17,17 +17,41 @@ export interface AcceptorOptions {
   readonly body: BodyLimits;
   /** Milliseconds that a client may take nothing of a response; 0 for no limit. */
   readonly sendTimeoutMs: number;
-  /** Where the application is mounted: '' at the root. */
-  readonly scriptName: string;
   readonly keepUnderscores: boolean;
   /** Send tracebacks to clients. */
   readonly debug: boolean;
-  readonly log: Logger;
+  readonly log: Log;
   /** Who is at the other end of a request's connection, seen through trusted proxies. */
   readonly connectionOf: (request: IncomingMessage) => Connection;
   /** A fresh id for the log and the environ. */
   readonly nextRequestId: () => string;
 }
+
+/** What is known of a request beside itself: by the table of mounts, or by a framework that Lido is embedded in. */
+export interface RequestContext {
+  /** Where the application is mounted, decoded like PATH_INFO: '' at the root. */
+  readonly scriptName: string;
+  /** The target as the client sent it, where a framework has cut it; null where `request.url` is that. */
+  readonly url: string | null;
+  /** Keys for the environ; their values are latin-1. */
+  readonly environ: Readonly<Record<string, string>> | null;
+  /** Null where Lido's own are to be used, in these too. */
+  readonly requestId: string | null;
+  readonly log: Log | null;
+  readonly connection: Connection | null;
+  readonly host: ReplyHost | null;
+}
+
+/** A request straight from node:http. */
+export const PLAIN_CONTEXT: RequestContext = {
+  scriptName: '',
+  url: null,
+  environ: null,
+  requestId: null,
+  log: null,
+  connection: null,
+  host: null,
+};
 
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
 const MAX_DRAINED_BODY = 64 * 1024;
@@ -40,28 +64,38 @@ export class Acceptor {
     this.options = options;
   }
 
-  /** Takes a request from node:http, or from whatever speaks its interface. `extra` goes into the environ. */
+  /** Takes a request from node:http, or from whatever speaks its interface. */
   readonly handle = (
     request: IncomingMessage,
     response: ServerResponse,
-    extra: Readonly<Record<string, string>> | null = null,
+    context: RequestContext = PLAIN_CONTEXT,
   ): void => {
     const refusal = checkRequest(request, this.options.gate);
-    if (refusal !== null) {
-      const writer = new ResponseWriter(response, this.options.sendTimeoutMs);
-      countRequest(request, null);
-      response.once('close', () => countAnswer(request));
-      writer.closeAfterwards();
-      writer.writeError(refusal.status, refusal.reason);
-      return;
-    }
-    new RequestExchange(this.options, request, response, extra).begin();
+    if (refusal !== null) answerRefusal(request, response, refusal, context, this.options.sendTimeoutMs);
+    else new RequestExchange(this.options, request, response, context).begin();
   };
+}
+
+/** Answers what no application gets to see. The connection ends with it unless `keeps`, for a request that is sound. */
+export function answerRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, reason }: Refusal,
+  { host }: RequestContext,
+  sendTimeoutMs: number,
+  keeps = false,
+): void {
+  const writer = new ResponseWriter(response, sendTimeoutMs, host);
+  countRequest(request, null);
+  response.once('close', () => countAnswer(request));
+  if (!keeps || hasBody(request)) writer.closeAfterwards();
+  writer.writeError(new LidoError('LIDO_507', [reason], { status }), reason);
 }
 
 class RequestExchange implements Exchange {
   id = 0;
   readonly requestId: string;
+  readonly log: Log;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly writer: ResponseWriter;
@@ -70,27 +104,29 @@ class RequestExchange implements Exchange {
   session: Session | null = null;
   environ = '';
   readonly #options: AcceptorOptions;
-  readonly #extra: Readonly<Record<string, string>> | null;
+  readonly #context: RequestContext;
 
   constructor(
     options: AcceptorOptions,
     request: IncomingMessage,
     response: ServerResponse,
-    extra: Readonly<Record<string, string>> | null,
+    context: RequestContext,
   ) {
     this.#options = options;
-    this.#extra = extra;
-    this.requestId = options.nextRequestId();
+    this.#context = context;
+    this.requestId = context.requestId ?? options.nextRequestId();
+    this.log = context.log ?? options.log;
     this.request = request;
     this.response = response;
-    this.writer = new ResponseWriter(response, options.sendTimeoutMs);
+    this.writer = new ResponseWriter(response, options.sendTimeoutMs, context.host);
     this.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
   }
 
   begin(): void {
     countRequest(this.request, this.body.isWhole ? null : (status) => this.#failBody(status));
     this.response.once('close', this.#handleClose);
-    if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
+    if (!this.body.isWhole && this.request.readableDidRead) this.#failRead();
+    else if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
     else this.#dispatch();
   }
 
@@ -102,14 +138,16 @@ class RequestExchange implements Exchange {
   }
 
   #dispatch(): void {
-    const { connectionOf, keepUnderscores, scriptName } = this.#options;
+    const { connectionOf, keepUnderscores } = this.#options;
+    const { connection, environ, scriptName, url } = this.#context;
     // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
-    this.environ = buildEnviron(this.request, connectionOf(this.request), {
+    this.environ = buildEnviron(this.request, connection ?? connectionOf(this.request), {
       requestId: this.requestId,
+      url,
       scriptName,
       keepUnderscores,
       contentLength: this.body.length > 0 && this.body.isWhole ? this.body.length : null,
-      extra: this.#extra,
+      extra: environ,
     });
     if (this.body.isLongerThan(MAX_DRAINED_BODY)) this.writer.closeUnless(() => this.body.isWhole);
     try {
@@ -120,11 +158,16 @@ class RequestExchange implements Exchange {
     }
   }
 
+  /** Somebody in this process has read the body, or a part of it: it will not come again. */
+  #failRead(): void {
+    this.state = 'over';
+    this.conclude(new LidoError('LIDO_508'));
+  }
+
   #answerError(error: LidoError): void {
-    const status = error.status ?? 500;
     const detail = this.#options.debug ? (error.traceback ?? error.message) : '';
     if (this.body.isUnread) this.writer.closeAfterwards();
-    this.writer.writeError(status, detail, status === 503 ? { 'Retry-After': '1' } : {});
+    this.writer.writeError(error, detail);
   }
 
   /** The parser found an error on this connection; true when it lies in this request's body. */
@@ -138,7 +181,7 @@ class RequestExchange implements Exchange {
   /** The client broke off, or sent what is no body: answered where that is still possible. */
   #refuseBody(status: number): void {
     this.writer.closeAfterwards();
-    this.writer.writeError(status, '');
+    this.writer.writeError(new LidoError('LIDO_507', ['its body was not taken'], { status }), '');
     this.#giveUp();
   }
 
@@ -159,7 +202,8 @@ class RequestExchange implements Exchange {
   }
 
   #log(error: LidoError): void {
-    const { method, url } = this.request;
+    const { method } = this.request;
+    const url = this.#context.url ?? this.request.url;
     const fields = {
       requestId: this.requestId,
       method,
@@ -167,6 +211,6 @@ class RequestExchange implements Exchange {
       code: error.code,
       ...(error.traceback === undefined ? {} : { traceback: error.traceback }),
     };
-    this.#options.log.error(fields, error.message);
+    this.log.error(fields, error.message);
   }
 }

@@ -33,9 +33,7 @@ function findWithinApplication(settings: Settings, originOf: OriginOf): string[]
     for (const name of ['python', 'pythonpath'] as const)
       if (originOf(name) !== null) clash(name, 'runtime', 'a JavaScript application has no Python');
   }
-  // A mount that inherits both repeats what was said of the server already.
-  const saysOne = originOf('concurrency') ?? (settings.mounts === null ? null : originOf('runtime'));
-  if (settings.runtime === 'cpython' && settings.concurrency > 1 && saysOne !== null)
+  if (settings.runtime === 'cpython' && settings.concurrency > 1 && originOf('concurrency') !== null)
     clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
   return found;
 }

@@ -47,19 +47,12 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
     pool.kill(session, verdict);
     return;
   }
-  void host
-    .interrupt(session.thread, exchange.id)
-    .then((stack) => logStack(options, exchange, verdict, stack));
+  void host.interrupt(session.thread, exchange.id).then((stack) => logStack(exchange, verdict, stack));
   setTimeout(() => {
     if (exchange.session === session) pool.abandon(session, verdict);
   }, INTERRUPT_GRACE_MS);
 }
 
-function logStack(
-  { log }: DeadlineOptions,
-  { requestId }: Exchange,
-  { code, message }: LidoError,
-  stack: string,
-): void {
+function logStack({ requestId, log }: Exchange, { code, message }: LidoError, stack: string): void {
   if (stack !== '') log.error({ requestId, code, traceback: stack }, `${message}; it stood here`);
 }

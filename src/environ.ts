@@ -10,7 +10,9 @@ import { parseTarget } from './target.js';
 /** What the environ tells beside the request and its connection. */
 export interface EnvironContext {
   readonly requestId: string;
-  /** Where the application is mounted, without a trailing slash: '' at the root. */
+  /** The target as the client sent it, where a framework has cut it; null where `request.url` is that. */
+  readonly url: string | null;
+  /** Where the application is mounted, decoded like PATH_INFO and without a trailing slash: '' at the root. */
   readonly scriptName: string;
   /** Whether header names with an underscore reach the application; by default they are dropped. */
   readonly keepUnderscores: boolean;
@@ -46,7 +48,7 @@ export function buildEnviron(
   connection: Connection,
   context: EnvironContext,
 ): string {
-  const url = request.url as string;
+  const url = context.url ?? (request.url as string);
   const target = parseTarget(url);
   const path = decodePath(target.path);
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
@@ -124,7 +126,7 @@ function lookUpKey(name: string): string {
 }
 
 /** Percent-decodes a path into latin-1 characters, one for each byte; what is not an escape is kept as it is. */
-function decodePath(path: string): string {
+export function decodePath(path: string): string {
   if (!path.includes('%')) return path;
   return path.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),

@@ -187,6 +187,16 @@ export const catalogue = {
     message: 'no worker could be started: %s',
     remedy: 'the log shows why; it is tried again with growing pauses',
   },
+  LIDO_507: {
+    status: 400,
+    message: 'the request was refused: %s',
+    remedy: 'nothing: the client has to mend it',
+  },
+  LIDO_508: {
+    status: 500,
+    message: "the request's body was read before Lido got it",
+    remedy: 'put Lido before what parses bodies, such as express.json()',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;
@@ -206,16 +216,36 @@ export class LidoError extends Error {
   constructor(
     code: ErrorCode,
     args: readonly (string | number)[] = [],
-    details: { cause?: unknown; traceback?: string } = {},
+    details: { cause?: unknown; traceback?: string; status?: number } = {},
   ) {
     const entry: CatalogueEntry = catalogue[code];
     const rest = [...args];
     super(fill(entry.message, rest), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.remedy = fill(entry.remedy, rest);
-    this.status = entry.status;
+    this.status = details.status ?? entry.status;
     this.exit = entry.exit;
     this.traceback = details.traceback;
+    this.#showTraceback();
+  }
+
+  /** The same as `status`, by the name that Fastify and Express look for. */
+  get statusCode(): number | undefined {
+    return this.status;
+  }
+
+  /** The same error with another message: what its sender had to say, or what others may see. */
+  reword(message: string, remedy: string): this {
+    Object.defineProperty(this, 'message', { value: message, configurable: true });
+    Object.defineProperty(this, 'remedy', { value: remedy, configurable: true });
+    this.#showTraceback();
+    return this;
+  }
+
+  /** Where the application failed is of more use than where Lido noticed: whoever prints the error shows that. */
+  #showTraceback(): void {
+    if (this.traceback !== undefined)
+      this.stack = `${this.name}: ${this.message}\n${this.traceback.trimEnd()}`;
   }
 }
 
@@ -249,9 +279,7 @@ export function fromPayload(payload: ErrorPayload): LidoError {
     [],
     payload.traceback === undefined ? {} : { traceback: payload.traceback },
   );
-  Object.defineProperty(error, 'message', { value: payload.message });
-  Object.defineProperty(error, 'remedy', { value: payload.remedy });
-  return error;
+  return error.reword(payload.message, payload.remedy);
 }
 
 /** What was thrown, in one line, whatever it is. */

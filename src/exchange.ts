@@ -1,6 +1,7 @@
 /** Main thread. One request and its response, from the gate to the last byte. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { LidoError } from './errors.js';
+import type { Log } from './log.js';
 import type { RequestBodySource } from './request-body.js';
 import type { ResponseWriter } from './response.js';
 import type { Session } from './session.js';
@@ -18,6 +19,7 @@ export interface Exchange {
   id: number;
   /** As in the log and in the environ's `lido.request_id`. */
   readonly requestId: string;
+  readonly log: Log;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly writer: ResponseWriter;

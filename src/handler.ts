@@ -4,12 +4,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { Acceptor } from './acceptor.js';
+import { Acceptor, PLAIN_CONTEXT, type RequestContext } from './acceptor.js';
 import { resolveApplication } from './application.js';
 import { describeConnection } from './connection.js';
 import { watchDeadlines } from './deadline.js';
 import { Dispatcher } from './dispatcher.js';
+import { LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
+import type { GateLimits } from './gate.js';
 import type { Settings } from './options.js';
 import { WorkerPool } from './pool.js';
 import type { ApplicationSpec, WorkerSettings } from './protocol.js';
@@ -51,10 +53,14 @@ export class ApplicationHandler {
   }
 
   /** A request listener for node:http and whatever speaks its interface. */
-  readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext = PLAIN_CONTEXT,
+  ): void => {
     // A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6.
     if (this.#draining) response.shouldKeepAlive = false;
-    this.#running?.acceptor.handle(request, response);
+    this.#running?.acceptor.handle(request, response, context);
   };
 
   /** Waits until no request waits or runs, at most `graceMs`. */
@@ -72,9 +78,12 @@ export class ApplicationHandler {
   /** Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end ends it. */
   async close(): Promise<boolean> {
     const running = this.#running;
-    this.#running = null;
-    running?.stopWatching();
-    return (await running?.pool.close()) ?? true;
+    if (running === null) return true;
+    running.stopWatching();
+    const ended = await running.pool.close();
+    // Whoever still waits, or comes later, is told so.
+    running.dispatcher.declareUnavailable(new LidoError('LIDO_504'));
+    return ended;
   }
 }
 
@@ -115,15 +124,9 @@ function assemble(
   });
   const acceptor = new Acceptor({
     dispatcher,
-    gate: {
-      requestLine: settings.limitRequestLine,
-      fields: settings.limitRequestFields,
-      fieldSize: settings.limitRequestFieldSize,
-      maxBodySize: settings.maxBodySize,
-    },
+    gate: readGateLimits(settings),
     body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
     sendTimeoutMs: settings.sendTimeout * 1000,
-    scriptName: '',
     keepUnderscores: false,
     debug: settings.debug,
     log,
@@ -132,6 +135,16 @@ function assemble(
   });
   const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   return { acceptor, dispatcher, pool, stopWatching };
+}
+
+/** What the gate refuses, by these settings. */
+export function readGateLimits(settings: Settings): GateLimits {
+  return {
+    requestLine: settings.limitRequestLine,
+    fields: settings.limitRequestFields,
+    fieldSize: settings.limitRequestFieldSize,
+    maxBodySize: settings.maxBodySize,
+  };
 }
 
 function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {
@@ -175,5 +188,5 @@ function logFromWorker(
   text: string,
 ): void {
   if (exchange === null) log[level](text);
-  else log[level]({ requestId: exchange.requestId }, text);
+  else exchange.log[level]({ requestId: exchange.requestId }, text);
 }

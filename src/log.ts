@@ -5,6 +5,9 @@ import type { Settings } from './options.js';
 
 export type { Logger } from 'pino';
 
+/** What Lido asks of a log: pino has it, and so has Fastify's. */
+export type Log = Pick<Logger, 'error' | 'warn' | 'info'>;
+
 const STANDARD_ERROR = 2;
 
 /**

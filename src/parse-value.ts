@@ -89,7 +89,8 @@ function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistak
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return Object.keys(value).length > 0 ? (value as Record<string, unknown>) : reject(what, value);
   const list = parseList(value, 'PATH=MODULE:CALLABLE', (text) => /^\/[^=]*=./.test(text));
-  if (list instanceof Mistake) return typeof value === 'string' || Array.isArray(value) ? list : reject(what, value);
+  if (list instanceof Mistake)
+    return typeof value === 'string' || Array.isArray(value) ? list : reject(what, value);
   const pairs = list.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
   const paths = pairs.map(([path]) => path);
   const repeated = paths.find((path, index) => paths.indexOf(path) < index);

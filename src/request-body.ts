@@ -202,7 +202,7 @@ export class RequestBodySource {
 }
 
 /** RFC 9112, section 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */
-function hasBody(request: IncomingMessage): boolean {
+export function hasBody(request: IncomingMessage): boolean {
   const { headers } = request;
   if (headers['transfer-encoding'] !== undefined) return true;
   const length = headers['content-length'];

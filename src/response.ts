@@ -20,11 +20,20 @@ export interface ResponseEvents {
   stop(error: LidoError): void;
 }
 
+/** Who the response belongs to until its head goes out: a framework that answers errors in its own way. */
+export interface ReplyHost {
+  /** The head is about to be written: from here on the response is Lido's. */
+  takeOver(): void;
+  /** Nothing was written, and Lido will write nothing. The fields go with the answer. */
+  fail(error: LidoError, fields: Readonly<Record<string, string>>): void;
+}
+
 /** Writes one response; uses nothing of ServerResponse that light-my-request does not have. */
 export class ResponseWriter {
   readonly #response: ServerResponse;
   readonly #isHead: boolean;
   readonly #sendTimeoutMs: number;
+  readonly #host: ReplyHost | null;
   #state: State = 'unstarted';
   #head: Head | null = null;
   #written = 0;
@@ -34,7 +43,8 @@ export class ResponseWriter {
   #keepsConnection: (() => boolean) | null = null;
 
   /** `sendTimeoutMs`: how long the client may take nothing; 0 for no limit. */
-  constructor(response: ServerResponse, sendTimeoutMs: number) {
+  constructor(response: ServerResponse, sendTimeoutMs: number, host: ReplyHost | null = null) {
+    this.#host = host;
     this.#response = response;
     this.#sendTimeoutMs = sendTimeoutMs;
     this.#isHead = response.req.method === 'HEAD';
@@ -119,22 +129,18 @@ export class ResponseWriter {
     return null;
   }
 
-  /** Answers with an error page before the head went out; afterwards only an abort is honest. */
-  writeError(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): void {
+  /** Answers with an error before the head went out; afterwards only an abort is honest. `detail` is for the client. */
+  writeError(error: LidoError, detail: string): void {
     if (this.#state !== 'unstarted') {
       this.abort();
       return;
     }
     this.#state = 'complete';
-    const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
-    const fields: Record<string, string | number> = {
-      'Content-Type': page.type,
-      'Content-Length': Buffer.byteLength(page.body),
-      ...headers,
-    };
+    const status = error.status ?? 500;
+    const fields: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {};
     if (this.#keepsConnection?.() === false) fields.Connection = 'close';
-    this.#response.writeHead(status, fields);
-    this.#endWith(Buffer.from(page.body));
+    if (this.#host === null) this.#writePage(status, detail, fields);
+    else this.#failHost(this.#host, error, fields);
   }
 
   /** Destroys the connection unless the response is complete. */
@@ -143,6 +149,19 @@ export class ResponseWriter {
     this.#state = 'aborted';
     if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
     this.#response.destroy();
+  }
+
+  #writePage(status: number, detail: string, fields: Readonly<Record<string, string>>): void {
+    const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
+    const length = Buffer.byteLength(page.body);
+    this.#response.writeHead(status, { 'Content-Type': page.type, 'Content-Length': length, ...fields });
+    this.#endWith(Buffer.from(page.body));
+  }
+
+  /** The host ends the response in one go, so that what the client still sends is taken in before. */
+  #failHost(host: ReplyHost, error: LidoError, fields: Readonly<Record<string, string>>): void {
+    if (this.#lingers) drainRequest(this.#response.req, () => host.fail(error, fields));
+    else host.fail(error, fields);
   }
 
   /** `length` is the body's where it is known: it is declared for the application when it did not do so itself. */
@@ -155,6 +174,8 @@ export class ResponseWriter {
     let fields = head.fields as string[];
     if (declares) fields = [...fields, 'Content-Length', String(length)];
     if (closes) fields = [...fields, 'Connection', 'close'];
+    this.#host?.takeOver();
+    fields = joinPresetFields(this.#response, fields);
     this.#response.writeHead(head.status, head.reason, fields);
   }
 
@@ -179,14 +200,17 @@ export class ResponseWriter {
   /** The last bytes; a connection that ends with the response first takes in what the client still sends. */
   #endWith(block: string | Uint8Array): void {
     const response = this.#response;
-    const { req: request } = response;
-    const lingers =
-      this.#keepsConnection !== null && !request.complete && request.headers.expect === undefined;
-    if (lingers) {
+    if (this.#lingers) {
       if (block.length > 0) response.write(block, 'latin1');
-      drainRequest(request, () => response.end());
+      drainRequest(response.req, () => response.end());
     } else if (typeof block === 'string') response.end(block, 'latin1');
     else response.end(block);
+  }
+
+  get #lingers(): boolean {
+    const { req: request } = this.#response;
+    const isRead = request.complete || request.readableEnded;
+    return this.#keepsConnection !== null && !isRead && request.headers.expect === undefined;
   }
 
   #awaitDrain(): void {
@@ -200,6 +224,21 @@ export class ResponseWriter {
     this.#unacknowledged = 0;
     this.#events?.acknowledge(bytes);
   };
+}
+
+/** Fields that say one thing each time: the application's do not replace what was set before it, they join it. */
+const JOINED_FIELDS = ['Set-Cookie', 'Vary'];
+
+/** What a framework's hooks or middleware set goes out too; of other fields the application's win, as node:http has it. */
+function joinPresetFields(response: ServerResponse, fields: string[]): string[] {
+  let joined = fields;
+  for (const name of JOINED_FIELDS) {
+    const preset = response.getHeader(name);
+    if (preset === undefined) continue;
+    const values = Array.isArray(preset) ? preset : [String(preset)];
+    joined = [...joined, ...values.flatMap((value) => [name, value])];
+  }
+  return joined;
 }
 
 function cutOff(block: string | Uint8Array, length: number): string | Uint8Array {

@@ -1,4 +1,5 @@
 /** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
+import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
@@ -201,7 +202,7 @@ export class Session {
 
   #letBodyFlow(place: Place, exchange: Exchange): void {
     if (exchange.state === 'over') return;
-    if (exchange.body.expectsContinue) exchange.response.writeContinue();
+    if (exchange.body.expectsContinue && !hasContinued(exchange.response)) exchange.response.writeContinue();
     const { id } = place;
     exchange.body.flowTo((chunk) => {
       const message: BodyMessage = [id, chunk];
@@ -244,6 +245,11 @@ export class Session {
 function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
   if (chunk === null || chunk.byteLength !== chunk.buffer.byteLength) return [];
   return [chunk.buffer as ArrayBuffer];
+}
+
+/** Without a 'checkContinue' listener node:http says 100 itself, and keeps that in a field of its own. */
+function hasContinued(response: ServerResponse & { readonly _sent100?: boolean }): boolean {
+  return response._sent100 === true;
 }
 
 function assertNever(message: never): never {

@@ -14,6 +14,7 @@ const connection = {
 } as const;
 const plain: EnvironContext = {
   requestId: 'id-1',
+  url: null,
   scriptName: '',
   keepUnderscores: false,
   contentLength: null,
