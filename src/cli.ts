@@ -65,8 +65,8 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   const log = createLog(resolved.settings);
   const server = createServer(resolved.settings, { log });
   if (action === 'check') {
-    const runtime = await server.check();
-    process.stdout.write(`${resolved.settings.application} is ready to be served by ${runtime}\n`);
+    for (const { application, runtime } of await server.check())
+      process.stdout.write(`${application} is ready to be served by ${runtime}\n`);
     return;
   }
   stopOnSignals(async (signal) => {

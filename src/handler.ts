@@ -12,6 +12,7 @@ import { Dispatcher } from './dispatcher.js';
 import { LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { GateLimits } from './gate.js';
+import type { Log } from './log.js';
 import type { Settings } from './options.js';
 import { WorkerPool } from './pool.js';
 import type { ApplicationSpec, WorkerSettings } from './protocol.js';
@@ -23,16 +24,35 @@ const PREFETCH = 32;
 /** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
 const SLOW_MS = 5;
 
+/** What an application is at. */
+export interface ApplicationStats {
+  /** Where it is mounted: '/' or '/shop'. */
+  readonly mount: string;
+  /** As it was named: "shop.wsgi:application". */
+  readonly application: string;
+  /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
+  readonly runtime: string;
+  /** Workers that are there now. */
+  readonly workers: number;
+  /** Workers that hold a request. */
+  readonly busy: number;
+  /** Requests that workers hold, running or next. */
+  readonly sent: number;
+  /** Requests in the backlog. */
+  readonly waiting: number;
+}
+
 export class ApplicationHandler {
   readonly #settings: Settings;
   readonly #log: Logger;
   #running: Running | null = null;
-  #description = '';
+  #runtime = '';
   #draining = false;
 
-  constructor(settings: Settings, log: Logger) {
+  constructor(settings: Settings, log: Log) {
     this.#settings = settings;
-    this.#log = log;
+    // The parts below ask for pino's type, and for no more of it than any log has.
+    this.#log = log as Logger;
   }
 
   /** Finds the application and starts its workers. Resolves with the runtime's name; rejects with a LidoError. */
@@ -41,15 +61,29 @@ export class ApplicationHandler {
     const threads = this.#settings.threads ?? defaultThreads(application);
     const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
     const running = assemble(this.#settings, application, threads, host, this.#log);
-    const runtime = await running.pool.start();
+    this.#runtime = await running.pool.start();
     this.#running = running;
-    this.#description = `${application.spec} by ${runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
-    return runtime;
+    return this.#runtime;
   }
 
   /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
   describe(): string {
-    return this.#description;
+    const threads = this.#running?.dispatcher.sessions.size ?? 0;
+    return `${this.#settings.application} by ${this.#runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
+  }
+
+  /** `mount` is where it is mounted. */
+  stats(mount: string): ApplicationStats {
+    const sessions = [...(this.#running?.dispatcher.sessions ?? [])];
+    return {
+      mount,
+      application: this.#settings.application ?? '',
+      runtime: this.#runtime,
+      workers: sessions.length,
+      busy: sessions.filter(({ load }) => load > 0).length,
+      sent: this.#running?.dispatcher.sent ?? 0,
+      waiting: this.#running?.dispatcher.waiting ?? 0,
+    };
   }
 
   /** A request listener for node:http and whatever speaks its interface. */

@@ -1,18 +1,19 @@
 /** Main thread. Owns listeners and the application: listen(), close() as named drain steps. */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Logger } from 'pino';
 import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
 import { answerClientError, answerConnect } from './client-error.js';
 import { LidoError } from './errors.js';
-import { ApplicationHandler } from './handler.js';
+import type { ApplicationStats } from './handler.js';
+import type { Log } from './log.js';
+import { expandMounts, MountTable } from './mounts.js';
 import type { Settings } from './options.js';
 
 /** How often node:http looks for clients that are overdue. Milliseconds. */
 const CONNECTION_CHECK_MS = 1000;
 
 export interface ServerDependencies {
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Makes a server; nothing is started before listen(). Throws LIDO_102 for a malformed address. */
@@ -23,15 +24,15 @@ export function createServer(settings: Settings, { log }: ServerDependencies): S
 export class Server {
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
-  readonly #handler: ApplicationHandler;
+  readonly #mounts: MountTable;
   readonly #listeners: http.Server[] = [];
   #addresses: string[] = [];
   #closed: Promise<boolean> | null = null;
 
-  constructor(settings: Settings, log: Logger) {
+  constructor(settings: Settings, log: Log) {
     this.#settings = settings;
     this.#binds = settings.bind.map(parseBind);
-    this.#handler = new ApplicationHandler(settings, log);
+    this.#mounts = new MountTable(settings, log);
   }
 
   /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -42,7 +43,7 @@ export class Server {
   /** Starts the workers, then listens. Rejects with a LidoError when the application or an address fails. */
   async listen(): Promise<void> {
     try {
-      await this.#handler.start();
+      await this.#mounts.start();
       for (const address of this.#binds) await this.#open(address);
     } catch (error) {
       await this.close();
@@ -50,10 +51,16 @@ export class Server {
     }
   }
 
-  /** Imports the application in a worker, without listening. Resolves with the runtime's name. */
-  async check(): Promise<string> {
+  /** What each application is at, by its mount. */
+  stats(): readonly ApplicationStats[] {
+    return this.#mounts.stats();
+  }
+
+  /** Imports each application in a worker, without listening. */
+  async check(): Promise<readonly ApplicationStats[]> {
     try {
-      return await this.#handler.start();
+      await this.#mounts.start();
+      return this.#mounts.stats();
     } finally {
       await this.close();
     }
@@ -61,7 +68,7 @@ export class Server {
 
   /** One line for people: what is served, by what, on how many threads, where. */
   describe(): string {
-    return `serving ${this.#handler.describe()} at ${this.#addresses.join(', ')}`;
+    return `serving ${this.#mounts.describe()} at ${this.#addresses.join(', ')}`;
   }
 
   /**
@@ -75,15 +82,14 @@ export class Server {
 
   async #drain(): Promise<boolean> {
     const stopped = this.#listeners.map(stopAccepting);
-    await this.#handler.drain(this.#settings.gracefulTimeout * 1000);
+    await this.#mounts.drain(this.#settings.gracefulTimeout * 1000);
     for (const listener of this.#listeners) listener.closeAllConnections();
     await Promise.all(stopped);
-    return this.#handler.close();
+    return this.#mounts.close();
   }
 
   async #open(address: BindAddress): Promise<void> {
-    const { limitRequestFieldSize, limitRequestFields, limitRequestLine, headerTimeout, keepalive } =
-      this.#settings;
+    const { headerTimeout, keepalive } = this.#settings;
     const listener = http.createServer({
       requireHostHeader: false, // the gate asks for it, with an answer of its own
       insecureHTTPParser: false,
@@ -92,12 +98,12 @@ export class Server {
       headersTimeout: headerTimeout * 1000,
       requestTimeout: 0, // a large upload may take its time; request-body.ts looks after clients that stall
       connectionsCheckingInterval: CONNECTION_CHECK_MS,
-      maxHeaderSize: limitRequestLine + limitRequestFields * limitRequestFieldSize,
+      maxHeaderSize: Math.max(...expandMounts(this.#settings).map(([, own]) => countHeadBytes(own))),
     });
     listener.maxHeadersCount = 0;
-    listener.on('request', this.#handler.handle);
-    listener.on('checkContinue', this.#handler.handle);
-    listener.on('checkExpectation', this.#handler.handle);
+    listener.on('request', this.#mounts.handle);
+    listener.on('checkContinue', this.#mounts.handle);
+    listener.on('checkExpectation', this.#mounts.handle);
     listener.on('connect', answerConnect);
     listener.on('clientError', answerClientError);
     await bindListener(listener, address);
@@ -107,6 +113,11 @@ export class Server {
       formatAddress(address, listener.address() as AddressInfo | string | null),
     ];
   }
+}
+
+/** The longest head that the gate lets through. */
+function countHeadBytes({ limitRequestLine, limitRequestFields, limitRequestFieldSize }: Settings): number {
+  return limitRequestLine + limitRequestFields * limitRequestFieldSize;
 }
 
 async function bindListener(listener: http.Server, address: BindAddress): Promise<void> {
