@@ -20,6 +20,7 @@ export function buildPlot(title, load) {
   const height = bars.length * ROW + 60;
   const rows = bars.map((bar, index) => drawBar(bar, 40 + index * ROW, scale));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="13">
+<title>${escapeText(title)}</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="10" y="22" font-size="15" font-weight="600">${escapeText(title)}</text>
 ${rows.join('\n')}
