@@ -22,8 +22,8 @@ export interface ResponseEvents {
 
 /** Who the response belongs to until its head goes out: a framework that answers errors in its own way. */
 export interface ReplyHost {
-  /** The head is about to be written: from here on the response is Lido's. */
-  takeOver(): void;
+  /** The head is about to be written: from here on the response is Lido's. False where the host has answered already. */
+  takeOver(): boolean;
   /** Nothing was written, and Lido will write nothing. The fields go with the answer. */
   fail(error: LidoError, fields: Readonly<Record<string, string>>): void;
 }
@@ -79,6 +79,7 @@ export class ResponseWriter {
 
   /** Writes a response whose body is known whole. Returns what is wrong with its declared length, if anything. */
   writeWhole(wire: string, body: string | Uint8Array): LidoError | null {
+    if (!this.#takeOver()) return null;
     const head = parseHead(wire);
     const declared = head.contentLength;
     if (declared !== null && declared !== body.length && head.mayHaveBody && !this.#isHead) {
@@ -93,6 +94,7 @@ export class ResponseWriter {
 
   /** Writes the head, and the first block. */
   writeHead(wire: string, block: string | Uint8Array): void {
+    if (!this.#takeOver()) return;
     const head = parseHead(wire);
     this.#startHead(head, null);
     this.#state = 'open';
@@ -151,6 +153,13 @@ export class ResponseWriter {
     this.#response.destroy();
   }
 
+  /** False where a framework has answered in the meantime, for a time-out of its own: the response is not wanted any more. */
+  #takeOver(): boolean {
+    if (this.#host === null || this.#host.takeOver()) return true;
+    this.#state = 'aborted';
+    return false;
+  }
+
   #writePage(status: number, detail: string, fields: Readonly<Record<string, string>>): void {
     const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
     const length = Buffer.byteLength(page.body);
@@ -174,7 +183,6 @@ export class ResponseWriter {
     let fields = head.fields as string[];
     if (declares) fields = [...fields, 'Content-Length', String(length)];
     if (closes) fields = [...fields, 'Connection', 'close'];
-    this.#host?.takeOver();
     fields = joinPresetFields(this.#response, fields);
     this.#response.writeHead(head.status, head.reason, fields);
   }
