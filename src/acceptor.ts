@@ -23,6 +23,8 @@ export interface AcceptorOptions {
   readonly log: Log;
   /** Who is at the other end of a request's connection, seen through trusted proxies. */
   readonly connectionOf: (request: IncomingMessage) => Connection;
+  /** True once the server is about to close. */
+  readonly isDraining: () => boolean;
   /** A fresh id for the log and the environ. */
   readonly nextRequestId: () => string;
 }
@@ -118,7 +120,7 @@ class RequestExchange implements Exchange {
     this.log = context.log ?? options.log;
     this.request = request;
     this.response = response;
-    this.writer = new ResponseWriter(response, options.sendTimeoutMs, context.host);
+    this.writer = new ResponseWriter(response, options.sendTimeoutMs, context.host, options.isDraining);
     this.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
   }
 

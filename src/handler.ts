@@ -60,7 +60,8 @@ export class ApplicationHandler {
     const application = await resolveApplication(this.#settings);
     const threads = this.#settings.threads ?? defaultThreads(application);
     const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
-    const running = assemble(this.#settings, application, threads, host, this.#log);
+    const isDraining = () => this.#draining;
+    const running = assemble(this.#settings, application, threads, host, this.#log, isDraining);
     this.#runtime = await running.pool.start();
     this.#running = running;
     return this.#runtime;
@@ -92,8 +93,6 @@ export class ApplicationHandler {
     response: ServerResponse,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    // A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6.
-    if (this.#draining) response.shouldKeepAlive = false;
     this.#running?.acceptor.handle(request, response, context);
   };
 
@@ -134,6 +133,7 @@ function assemble(
   threads: number,
   host: PythonHost | null,
   log: Logger,
+  isDraining: () => boolean,
 ): Running {
   const policy = {
     concurrency: settings.concurrency,
@@ -165,6 +165,7 @@ function assemble(
     debug: settings.debug,
     log,
     connectionOf: describeConnection,
+    isDraining,
     nextRequestId: createRequestIds(),
   });
   const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });

@@ -34,6 +34,7 @@ export class ResponseWriter {
   readonly #isHead: boolean;
   readonly #sendTimeoutMs: number;
   readonly #host: ReplyHost | null;
+  readonly #isDraining: () => boolean;
   #state: State = 'unstarted';
   #head: Head | null = null;
   #written = 0;
@@ -42,9 +43,15 @@ export class ResponseWriter {
   #events: ResponseEvents | null = null;
   #keepsConnection: (() => boolean) | null = null;
 
-  /** `sendTimeoutMs`: how long the client may take nothing; 0 for no limit. */
-  constructor(response: ServerResponse, sendTimeoutMs: number, host: ReplyHost | null = null) {
+  /** `sendTimeoutMs`: how long the client may take nothing; 0 for no limit. While draining, connections are not kept. */
+  constructor(
+    response: ServerResponse,
+    sendTimeoutMs: number,
+    host: ReplyHost | null = null,
+    isDraining: () => boolean = () => false,
+  ) {
     this.#host = host;
+    this.#isDraining = isDraining;
     this.#response = response;
     this.#sendTimeoutMs = sendTimeoutMs;
     this.#isHead = response.req.method === 'HEAD';
@@ -153,6 +160,11 @@ export class ResponseWriter {
     this.#response.destroy();
   }
 
+  /** A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6. */
+  #stopKeeping(): void {
+    if (this.#isDraining()) this.#response.shouldKeepAlive = false;
+  }
+
   /** False where a framework has answered in the meantime, for a time-out of its own: the response is not wanted any more. */
   #takeOver(): boolean {
     if (this.#host === null || this.#host.takeOver()) return true;
@@ -161,6 +173,7 @@ export class ResponseWriter {
   }
 
   #writePage(status: number, detail: string, fields: Readonly<Record<string, string>>): void {
+    this.#stopKeeping();
     const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
     const length = Buffer.byteLength(page.body);
     this.#response.writeHead(status, { 'Content-Type': page.type, 'Content-Length': length, ...fields });
@@ -176,6 +189,7 @@ export class ResponseWriter {
   /** `length` is the body's where it is known: it is declared for the application when it did not do so itself. */
   #startHead(head: Head, length: number | null): void {
     this.#head = head;
+    this.#stopKeeping();
     const undeclared = length !== null && head.contentLength === null && head.mayHaveBody;
     // The length of an empty body says nothing about what GET would have returned.
     const declares = undeclared && !(this.#isHead && length === 0);
