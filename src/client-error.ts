@@ -6,6 +6,8 @@ import { failBody, whenAnswered } from './connection.js';
 /** What node:http hands over with a parse error. */
 interface ClientError extends Error {
   readonly code?: string;
+  /** llhttp's words; the same on Node 20 to 26. */
+  readonly reason?: string;
   /** The bytes among which the error was found. */
   readonly rawPacket?: Buffer;
 }
@@ -13,13 +15,14 @@ interface ClientError extends Error {
 const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
   ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_PAUSED_H2_UPGRADE: 505,
 };
 
 /** Nothing is to be said: the client is gone, or sent more after it had asked for the connection's end. */
 const SILENT = new Set(['ECONNRESET', 'EPIPE', 'HPE_CLOSED_CONNECTION']);
 
-/** A request line that is well formed but for its version. RFC 9112, section 2.3. */
-const OTHER_VERSION = /^(?:[A-Z]+ \S+ HTTP\/(?!1\.[01]\r)\d\.\d\r\n|PRI \* HTTP\/2\.0\r\n)/;
+/** Says of two digits and a point that they are not served; of anything else llhttp has other words. RFC 9110, section 15.6.6. */
+const OTHER_VERSION = 'Invalid HTTP version';
 
 /** How long a client may take to close its side after the last answer. RFC 9112, section 9.6. */
 const LINGER_MS = 1000;
@@ -40,11 +43,15 @@ export function answerConnect(_request: unknown, socket: Duplex): void {
   whenAnswered(socket, () => endWith(501, socket));
 }
 
-function chooseStatus({ code = '', rawPacket }: ClientError): number {
-  const head = rawPacket?.toString('latin1', 0, 16_384) ?? '';
-  if (code === 'HPE_HEADER_OVERFLOW') return head.includes('\r\n') ? 431 : 414;
-  if (OTHER_VERSION.test(head)) return 505;
+function chooseStatus({ code = '', reason, rawPacket }: ClientError): number {
+  if (code === 'HPE_HEADER_OVERFLOW') return isWithinLine(rawPacket) ? 414 : 431;
+  if (code === 'HPE_INVALID_VERSION' && reason === OTHER_VERSION) return 505;
   return STATUS_BY_CODE[code] ?? 400;
+}
+
+/** No line ended lately: of a head that long, the request line alone can be without fields to end it. */
+function isWithinLine(packet: Buffer | undefined): boolean {
+  return packet?.subarray(0, 16_384).includes('\r\n') === false;
 }
 
 /** Says the status, then waits for the client's end: closing at once would reset the connection and lose the answer. */

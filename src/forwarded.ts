@@ -124,7 +124,7 @@ function readXForwarded(headers: IncomingHttpHeaders, fields: ReadonlySet<Forwar
   const ports = list('x-forwarded-port');
   const count = Math.max(clients.length, 1);
   return Array.from({ length: count }, (_, index) => ({
-    for: clients.at(index - count),
+    for: clients[index],
     proto: protos.at(index - count),
     host: hosts.at(index - count),
     port: ports.at(index - count),
