@@ -4,6 +4,7 @@ import { buildErrorPage } from './error-page.js';
 import { LidoError } from './errors.js';
 import { type Head, parseHead, prefersHtml } from './head.js';
 import { drainRequest } from './linger.js';
+import { setFields } from './preset-fields.js';
 
 /**
  * - unstarted: nothing is on the wire
@@ -145,6 +146,7 @@ export class ResponseWriter {
       return;
     }
     this.#state = 'complete';
+    this.#stopKeeping();
     const status = error.status ?? 500;
     const fields: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {};
     if (this.#keepsConnection?.() === false) fields.Connection = 'close';
@@ -160,6 +162,16 @@ export class ResponseWriter {
     this.#response.destroy();
   }
 
+  #writeHead({ status, reason }: Head, fields: string[]): void {
+    const response = this.#response;
+    if (this.#host === null && response.getHeaderNames().length === 0) {
+      response.writeHead(status, reason, fields);
+      return;
+    }
+    setFields(response, fields);
+    response.writeHead(status, reason);
+  }
+
   /** A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6. */
   #stopKeeping(): void {
     if (this.#isDraining()) this.#response.shouldKeepAlive = false;
@@ -173,7 +185,6 @@ export class ResponseWriter {
   }
 
   #writePage(status: number, detail: string, fields: Readonly<Record<string, string>>): void {
-    this.#stopKeeping();
     const page = buildErrorPage(status, detail, prefersHtml(this.#response.req));
     const length = Buffer.byteLength(page.body);
     this.#response.writeHead(status, { 'Content-Type': page.type, 'Content-Length': length, ...fields });
@@ -197,8 +208,7 @@ export class ResponseWriter {
     let fields = head.fields as string[];
     if (declares) fields = [...fields, 'Content-Length', String(length)];
     if (closes) fields = [...fields, 'Connection', 'close'];
-    fields = joinPresetFields(this.#response, fields);
-    this.#response.writeHead(head.status, head.reason, fields);
+    this.#writeHead(head, fields);
   }
 
   #writeBytes(block: string | Uint8Array, last: boolean): void {
@@ -246,21 +256,6 @@ export class ResponseWriter {
     this.#unacknowledged = 0;
     this.#events?.acknowledge(bytes);
   };
-}
-
-/** Fields that say one thing each time: the application's do not replace what was set before it, they join it. */
-const JOINED_FIELDS = ['Set-Cookie', 'Vary'];
-
-/** What a framework's hooks or middleware set goes out too; of other fields the application's win, as node:http has it. */
-function joinPresetFields(response: ServerResponse, fields: string[]): string[] {
-  let joined = fields;
-  for (const name of JOINED_FIELDS) {
-    const preset = response.getHeader(name);
-    if (preset === undefined) continue;
-    const values = Array.isArray(preset) ? preset : [String(preset)];
-    joined = [...joined, ...values.flatMap((value) => [name, value])];
-  }
-  return joined;
 }
 
 function cutOff(block: string | Uint8Array, length: number): string | Uint8Array {

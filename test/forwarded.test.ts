@@ -188,6 +188,17 @@ describe('X-Forwarded-Proto, -Host and -Port', () => {
     };
     expect(see(headers)).toMatchObject({ scheme: 'http', host: 'shop.test', remoteAddress: '192.0.2.7' });
   });
+
+  it('takes the last of a list that is longer than that of the addresses', () => {
+    const headers = { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https, http' };
+    expect(see(headers).scheme).toBe('http');
+    expect(see({ 'x-forwarded-proto': 'https, http' }).scheme).toBe('http');
+  });
+
+  it('keeps what the nearest proxy told where those before it told nothing', () => {
+    const headers = { 'x-forwarded-for': '192.0.2.7, 10.0.0.2', 'x-forwarded-host': 'shop.test' };
+    expect(see(headers)).toMatchObject({ host: 'shop.test', remoteAddress: '192.0.2.7' });
+  });
 });
 
 describe('Forwarded (RFC 7239)', () => {

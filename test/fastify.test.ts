@@ -1,0 +1,362 @@
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import lido, { type LidoOptions } from '../dist/src/fastify.js';
+import { LidoError } from '../dist/src/index.js';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { createMemoryLog, languages, root, venv } from './support/server.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    user?: { readonly name: string };
+  }
+}
+
+function makeApp(options: FastifyServerOptions = {}) {
+  const memory = createMemoryLog();
+  const app = Fastify({ loggerInstance: memory.log, ...options });
+  onTestFinished(() => app.close());
+  return Object.assign(memory, { app: app as unknown as FastifyInstance });
+}
+
+const name = (application: string) => `${root}test/apps/applications.mjs:${application}`;
+const one = (application: string): LidoOptions => ({ application: name(application), threads: 1 });
+
+async function listen(app: FastifyInstance): Promise<number> {
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  return (app.server.address() as AddressInfo).port;
+}
+
+function readEnviron(body: string): Record<string, string> {
+  const lines = body.trimEnd().split('\n');
+  return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0], line.slice(line.indexOf('=') + 1)]));
+}
+
+async function injectEnviron(app: FastifyInstance, url: string): Promise<Record<string, string>> {
+  return readEnviron((await app.inject(url)).body);
+}
+
+describe('the plugin', () => {
+  it('takes the prefix for SCRIPT_NAME: nested, with parameters, in any case', async () => {
+    const { app } = makeApp({ routerOptions: { caseSensitive: false } });
+    await app.register(async (v1) => v1.register(lido, { ...one('showEnviron'), prefix: '/shop' }), {
+      prefix: '/v1',
+    });
+    await app.register(lido, { ...one('showEnviron'), prefix: '/of/:tenant' });
+    for (const [path, script, info] of [
+      ['/v1/shop', '/v1/shop', ''],
+      ['/v1/shop?x', '/v1/shop', ''],
+      ['/v1/shop/', '/v1/shop', '/'],
+      ['/v1/shop/a%20b/?x=1', '/v1/shop', '/a b/'],
+      ['/v1/sh%6Fp/%C3%A9', '/v1/shop', '/\u00e9'],
+      ['/V1/Shop/x', '/V1/Shop', '/x'],
+      ['/of/ada/x', '/of/ada', '/x'],
+    ]) {
+      const { SCRIPT_NAME, PATH_INFO, REQUEST_URI } = await injectEnviron(app, path as string);
+      expect([SCRIPT_NAME, PATH_INFO, REQUEST_URI]).toEqual([script, info, path]);
+    }
+    expect((await app.inject('/v1/shopping')).statusCode).toBe(404);
+  });
+
+  it('without a prefix takes what the service has no route for', async () => {
+    const { app } = makeApp();
+    app.get('/', () => 'own');
+    await app.register(lido, one('showEnviron'));
+    expect((await app.inject('/')).body).toBe('own');
+    expect(await injectEnviron(app, '/x/y')).toMatchObject({ SCRIPT_NAME: '', PATH_INFO: '/x/y' });
+    expect(readEnviron((await app.inject({ url: '/', method: 'POST' })).body).PATH_INFO).toBe('/');
+  });
+
+  it('passes every method, over a socket', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('showEnviron'), prefix: '/shop' });
+    const port = await listen(app);
+    const methods = http.METHODS.filter((method) => !['CONNECT', 'HEAD', 'QUERY'].includes(method));
+    expect(methods).toContain('PROPFIND');
+    for (const method of methods) {
+      const { status, body } = await exchange(port, get('/shop/x', '', method));
+      expect([status, readEnviron(body.toString()).REQUEST_METHOD]).toEqual([200, method]);
+    }
+    const { status, body } = await exchange(port, get('/shop/x', '', 'HEAD'), 'HEAD');
+    expect([status, body.length]).toEqual([200, 0]);
+  });
+
+  it("leaves bodies alone, whatever their type and Fastify's limit, and parses those of other routes", async () => {
+    const { app } = makeApp({ bodyLimit: 10 });
+    app.post('/own', (request) => request.body);
+    await app.register(lido, { ...one('echo'), prefix: '/shop' });
+    const post = async (url: string, type: string, payload: string | Buffer) =>
+      app.inject({ url, method: 'POST', payload, headers: { 'content-type': type } });
+    for (const type of [
+      'application/json',
+      'text/plain',
+      'application/x-none',
+      'multipart/form-data; boundary=x',
+    ])
+      expect((await post('/shop/', type, '{"not": json')).body).toBe('{"not": json');
+    expect((await post('/own', 'application/json', '{"a":1}')).json()).toEqual({ a: 1 });
+    expect((await post('/own', 'application/x-none', 'x')).statusCode).toBe(415);
+
+    const port = await listen(app);
+    const body = Buffer.alloc(3_000_000, 'abcdefg');
+    const response = await fetch(`http://127.0.0.1:${port}/shop/`, { method: 'PUT', body });
+    expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true);
+    const deletion = `${get('/shop/', 'Content-Length: 3\r\n', 'DELETE')}abc`;
+    expect((await exchange(port, deletion)).body.toString()).toBe('abc');
+  });
+
+  it('streams: a block arrives before the request has ended', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { application: `${root}examples/echo.js`, threads: 1, prefix: '/echo' });
+    const client = new RawClient(await listen(app));
+    client.send(get('/echo', 'Content-Length: 1000000\r\n', 'PUT'));
+    client.send(Buffer.alloc(400_000, 'x'));
+    await client.readUntil('xxxxxxxxxx');
+    client.send(Buffer.alloc(600_000, 'y'));
+    await client.readUntil('\r\n0\r\n\r\n');
+  });
+
+  it('runs behind hooks, which may answer themselves, and adds to the environ', async () => {
+    const { app } = makeApp();
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.headers.authorization === undefined) return reply.code(401).send('who are you?');
+      request.user = { name: `Zoë ${request.headers.authorization}` };
+    });
+    await app.register(lido, {
+      ...one('showEnviron'),
+      prefix: '/shop',
+      environ: (request) => ({ REMOTE_USER: request.user?.name ?? '' }),
+    });
+    expect(await app.inject('/shop/')).toMatchObject({ statusCode: 401, body: 'who are you?' });
+    const { body } = await app.inject({ url: '/shop/', headers: { authorization: 'x' } });
+    expect(readEnviron(body).REMOTE_USER).toBe('Zo\u00eb x');
+  });
+
+  it('keeps the fields that hooks set; cookies and Vary join, others give way', async () => {
+    const { app } = makeApp();
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.header('x-mine', 'kept').header('content-type', 'text/none').header('vary', 'Origin');
+      reply.header('set-cookie', 'a=1');
+      reply.raw.setHeader('x-raw', 'kept too');
+    });
+    const responses: number[] = [];
+    app.addHook('onResponse', async (_request, reply) => void responses.push(reply.statusCode));
+    await app.register(lido, { ...one('headFromQuery'), prefix: '/shop' });
+    const headers = [
+      ['Content-Type', 'text/plain'],
+      ['Vary', 'Cookie'],
+      ['Set-Cookie', 'b=2'],
+      ['Set-Cookie', 'c=3'],
+    ];
+    const url = `/shop?${encodeURIComponent(JSON.stringify({ status: '202 Taken', headers }))}`;
+    const expected = {
+      'x-mine': 'kept',
+      'x-raw': 'kept too',
+      'content-type': 'text/plain',
+      'set-cookie': ['a=1', 'b=2', 'c=3'],
+    };
+    const injected = await app.inject(url);
+    expect([injected.statusCode, injected.headers]).toMatchObject([202, expected]);
+    expect(String(injected.headers.vary).split(/,\s*/)).toEqual(['Origin', 'Cookie']);
+    const answer = await fetch(`http://127.0.0.1:${await listen(app)}${url}`);
+    expect([answer.headers.getSetCookie(), answer.headers.get('vary')]).toEqual([
+      ['a=1', 'b=2', 'c=3'],
+      'Origin, Cookie',
+    ]);
+    expect(responses).toEqual([202, 202]);
+  });
+
+  it('logs to request.log with its id, which the environ has too', async () => {
+    const { app, findLine } = makeApp({ genReqId: () => 'id-7' });
+    await app.register(lido, { ...one('logs'), prefix: '/shop' });
+    expect((await app.inject('/shop')).body).toBe('id-7');
+    const line = await findLine(({ msg }) => msg.includes('second line'));
+    expect(line).toMatchObject({ reqId: 'id-7', requestId: 'id-7' });
+  });
+
+  it('sees clients as Fastify does, behind a proxy that it trusts', async () => {
+    const { app } = makeApp({ trustProxy: true });
+    await app.register(lido, { ...one('showEnviron'), prefix: '/shop' });
+    const headers = { 'x-forwarded-for': '10.1.2.3', 'x-forwarded-proto': 'https' };
+    const seen = readEnviron((await app.inject({ url: '/shop', headers })).body);
+    expect(seen).toMatchObject({ REMOTE_ADDR: '10.1.2.3', 'wsgi.url_scheme': 'https' });
+  });
+
+  it('keeps its doings to itself', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('hello'), prefix: '/a' });
+    await app.register(lido, { ...one('generator'), prefix: '/b' });
+    expect(app.hasContentTypeParser('application/json')).toBe(true);
+    expect([(await app.inject('/a')).body, (await app.inject('/b')).body]).toEqual([
+      'Hello, world!\n',
+      'one,two',
+    ]);
+  });
+});
+
+describe('an application that fails', () => {
+  it('before its head goes to the error handler of its surroundings', async () => {
+    const { app } = makeApp();
+    await app.register(async (inner) => {
+      inner.setErrorHandler((error, _request, reply) => {
+        const { code, statusCode, traceback, cause } = error as LidoError;
+        return reply.code(statusCode ?? 0).send({ code, traceback, cause: (cause as Error).message });
+      });
+      await inner.register(lido, { ...one('failsBefore'), prefix: '/shop' });
+    });
+    const { statusCode, body } = await app.inject('/shop');
+    expect([statusCode, JSON.parse(body)]).toMatchObject([500, { code: 'LIDO_401' }]);
+    expect(JSON.parse(body).traceback).toContain('applications.mjs:');
+    expect(JSON.parse(body).cause).toContain('the application raised');
+  });
+
+  it("shows no more than the status by Fastify's own handler, unless debug is set; the log has the traceback", async () => {
+    const { app, findLine } = makeApp();
+    await app.register(lido, { ...one('failsBefore'), prefix: '/shop' });
+    await app.register(lido, { ...one('failsBefore'), debug: true, prefix: '/debug' });
+    expect((await app.inject('/shop')).json()).toEqual({
+      statusCode: 500,
+      code: 'LIDO_401',
+      error: 'Internal Server Error',
+      message: 'Internal Server Error',
+    });
+    expect((await findLine(({ traceback }) => traceback !== undefined)).traceback).toContain(
+      'applications.mjs:',
+    );
+    expect((await app.inject('/debug')).json().message).toContain('applications.mjs:');
+  });
+
+  it('with a body that it has not read is answered, and the connection ends', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('failsBefore'), prefix: '/shop' });
+    const port = await listen(app);
+    for (let count = 0; count < 5; count += 1) {
+      const response = await fetch(`http://127.0.0.1:${port}/shop`, {
+        method: 'PUT',
+        body: Buffer.alloc(1_000_000),
+      });
+      expect([response.status, response.headers.get('connection')]).toEqual([500, 'close']);
+    }
+  });
+
+  it('after its head aborts the connection', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('failsAfter'), prefix: '/shop' });
+    await expect(exchange(await listen(app), get('/shop'))).rejects.toThrow('the connection ended');
+    await expect(app.inject('/shop')).rejects.toThrow('response destroyed before completion');
+  });
+
+  it('is refused by the gate through the error handler too', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('echo'), maxBodySize: 3, prefix: '/shop' });
+    const response = await app.inject({ url: '/shop', method: 'POST', payload: 'four' });
+    expect(response.json()).toMatchObject({ statusCode: 413, code: 'LIDO_507' });
+  });
+
+  it.each([
+    ['raises_on_import.py', 'LIDO_202', /raises_on_import\.py", line/],
+    ['applications.mjs:none', 'LIDO_203', /^LidoError: /],
+  ])('to load fails the boot: %s', async (file, code, stack) => {
+    const { app } = makeApp();
+    await app.register(lido, { application: `${root}test/apps/${file}`, python: venv, prefix: '/shop' });
+    const error = await app.ready().then(undefined, (reason: unknown) => reason as LidoError);
+    expect(error).toBeInstanceOf(LidoError);
+    expect([error?.code, error?.stack]).toEqual([code, expect.stringMatching(stack)]);
+  });
+
+  it('is answered by a time-out of Fastify where that is shorter', async () => {
+    const { app } = makeApp({ handlerTimeout: 100 });
+    await app.register(lido, { ...one('misbehaves'), threads: 2, prefix: '/shop' });
+    expect((await app.inject('/shop/sleep?0.4')).statusCode).toBe(503);
+    expect((await app.inject('/shop')).statusCode).toBe(200);
+  });
+});
+
+describe.each(languages)('close(), in %s', (language) => {
+  const application = `${root}test/apps/applications.${language === 'python' ? 'py' : 'mjs'}:misbehaves`;
+
+  it('finishes what runs; kept connections do not hold it up', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { application, python: venv, threads: 1, prefix: '/shop' });
+    const clients = await sendThree(app, '/shop/sleep?0.3');
+    const closed = app.close();
+    const responses = await Promise.all(clients.map((client) => client.readResponse()));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200]);
+    await closed;
+  });
+
+  it('ends what outlives gracefulTimeout, with 503', async () => {
+    const { app } = makeApp();
+    const times = { gracefulTimeout: 0.2, timeout: 0 };
+    await app.register(lido, { application, python: venv, threads: 1, ...times, prefix: '/shop' });
+    const clients = await sendThree(app, '/shop/sleep?1.5');
+    const closed = app.close();
+    const responses = await Promise.all(clients.map((client) => client.readResponse()));
+    expect(responses.map(({ status }) => status)).toEqual([503, 503, 503]);
+    await closed;
+  });
+});
+
+/** Sends three requests, and resolves once the routes have them. */
+async function sendThree(app: FastifyInstance, path: string): Promise<RawClient[]> {
+  let taken = 0;
+  let resolveTaken = () => {};
+  const allTaken = new Promise<void>((resolve) => {
+    resolveTaken = resolve;
+  });
+  app.server.on('request', () => {
+    taken += 1;
+    if (taken === 3) resolveTaken();
+  });
+  const port = await listen(app);
+  const clients = [new RawClient(port), new RawClient(port), new RawClient(port)];
+  await Promise.all(clients.map(({ socket }) => once(socket, 'connect')));
+  for (const client of clients) client.send(get(path));
+  await allTaken;
+  return clients;
+}
+
+describe('a test suite', () => {
+  it('of fifty boots and closes leaves no thread behind', async () => {
+    const { readdirSync } = await import('node:fs');
+    const threads: number[] = [];
+    for (let count = 0; count < 50; count += 1) {
+      const app = Fastify();
+      await app.register(lido, { ...one('hello'), prefix: '/shop' });
+      expect((await app.inject('/shop')).body).toBe('Hello, world!\n');
+      await app.close();
+      threads.push(readdirSync('/proc/self/task').length);
+    }
+    expect(threads[49]).toBe(threads[9]);
+  });
+});
+
+describe('the options', () => {
+  it.each([
+    [{ mounts: { '/': 'a.js' } }, 'option mounts: register Lido once for each'],
+    [{ application: 'a.js', bind: [':80'] }, 'option bind: not for Lido'],
+    [{ application: 'a.js', logFormat: 'json' }, 'option logFormat: the log'],
+    [{ application: 'a.js', thread: 1 }, 'did you mean threads?'],
+    [{ application: 'a.js', threads: 0 }, 'takes a whole number'],
+  ])('refuse %j', async (options, message) => {
+    const { app } = makeApp();
+    await expect(app.register(lido, options as LidoOptions)).rejects.toThrow(message);
+  });
+
+  it('are typed', () => {
+    const check = (_app: FastifyInstance) => {
+      // @ts-expect-error a number is wanted
+      void _app.register(lido, { application: 'a.js', threads: 'x' });
+      // @ts-expect-error no such setting
+      void _app.register(lido, { application: 'a.js', thread: 1 });
+      // @ts-expect-error Fastify listens
+      void _app.register(lido, { application: 'a.js', bind: [':80'] });
+      // @ts-expect-error text is wanted
+      void _app.register(lido, { application: 'a.js', environ: () => ({ REMOTE_USER: 5 }) });
+      void _app.register(lido, { application: 'a.js', prefix: '/shop', logLevel: 'warn' });
+    };
+    expect(check).toBeInstanceOf(Function);
+  });
+});

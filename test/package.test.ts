@@ -1,0 +1,63 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { makeFolder } from './support/command.js';
+import { root } from './support/server.js';
+
+const SERVE = `
+async function main({ createServer, createHandler }, plugin) {
+  const server = createServer({ application: 'hello.mjs', bind: ['127.0.0.1:0'], threads: 1, logLevel: 'silent' });
+  await server.listen();
+  const text = await (await fetch(server.addresses[0])).text();
+  await server.close();
+  console.log(text, typeof createHandler, typeof plugin);
+}`;
+
+const FILES = {
+  'package.json': '{ "private": true }',
+  'hello.mjs': `export function application(environ, start) { start('200 OK', []); return ['packed']; }`,
+  'use.mjs': `import * as lido from 'lido';\nimport plugin from 'lido/fastify';\n${SERVE}\nawait main(lido, plugin);\n`,
+  'use.cjs': `${SERVE}\nmain(require('lido'), require('lido/fastify').default);\n`,
+  'use.mts': `import { createHandler, createServer, defineConfig, type Application } from 'lido';
+const application: Application = (_environ, startResponse) => {
+  startResponse('200 OK', []);
+  return [];
+};
+void application;
+createHandler({ application: 'a.js', threads: 1 });
+// @ts-expect-error a number is wanted
+createHandler({ application: 'a.js', threads: '1' });
+// @ts-expect-error no such setting
+createServer({ application: 'a.js', thread: 1 });
+// @ts-expect-error a mount names its application
+defineConfig({ mounts: { '/': { threads: 1 } } });
+`,
+};
+
+it('packed and installed in an empty folder works from ESM, from CommonJS and from TypeScript', () => {
+  const folder = makeFolder(FILES);
+  const run = (command: string, args: readonly string[], cwd = folder) =>
+    execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const options = ['--prefer-offline', '--no-audit', '--no-fund'];
+  // What `prepare` would build is built already, and is what the other tests use.
+  const packed = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root);
+  const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
+  run('npm', ['install', ...options, join(folder, filename), '@types/node@20']);
+
+  expect(run(process.execPath, ['use.mjs'])).toBe('packed function function\n');
+  const warnings = '--disable-warning=ExperimentalWarning';
+  expect(run(process.execPath, [warnings, 'use.cjs'])).toBe('packed function function\n');
+  expect(run('npx', ['--no-install', 'lido', '--version'])).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const flags = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--skipLibCheck',
+    '--types',
+    'node',
+    'use.mts',
+  ];
+  const checked = spawnSync(`${root}node_modules/.bin/tsc`, flags, { cwd: folder, encoding: 'utf8' });
+  expect([checked.stdout, checked.status]).toEqual(['', 0]);
+}, 120_000);
