@@ -1,6 +1,7 @@
 /** Main thread. Addresses to listen on. */
+import { once } from 'node:events';
 import { lstat, unlink } from 'node:fs/promises';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { LidoError } from './errors.js';
 
 /** As net.Server.listen takes it. */
@@ -49,4 +50,22 @@ export async function removeStaleSocket(address: BindAddress): Promise<void> {
     probe.on('close', () => probe.destroy());
   });
   if (isStale) await unlink(path);
+}
+
+/**
+ * Puts a port that is free at the moment in the place of port 0, so that several processes and their successors have the
+ * same one. An address that cannot be had is returned as it is: whoever listens there says why.
+ */
+export async function reservePort(text: string): Promise<string> {
+  const address = parseBind(text);
+  if ('path' in address || address.port !== 0) return text;
+  const holder = createServer().listen(address);
+  try {
+    await once(holder, 'listening');
+  } catch {
+    return text;
+  }
+  const url = formatAddress(address, holder.address());
+  await new Promise((resolve) => holder.close(resolve));
+  return url.slice('http://'.length);
 }

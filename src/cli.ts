@@ -11,6 +11,7 @@ import { exitPastPython } from './python-host.js';
 import { createServer } from './server.js';
 import { settingNames } from './settings.js';
 import { stopOnSignals } from './signals.js';
+import { Supervisor } from './supervisor.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   const { action, config, flags } = parseCommandLine(argv);
@@ -62,17 +63,20 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
     printConfig(resolved);
     return;
   }
-  const log = createLog(resolved.settings);
-  const server = createServer(resolved.settings, { log });
+  const { settings } = resolved;
+  const log = createLog(settings);
   if (action === 'check') {
-    for (const { application, runtime } of await server.check())
+    for (const { application, runtime } of await createServer(settings, { log }).check())
       process.stdout.write(`${application} is ready to be served by ${runtime}\n`);
     return;
   }
-  stopOnSignals(async (signal) => {
+  const supervisor = settings.processes > 1 ? new Supervisor(settings, log) : null;
+  const server = supervisor ?? createServer(settings, { log });
+  const stop = async (signal: string) => {
     log.info(`${signal}: finishing what runs`);
     if (!(await server.close())) await exitPastPython(0);
-  });
+  };
+  stopOnSignals(stop, () => supervisor?.kill());
   await server.listen();
   log.info(server.describe());
 }

@@ -58,7 +58,7 @@ export class ApplicationHandler {
   /** Finds the application and starts its workers. Resolves with the runtime's name; rejects with a LidoError. */
   async start(): Promise<string> {
     const application = await resolveApplication(this.#settings);
-    const threads = this.#settings.threads ?? defaultThreads(application);
+    const threads = this.#settings.threads ?? defaultThreads(application, this.#settings.processes);
     const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
     const isDraining = () => this.#draining;
     const running = assemble(this.#settings, application, threads, host, this.#log, isDraining);
@@ -187,7 +187,7 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
     application,
     constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
     multithread: true,
-    multiprocess: false,
+    multiprocess: settings.processes > 1,
     debug: settings.debug,
     validate: false,
     timeout: settings.timeout,
@@ -196,14 +196,14 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
 }
 
 /** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
-function defaultThreads(application: ApplicationSpec): number {
+function defaultThreads(application: ApplicationSpec, processes: number): number {
   if (
     application.runtime === 'cpython' &&
     !application.python.freeThreaded &&
     application.interpreter === 'shared'
   )
     return 1;
-  return availableParallelism();
+  return Math.ceil(availableParallelism() / processes);
 }
 
 /** Ids that are short, and differ between processes and restarts. */

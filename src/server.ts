@@ -66,9 +66,11 @@ export class Server {
     }
   }
 
-  /** One line for people: what is served, by what, on how many threads, where. */
+  /** One line for people: what is served, by what, on how many threads, in how many processes, where. */
   describe(): string {
-    return `serving ${this.#mounts.describe()} at ${this.#addresses.join(', ')}`;
+    const { processes } = this.#settings;
+    const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
+    return `serving ${this.#mounts.describe()}${shape} at ${this.#addresses.join(', ')}`;
   }
 
   /**
@@ -106,6 +108,8 @@ export class Server {
     listener.on('checkExpectation', this.#mounts.handle);
     listener.on('connect', answerConnect);
     listener.on('clientError', answerClientError);
+    // The supervisor has seen to it, and another process may listen there by now.
+    if (this.#settings.processes === 1) await removeStaleSocket(address);
     await bindListener(listener, address);
     this.#listeners.push(listener);
     this.#addresses = [
@@ -120,9 +124,8 @@ function countHeadBytes({ limitRequestLine, limitRequestFields, limitRequestFiel
   return limitRequestLine + limitRequestFields * limitRequestFieldSize;
 }
 
-async function bindListener(listener: http.Server, address: BindAddress): Promise<void> {
-  await removeStaleSocket(address);
-  await new Promise<void>((resolve, reject) => {
+function bindListener(listener: http.Server, address: BindAddress): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
     listener.once('error', (error: NodeJS.ErrnoException) => reject(explainBindError(error, address)));
     listener.listen(address, () => {
       listener.removeAllListeners('error');

@@ -3,12 +3,18 @@ import { constants } from 'node:os';
 
 const STOPPING = ['SIGINT', 'SIGTERM'] as const;
 
-/** Calls `stop` at the first signal, then exits with 0; ends at once, with 128 and its number, at the second. */
-export function stopOnSignals(stop: (signal: string) => Promise<void>): void {
+/**
+ * Calls `stop` at the first signal, then exits with 0; calls `kill` and ends at once, with 128 and its number, at the
+ * second.
+ */
+export function stopOnSignals(stop: (signal: string) => Promise<void>, kill: () => void): void {
   let stopping = false;
   for (const signal of STOPPING) {
     process.on(signal, () => {
-      if (stopping) endBySignal(signal);
+      if (stopping) {
+        kill();
+        endBySignal(signal);
+      }
       stopping = true;
       stop(signal).then(
         () => process.exit(0),

@@ -19,7 +19,7 @@ function readRows(page: string): Row[] {
 
 describe.each([
   ['docs/from-gunicorn.md', 16],
-  ['docs/from-uwsgi.md', 14],
+  ['docs/from-uwsgi.md', 15],
 ])('%s', (page, count) => {
   it('names settings that exist, and the command answers the same when it meets the other name', () => {
     const rows = readRows(page);

@@ -1,0 +1,58 @@
+/** Main thread of a process under the supervisor: one acceptor with its pool. */
+import cluster from 'node:cluster';
+import { LidoError, toPayload } from './errors.js';
+import { createLog } from './log.js';
+import type { Settings } from './options.js';
+import type { FromProcess, ToProcess } from './process-messages.js';
+import { exitPastPython } from './python-host.js';
+import { createServer, type Server } from './server.js';
+
+process.once('message', ([, settings]: Extract<ToProcess, readonly ['start', ...unknown[]]>) =>
+  serve(settings),
+);
+void post(['up']);
+
+async function serve(settings: Settings): Promise<void> {
+  const log = createLog(settings);
+  const server = createServer(settings, { log });
+  const stop = createStop(server);
+  process.on('message', ([kind]: ToProcess) => {
+    if (kind === 'stop') stop();
+  });
+  // A terminal and systemd signal the whole group, supervisor and processes, so a second one means nothing here.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  cluster.worker?.on('disconnect', () => {
+    // Or node:cluster exits at once, with what runs.
+    if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+    log.warn('the supervisor is gone: finishing what runs');
+    stop();
+  });
+  try {
+    await server.listen();
+  } catch (error) {
+    if (!(error instanceof LidoError)) throw error;
+    await post(['failed', toPayload(error)]);
+    process.exit(error.exit ?? 1);
+  }
+  await post(['ready', server.describe()]);
+}
+
+/** Drains the server and ends the process, once however often it is called. */
+function createStop(server: Server): () => void {
+  let stopping = false;
+  return () => {
+    if (stopping) return;
+    stopping = true;
+    void server.close().then(async (ended) => {
+      if (!ended) await exitPastPython(0);
+      process.exit(0);
+    });
+  };
+}
+
+/** Resolves when the message is on its way; a supervisor that is gone is dealt with above. */
+function post(message: FromProcess): Promise<void> {
+  return new Promise((resolve) => {
+    process.send?.(message, undefined, {}, () => resolve());
+  });
+}
