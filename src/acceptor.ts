@@ -1,6 +1,6 @@
 /** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Connection, countAnswer, countRequest } from './connection.js';
+import { type Connection, countAnswer, countRequest, isEnding } from './connection.js';
 import type { Dispatcher } from './dispatcher.js';
 import { buildEnviron } from './environ.js';
 import { LidoError } from './errors.js';
@@ -72,6 +72,8 @@ export class Acceptor {
     response: ServerResponse,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
+    // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
+    if (isEnding(request)) return;
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) answerRefusal(request, response, refusal, context, this.options.sendTimeoutMs);
     else new RequestExchange(this.options, request, response, context).begin();
@@ -127,6 +129,8 @@ class RequestExchange implements Exchange {
   begin(): void {
     countRequest(this.request, this.body.isWhole ? null : (status) => this.#failBody(status));
     this.response.once('close', this.#handleClose);
+    // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
+    if (this.request.headers.upgrade !== undefined) this.writer.closeAfterwards();
     if (!this.body.isWhole && this.request.readableDidRead) this.#failRead();
     else if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
     else this.#dispatch();

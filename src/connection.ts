@@ -13,6 +13,7 @@ export interface Connection {
 /** What is kept with a socket, for keep-alive asks again and again. */
 interface SocketState extends Connection {
   unanswered: number;
+  isEnding: boolean;
   whenAnswered: (() => void) | null;
   failBody: FailBody | null;
 }
@@ -43,6 +44,16 @@ export function countAnswer(request: IncomingMessage): void {
   if (state.unanswered === 0) state.whenAnswered?.();
 }
 
+/** The answer to this request is the connection's last: what comes behind it is not looked at. RFC 9112, section 9.6. */
+export function endAfter(request: IncomingMessage): void {
+  stateOf(request).isEnding = true;
+}
+
+/** True when an earlier request's answer is the connection's last. */
+export function isEnding(request: IncomingMessage): boolean {
+  return stateOf(request).isEnding;
+}
+
 /** Calls back once every request that was taken in on this connection is answered: answers keep the requests' order. */
 export function whenAnswered(socket: Duplex, callback: () => void): void {
   const state = (socket as KnownSocket)[kState];
@@ -65,6 +76,7 @@ function stateOf(request: IncomingMessage): SocketState {
     remoteAddress: socket.remoteAddress ?? '',
     remotePort: String(socket.remotePort ?? ''),
     unanswered: 0,
+    isEnding: false,
     whenAnswered: null,
     failBody: null,
   };

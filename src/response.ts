@@ -1,9 +1,10 @@
 /** Main thread. [8] Head and blocks ► ServerResponse: framing, declared lengths, backpressure. */
 import type { ServerResponse } from 'node:http';
+import { endAfter } from './connection.js';
 import { buildErrorPage } from './error-page.js';
 import { LidoError } from './errors.js';
 import { type Head, parseHead, prefersHtml } from './head.js';
-import { drainRequest } from './linger.js';
+import { drainRequest, lingerAfter } from './linger.js';
 import { setFields } from './preset-fields.js';
 
 /**
@@ -73,6 +74,7 @@ export class ResponseWriter {
 
   /** The connection is closed after the response: where the next request starts is in doubt. */
   closeAfterwards(): void {
+    endAfter(this.#response.req);
     this.#keepsConnection = () => false;
   }
 
@@ -207,7 +209,10 @@ export class ResponseWriter {
     const closes = this.#keepsConnection?.() === false;
     let fields = head.fields as string[];
     if (declares) fields = [...fields, 'Content-Length', String(length)];
-    if (closes) fields = [...fields, 'Connection', 'close'];
+    if (closes) {
+      endAfter(this.#response.req);
+      fields = [...fields, 'Connection', 'close'];
+    }
     this.#writeHead(head, fields);
   }
 
@@ -234,7 +239,10 @@ export class ResponseWriter {
     const response = this.#response;
     if (this.#lingers) {
       if (block.length > 0) response.write(block, 'latin1');
-      drainRequest(response.req, () => response.end());
+      else response.flushHeaders();
+      // The last chunk of a chunked response is written by end() alone.
+      if (response.chunkedEncoding) drainRequest(response.req, () => response.end());
+      else lingerAfter(response.req, response);
     } else if (typeof block === 'string') response.end(block, 'latin1');
     else response.end(block);
   }

@@ -1,8 +1,8 @@
 // Every raw request of the corpus, sent as it is: all answers are well framed, and none comes unasked.
 import { describe, expect, test } from 'vitest';
 import { type Case, corpus } from './corpus/requests.js';
-import { get, RawClient } from './support/raw-client.js';
-import { fixture, startServer } from './support/server.js';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { fixture, root, startServer } from './support/server.js';
 
 async function observe(port: number, { request, statuses }: Case) {
   const client = new RawClient(port);
@@ -38,4 +38,26 @@ test('the corpus has at least two hundred cases, each with a name of its own', (
   );
   expect(names.length).toBeGreaterThanOrEqual(200);
   expect(new Set(names).size).toBe(names.length);
+});
+
+test.each([
+  ['a malformed Host', [`GET /refused HTTP/1.1\r\nHost: a b\r\n\r\n${get('/behind')}`]],
+  ['an expectation', [`GET /refused HTTP/1.1\r\nHost: lido.test\r\nExpect: x\r\n\r\n${get('/behind')}`]],
+  [
+    'an Upgrade, behind which node:http passes over a head and takes its body for a request',
+    [
+      get('/', 'Connection: Upgrade\r\nUpgrade: websocket\r\n') +
+        `POST / HTTP/1.1\r\nHost: lido.test\r\nContent-Length: ${get('/behind').length}\r\n\r\n`,
+      get('/behind'),
+    ],
+  ],
+] as const)('nothing behind %s reaches the application', async (_name, packets) => {
+  const { port, lines } = await startServer({ application: `${root}test/apps/applications.mjs:logsTarget` });
+  const client = new RawClient(port);
+  client.send(packets[0]);
+  await client.readResponse();
+  client.send(packets[1] ?? '');
+  await client.readAll();
+  expect((await exchange(port, get('/last'))).status).toBe(200);
+  expect(lines.filter(({ msg }) => msg.includes('/behind'))).toEqual([]);
 });

@@ -192,6 +192,13 @@ export function logs(environ, startResponse) {
   return [latin1(environ['lido.request_id'])];
 }
 
+/** Logs each request that reaches it. */
+export function logsTarget(environ, startResponse) {
+  environ['wsgi.errors'].write(`reached by ${environ.REQUEST_URI}\n`);
+  startResponse('200 OK', TEXT);
+  return [];
+}
+
 export function statusFromPath(environ, startResponse) {
   startResponse(`${environ.PATH_INFO.slice(1)} Reason Text`, TEXT);
   return [latin1('body')];
