@@ -8,6 +8,8 @@ export interface WorkerView {
   readonly busySince: number;
   /** When it last finished a request, in milliseconds. */
   readonly lastUsed: number;
+  /** How long its requests take on average, in milliseconds. */
+  readonly serviceMs: number;
 }
 
 export interface DispatchPolicy {
@@ -22,6 +24,11 @@ export interface DispatchPolicy {
   readonly sharedGil: boolean;
   /** From here on a running request counts as slow, in milliseconds. */
   readonly slowMs: number;
+  /**
+   * Work that may wait in a worker before another one is woken for it, in milliseconds: waking a thread costs more than
+   * that, and its processor may be needed elsewhere.
+   */
+  readonly worthWakingMs: number;
 }
 
 /** The worker that gets the next request, or null when it is better off in the backlog. */
@@ -31,19 +38,26 @@ export function chooseWorker<W extends WorkerView>(
   policy: DispatchPolicy,
 ): W | null {
   let idle: W | null = null;
+  let hot: W | null = null;
   let queueable: W | null = null;
   for (const worker of workers) {
     if (worker.load < policy.concurrency) {
       if (idle === null || isBetterIdle(worker, idle)) idle = worker;
     } else if (worker.load < policy.concurrency + policy.prefetch && !isSlow(worker, now, policy)) {
       if (queueable === null || worker.load < queueable.load) queueable = worker;
+      if (!isWorthWaking(worker, policy)) hot = worker;
     } else if (policy.sharedGil && !isSlow(worker, now, policy)) {
       // The hot worker is full but quick: another thread would only fight it for the GIL.
       return null;
     }
   }
   if (policy.sharedGil && queueable !== null) return queueable;
-  return idle ?? queueable;
+  return hot ?? idle ?? queueable;
+}
+
+/** What a worker holds takes so long that another one should be woken for the next request. */
+export function isWorthWaking(worker: WorkerView, policy: DispatchPolicy): boolean {
+  return worker.load * worker.serviceMs >= policy.worthWakingMs;
 }
 
 /** A running request that has gone on for long: what is queued behind it should go elsewhere. */

@@ -1,6 +1,6 @@
 /** Main thread. [3] Holds the backlog, and gives each request to a worker. */
 import { Backlog } from './backlog.js';
-import { chooseWorker, countToSteal, type DispatchPolicy, isSlow } from './dispatch-policy.js';
+import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './dispatch-policy.js';
 import { LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { Session } from './session.js';
@@ -132,7 +132,7 @@ export class Dispatcher {
       if (session.load > this.#policy.concurrency && (busiest === null || session.load > busiest.load))
         busiest = session;
     }
-    if (busiest === null || !this.#sessions.has(idle)) return;
+    if (busiest === null || !isWorthWaking(busiest, this.#policy) || !this.#sessions.has(idle)) return;
     for (const exchange of busiest.recall(countToSteal(busiest, this.#policy))) this.#send(idle, exchange);
   }
 

@@ -20,9 +20,11 @@ import { type PythonHost, startPythonHost } from './python-host.js';
 import { VERSION } from './version.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
-const PREFETCH = 32;
+const PREFETCH = 64;
 /** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
 const SLOW_MS = 5;
+/** Work that may wait in one worker before another is woken for it: about what it takes to wake one. Milliseconds. */
+const WORTH_WAKING_MS = 0.25;
 
 /** What an application is at. */
 export interface ApplicationStats {
@@ -143,6 +145,7 @@ function assemble(
       !application.python.freeThreaded &&
       application.interpreter === 'shared',
     slowMs: SLOW_MS,
+    worthWakingMs: WORTH_WAKING_MS,
   };
   const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
   const pool = new WorkerPool({

@@ -127,7 +127,10 @@ export const KEYS_END = '\0\0';
 /** Session word: counts messages sent to the worker; a worker without an event loop to serve waits on it. */
 export const WAKE = 0;
 
-const SESSION_WORDS = 1;
+/** Session word: how long the application takes for a request, in nanoseconds: a mean that the worker keeps up to date. */
+export const SERVICE_TIME = 1;
+
+const SESSION_WORDS = 2;
 const SLOT_WORDS = 4;
 
 /**

@@ -8,6 +8,7 @@ import {
   allocateControl,
   type BodyMessage,
   type FromWorker,
+  SERVICE_TIME,
   type SessionStart,
   type ToWorker,
   WAKE,
@@ -60,6 +61,10 @@ export class Session {
   /** Exchanges that the worker holds, running or not. */
   get load(): number {
     return this.#places.taken;
+  }
+
+  get serviceMs(): number {
+    return (this.#control[SERVICE_TIME] as number) / 1e6;
   }
 
   /** Sends an exchange to the worker. The caller has checked that there is room. */

@@ -1,8 +1,20 @@
 // The policy alone, in simulated time: arrivals and service times are given, the clock is ours.
 import { describe, expect, test } from 'vitest';
-import { chooseWorker, countToSteal, type DispatchPolicy, isSlow } from '../dist/src/dispatch-policy.js';
+import {
+  chooseWorker,
+  countToSteal,
+  type DispatchPolicy,
+  isSlow,
+  isWorthWaking,
+} from '../dist/src/dispatch-policy.js';
 
-const PARALLEL: DispatchPolicy = { concurrency: 1, prefetch: 4, sharedGil: false, slowMs: 5 };
+const PARALLEL: DispatchPolicy = {
+  concurrency: 1,
+  prefetch: 4,
+  sharedGil: false,
+  slowMs: 5,
+  worthWakingMs: 0.25,
+};
 const GIL: DispatchPolicy = { ...PARALLEL, sharedGil: true };
 
 interface Job {
@@ -15,6 +27,7 @@ interface Worker {
   load: number;
   busySince: number;
   lastUsed: number;
+  serviceMs: number;
 }
 
 /** Runs jobs through the policy as the dispatcher applies it; returns when each was finished, and how many workers ran. */
@@ -24,6 +37,7 @@ function simulate(jobs: readonly Job[], count: number, policy: DispatchPolicy) {
     load: 0,
     busySince: 0,
     lastUsed: 0,
+    serviceMs: 1,
   }));
   const finished = new Map<Job, number>();
   const used = new Set<Worker>();
@@ -47,6 +61,7 @@ function simulate(jobs: readonly Job[], count: number, policy: DispatchPolicy) {
       const running = worker.queue[0];
       if (running === undefined || now - worker.busySince < running.job.takes) continue;
       running.finish(now);
+      worker.serviceMs += (running.job.takes - worker.serviceMs) / 128;
       worker.queue.shift();
       worker.load -= 1;
       worker.lastUsed = now;
@@ -63,6 +78,7 @@ function simulate(jobs: readonly Job[], count: number, policy: DispatchPolicy) {
     for (const idle of workers) {
       if (policy.sharedGil || idle.load > 0) continue;
       const busiest = workers.reduce((most, worker) => (worker.load > most.load ? worker : most));
+      if (!isWorthWaking(busiest, policy)) continue;
       const stolen = busiest.queue.splice(policy.concurrency, countToSteal(busiest, policy));
       busiest.load -= stolen.length;
       for (const { job } of stolen) give(idle, job, now);
@@ -71,7 +87,12 @@ function simulate(jobs: readonly Job[], count: number, policy: DispatchPolicy) {
   return { finishedAt: (job: Job) => finished.get(job) ?? Number.POSITIVE_INFINITY, workersUsed: used.size };
 }
 
-const worker = (load: number, busySince = 0, lastUsed = 0) => ({ load, busySince, lastUsed });
+const worker = (load: number, busySince = 0, lastUsed = 0, serviceMs = 1) => ({
+  load,
+  busySince,
+  lastUsed,
+  serviceMs,
+});
 
 describe('choosing a worker', () => {
   test('prefers an idle one, and among idle ones the most recently used', () => {
@@ -82,6 +103,15 @@ describe('choosing a worker', () => {
   test('queues behind the least loaded one when all are busy', () => {
     const [more, less] = [worker(3, 9), worker(2, 9)];
     expect(chooseWorker([more, less], 10, PARALLEL)).toBe(less);
+  });
+
+  test('wakes nobody for work that is done sooner than another has woken up', () => {
+    const idle = worker(0);
+    const [hot, full] = [worker(4, 9, 0, 0.05), worker(5, 9, 0, 0.05)];
+    expect(chooseWorker([hot, idle], 10, PARALLEL)).toBe(hot);
+    expect(chooseWorker([full, idle], 10, PARALLEL)).toBe(idle);
+    expect(chooseWorker([worker(3, 9, 0, 0.1), idle], 10, PARALLEL)).toBe(idle);
+    expect(chooseWorker([worker(1, 1, 0, 0.05), idle], 10, PARALLEL)).toBe(idle);
   });
 
   test('never queues behind a slow one', () => {
@@ -128,6 +158,17 @@ describe('in simulated time', () => {
     const tiny = Array.from({ length: 8 }, () => ({ arrives: 2, takes: 1 }));
     const { finishedAt } = simulate([...slow, ...tiny], 2, PARALLEL);
     for (const job of tiny) expect(finishedAt(job)).toBeLessThan(120);
+  });
+
+  test('a few slow ones among quick ones keep every worker awake', () => {
+    const jobs = Array.from({ length: 300 }, (_, index) => ({
+      arrives: 1 + index,
+      takes: index % 50 === 0 ? 40 : 1,
+    }));
+    const { finishedAt, workersUsed } = simulate(jobs, 2, PARALLEL);
+    expect(workersUsed).toBe(2);
+    for (const job of jobs.filter(({ takes }) => takes === 1))
+      expect(finishedAt(job) - job.arrives).toBeLessThan(8);
   });
 
   test('equal work is shared by all workers', () => {

@@ -14,6 +14,7 @@ import { loadApplication } from './loader.js';
 import { BodyInbox, RequestBody } from './request-body.js';
 import type { Runtime, WorkerRequest } from './runtime.js';
 import { Sender } from './sender.js';
+import { ServiceTime } from './service-time.js';
 
 type RequestMessage = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
 
@@ -51,6 +52,7 @@ class WorkerSession {
   readonly #inbox: BodyInbox;
   readonly #runtime: Runtime;
   readonly #concurrency: number;
+  readonly #serviceTime: ServiceTime;
   /** Requests that wait here, unclaimed, while an asynchronous application runs as many as it may. */
   readonly #waiting: RequestMessage[] = [];
   #running = 0;
@@ -63,6 +65,7 @@ class WorkerSession {
     this.#inbox = new BodyInbox(start.bodies);
     this.#runtime = runtime;
     this.#concurrency = start.settings.concurrency;
+    this.#serviceTime = new ServiceTime(start.control);
   }
 
   /** For a runtime with an event loop of its own to serve: timers and promises of a JavaScript application. */
@@ -99,6 +102,7 @@ class WorkerSession {
 
   #run([, id, slot, environ, body]: RequestMessage): void {
     if (!claim(this.#control, slot, id)) return;
+    const began = performance.now();
     const session = { port: this.#requests, control: this.#control, inbox: this.#inbox };
     const request: WorkerRequest = {
       id,
@@ -107,10 +111,14 @@ class WorkerSession {
       sender: new Sender(this.#requests, this.#control, id, slot),
     };
     const pending = this.#runtime.handle(request);
-    if (pending === undefined) return;
+    if (pending === undefined) {
+      this.#serviceTime.count(began);
+      return;
+    }
     this.#running += 1;
     void pending.then(() => {
       this.#running -= 1;
+      this.#serviceTime.count(began);
       this.#runNext();
     });
   }
