@@ -97,8 +97,12 @@ export class Session {
     if (place === null) return;
     exchange.state = 'over';
     exchange.body.close();
-    if (place.recall()) this.#release(place);
-    else place.stop();
+    if (!place.recall()) {
+      place.stop();
+      return;
+    }
+    this.#drop(place);
+    this.#events.released(this);
   }
 
   /**
@@ -225,15 +229,17 @@ export class Session {
   }
 
   #release(place: Place): void {
+    this.lastUsed = performance.now();
+    this.busySince = this.lastUsed;
     this.#drop(place);
     this.#events.released(this);
   }
 
+  /** Frees a place. One that was recalled says nothing of the request that runs: that may be as slow as before. */
   #drop(place: Place): void {
     if (place.exchange !== null) place.exchange.session = null;
     this.#places.release(place);
-    this.lastUsed = performance.now();
-    this.busySince = this.#places.taken === 0 ? 0 : this.lastUsed;
+    if (this.#places.taken === 0) this.busySince = 0;
   }
 
   #post(message: ToWorker): void {
