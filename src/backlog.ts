@@ -1,23 +1,14 @@
 /** Main thread. Requests accepted but not yet given to a worker: first in, first out. */
 import type { Exchange } from './exchange.js';
 
-/** A bounded queue. An exchange that is given up stays in it until its turn, but no longer counts. */
+/** A queue; the dispatcher keeps it bounded. An exchange that is given up stays in it until its turn, but no longer counts. */
 export class Backlog {
-  readonly limit: number;
   #queue: (Exchange | null)[] = [];
   #head = 0;
   #size = 0;
 
-  constructor(limit: number) {
-    this.limit = limit;
-  }
-
   get size(): number {
     return this.#size;
-  }
-
-  get isFull(): boolean {
-    return this.#size >= this.limit;
   }
 
   push(exchange: Exchange): void {

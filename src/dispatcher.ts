@@ -14,7 +14,8 @@ export interface DispatcherOptions {
 /** Chooses workers by dispatch-policy.ts, and takes requests back from workers that turn out slow. */
 export class Dispatcher {
   readonly #policy: DispatchPolicy;
-  readonly #backlog: Backlog;
+  readonly #backlog = new Backlog();
+  readonly #limit: number;
   readonly #sessions = new Set<Session>();
   /** Why there is no worker, and none is about to come. */
   #unavailable: LidoError | null = null;
@@ -23,12 +24,14 @@ export class Dispatcher {
 
   constructor({ policy, backlog }: DispatcherOptions) {
     this.#policy = policy;
-    this.#backlog = new Backlog(backlog);
+    this.#limit = backlog;
   }
 
-  /** Requests that wait for a worker. */
+  /** Requests that wait for a worker, or in one behind those that it runs. */
   get waiting(): number {
-    return this.#backlog.size;
+    let waiting = this.#backlog.size;
+    for (const session of this.#sessions) waiting += Math.max(0, session.load - this.#policy.concurrency);
+    return waiting;
   }
 
   /** Requests that workers hold. */
@@ -46,11 +49,12 @@ export class Dispatcher {
   dispatch(exchange: Exchange): void {
     if (this.#unavailable !== null) throw this.#unavailable;
     const session = this.#backlog.size === 0 ? this.#choose() : null;
+    const waits = session === null || session.load >= this.#policy.concurrency;
+    if (waits && this.waiting >= this.#limit) throw new LidoError('LIDO_501');
     if (session !== null) {
       this.#send(session, exchange);
       return;
     }
-    if (this.#backlog.isFull) throw new LidoError('LIDO_501');
     this.#backlog.push(exchange);
     this.#watchSlowWorkers();
   }
