@@ -161,7 +161,8 @@ export class ResponseWriter {
     if (this.#state === 'complete' || this.#state === 'aborted') return;
     this.#state = 'aborted';
     if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
-    this.#response.destroy();
+    // What was written in this turn goes out at its end: the client may have that.
+    process.nextTick(() => this.#response.destroy());
   }
 
   #writeHead({ status, reason }: Head, fields: string[]): void {

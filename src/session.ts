@@ -1,6 +1,6 @@
 /** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
 import type { ServerResponse } from 'node:http';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { type Place, Places } from './places.js';
@@ -14,6 +14,9 @@ import {
   WAKE,
   type WorkerSettings,
 } from './protocol.js';
+
+/** Messages taken in one turn, before others have theirs. */
+const MAX_BATCH = 256;
 
 /** Who hears of what happens in a session: the dispatcher. */
 export interface SessionEvents {
@@ -55,7 +58,7 @@ export class Session {
       this.#rejectReady = reject;
     });
     this.ready.catch(() => {});
-    this.#requests.on('message', (message: FromWorker) => this.#receive(message));
+    this.#requests.on('message', (message: FromWorker) => this.#receiveAll(message));
   }
 
   /** Exchanges that the worker holds, running or not. */
@@ -138,6 +141,16 @@ export class Session {
     this.#requests.close();
     this.#bodies.close();
     return survivors;
+  }
+
+  /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */
+  #receiveAll(first: FromWorker): void {
+    this.#receive(first);
+    for (let count = 1; count < MAX_BATCH; count += 1) {
+      const received = receiveMessageOnPort(this.#requests);
+      if (received === undefined) return;
+      this.#receive(received.message as FromWorker);
+    }
   }
 
   #receive(message: FromWorker): void {
