@@ -152,7 +152,7 @@ class RequestExchange implements Exchange {
       url,
       scriptName,
       keepUnderscores,
-      contentLength: this.body.length > 0 && this.body.isWhole ? this.body.length : null,
+      contentLength: this.body.isWhole && hasBody(this.request) ? this.body.length : null,
       extra: environ,
     });
     if (this.body.isLongerThan(MAX_DRAINED_BODY)) this.writer.closeUnless(() => this.body.isWhole);

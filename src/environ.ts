@@ -16,7 +16,7 @@ export interface EnvironContext {
   readonly scriptName: string;
   /** Whether header names with an underscore reach the application; by default they are dropped. */
   readonly keepUnderscores: boolean;
-  /** The body's length where it is known although no header says so: a chunked body that was received whole. */
+  /** The length of a body that was received whole. Where it came in chunks, it stands in for the coding. */
   readonly contentLength: number | null;
   /** Keys that an embedding service adds, such as REMOTE_USER. */
   readonly extra: Readonly<Record<string, string>> | null;
@@ -54,7 +54,7 @@ export function buildEnviron(
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
   const fields = new FieldCollector(context.keepUnderscores);
   collectHeaders(fields, request.rawHeaders, target.authority);
-  if (context.contentLength !== null) fields.set('CONTENT_LENGTH', String(context.contentLength));
+  if (context.contentLength !== null) fields.tellLength(String(context.contentLength));
   if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
@@ -105,6 +105,13 @@ class FieldCollector {
     }
     this.#keys.push(key);
     this.#values.push(value);
+  }
+
+  /** Applications that see the coding would take it off once more, as Bottle does. RFC 9112, section 6.1: it is for one hop. */
+  tellLength(length: string): void {
+    const coding = this.#keys.indexOf('HTTP_TRANSFER_ENCODING');
+    if (coding >= 0) this.#keys[coding] = 'CONTENT_LENGTH';
+    this.set('CONTENT_LENGTH', length);
   }
 
   joinKeys(): string {

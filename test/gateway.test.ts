@@ -162,14 +162,19 @@ describe.each(languages)('a %s application', (language) => {
     },
   );
 
-  test('a small chunked body comes with its length, which applications that ask for CONTENT_LENGTH need', async () => {
-    const { port } = await serve('showEnviron');
-    const { body } = await exchange(
-      port,
-      `${get('/', 'Transfer-Encoding: chunked\r\n', 'POST')}3\r\nabc\r\n0\r\n\r\n`,
-    );
-    expect(body.toString()).toContain('CONTENT_LENGTH=3\n');
-  });
+  test.each([
+    ['abc', '3\r\nabc\r\n'],
+    ['', ''],
+  ])(
+    'a small chunked body, %j, comes with its length in place of the coding that Lido took off',
+    async (content, chunks) => {
+      const { port } = await serve('showEnviron');
+      const head = get('/', 'Transfer-Encoding: chunked\r\n', 'POST');
+      const environ = (await exchange(port, `${head}${chunks}0\r\n\r\n`)).body.toString();
+      expect(environ).toContain(`CONTENT_LENGTH=${content.length}\n`);
+      expect(environ).not.toContain('HTTP_TRANSFER_ENCODING');
+    },
+  );
 
   test('100 Continue is sent when the application reads', async () => {
     const { port } = await serve('echo');
