@@ -5,19 +5,21 @@ import { root, venv } from './server.js';
 
 export const SUPERUSER = { username: 'ada', password: 'a deep pool' };
 
-/** Migrates the database and serves the site by the command, with `words` beside. */
+/** Migrates the database and serves the site by the command, with `words` beside. Uploads end in `folder`/media. */
 export async function serveDjangoSite(
   words: readonly string[] = [],
   env: Record<string, string> = {},
-): Promise<Running> {
+): Promise<Running & { readonly folder: string }> {
+  const folder = makeFolder({});
   const place: Place = {
     cwd: `${root}test/frameworks`,
-    env: { ...env, SITE_FOLDER: makeFolder({}), DJANGO_SUPERUSER_PASSWORD: SUPERUSER.password },
+    env: { ...env, SITE_FOLDER: folder, DJANGO_SUPERUSER_PASSWORD: SUPERUSER.password },
   };
   const { username } = SUPERUSER;
   manage(place, 'migrate', '--verbosity', '0');
   manage(place, 'createsuperuser', '--noinput', '--username', username, '--email', 'ada@lido.test');
-  return serveLido(['--python', venv, ...words, 'django_site.wsgi'], place);
+  const running = await serveLido(['--python', venv, ...words, 'django_site.wsgi'], place);
+  return { ...running, folder };
 }
 
 function manage({ cwd, env }: Place, ...words: readonly string[]): void {
