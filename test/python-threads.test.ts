@@ -1,21 +1,67 @@
-// What Python applications see of the worker threads that share one interpreter.
+// What Python applications see of the worker threads that share one interpreter, and what they may start from them.
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { makeFolder } from './support/command.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
 
 function serve(name: string, threads = 1): Promise<RunningServer> {
   return startServer({ application: `${root}test/apps/threads.py:${name}`, python: venv, threads });
 }
 
+async function ask(url: string, path = ''): Promise<string> {
+  const response = await fetch(url + path);
+  expect([path, response.status]).toEqual([path, 200]);
+  return response.text();
+}
+
 describe('requests that wait', () => {
   it('run at the same time, as many as there are threads, however many are queued', async () => {
     const { url } = await serve('meets_three_others', 4);
-    const answers = await Promise.all(
-      Array.from({ length: 24 }, async () => {
-        const response = await fetch(url);
-        return [response.status, await response.text()] as const;
-      }),
-    );
-    expect(answers.map(([status]) => status)).toEqual(Array(24).fill(200));
-    expect(new Set(answers.map(([, thread]) => thread)).size).toBe(4);
+    const threads = await Promise.all(Array.from({ length: 24 }, () => ask(url)));
+    expect(new Set(threads).size).toBe(4);
+  });
+});
+
+describe('what a thread keeps for itself', () => {
+  it('is there for its next request, as a connection that is bound to it', async () => {
+    const { url } = await serve('keeps_a_connection', 2);
+    const visits = await Promise.all(Array.from({ length: 10 }, () => ask(url)));
+    expect(Math.max(...visits.map(Number))).toBeGreaterThanOrEqual(5);
+    const { url: alone } = await serve('keeps_a_connection');
+    expect([await ask(alone), await ask(alone), await ask(alone)]).toEqual(['1', '2', '3']);
+  });
+
+  it('is finalised when the worker ends', async () => {
+    const { url, server } = await serve('leaves_with_its_thread');
+    const file = `${makeFolder({})}/farewell`;
+    expect(await ask(url, `/?${file}`)).toBe('False');
+    await server.close();
+    expect(existsSync(file)).toBe(true);
+  });
+});
+
+describe('a context variable', () => {
+  it('lasts for its request, with its blocks and close(), and starts as the import left it', async () => {
+    const { url } = await serve('names_its_guest');
+    for (const name of ['ada', 'grace', 'joan'])
+      expect(await ask(url, `/?${name}`)).toBe(`nobody, set at import; ${name}`);
+  });
+});
+
+describe('an application', () => {
+  it.each([
+    ['is in no main thread', '/main_thread', '(False, True)'],
+    ['cannot handle signals', '/signal_handler', 'signal only works in main thread of the main interpreter'],
+    ['runs an event loop', '/event_loop', 'slept'],
+    ['runs a child from an event loop', '/child_of_event_loop', "b'hi\\n'"],
+    ['runs a pool of threads', '/thread_pool', '[1, 2, 3]'],
+    ['runs a pool of processes that it forks', '/process_pool?fork', '[1, 2, 3]'],
+    ['runs a pool of processes that are started anew', '/process_pool?spawn', '[1, 2, 3]'],
+    ['runs a child', '/child', "b'hi\\n'"],
+    ['forks, and the child exits', '/fork', "(b'from the child', 3)"],
+  ])('%s', async (_what, path, answer) => {
+    const { url } = await serve('starts_something');
+    expect(await ask(url, path)).toBe(answer);
+    expect(await ask(url, '/thread_pool')).toBe('[1, 2, 3]');
   });
 });

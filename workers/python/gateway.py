@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from codecs import latin_1_decode
+from contextvars import copy_context
 from struct import Struct
 
 from . import failures
@@ -33,6 +34,9 @@ _OK, _CLIENT_GONE = 0, 1
 
 _MAX_CACHED = 512
 
+# The context variables as the import of a module left them, by its name: only one of the threads imports it.
+_contexts = {}
+
 # An exchange's state. STARTED: the head is held back until the first block that is not empty.
 _UNSTARTED, _STARTED, _SENDING, _OVER = range(4)
 
@@ -52,6 +56,7 @@ class Worker(Interruptible):
             "wsgi.file_wrapper": FileWrapper,
         }
         self.application = None
+        self.context = None
         # Seconds, for the message that names it.
         self.timeout = ""
         self.errors = None
@@ -77,7 +82,8 @@ class Worker(Interruptible):
         self.errors = environ["wsgi.errors"] = ErrorStream(self)
         exchange = Exchange(self)
         try:
-            exchange.run(environ)
+            # Context variables last for their request; a copy takes the same short time whatever is in it.
+            self.context.copy().run(exchange.run, environ)
         except BaseException as error:
             self.interruptible = 0
             if self.interrupting:
@@ -333,6 +339,7 @@ def start(settings, post, inbox, outbox):
                 stream.reconfigure(line_buffering=True)
         application = load(settings["module"], settings["callable"], settings["path"], settings["spec"])
         worker.application = _wrap_validator(application) if settings["validate"] else application
+        worker.context = _contexts.setdefault(settings["module"], copy_context())
     except LoadError as error:
         data = json.dumps({"code": error.code, "args": error.args, "trace": error.trace and error.trace[-16384:]}).encode()
         outbox[_HEADER : _HEADER + len(data)] = data
