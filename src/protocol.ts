@@ -39,7 +39,9 @@ export type FromWorker =
   | readonly [kind: 'response', id: number, head: string, body: string | Uint8Array]
   /** The head, with the first block that was not empty. */
   | readonly [kind: 'head', id: number, head: string, block: string | Uint8Array]
-  /** A further block; legal after 'head'. */
+  /** There are blocks in the ring, after 'head' and before 'end'. Sent once until the main thread looks again. */
+  | readonly [kind: 'blocks']
+  /** A further block for which the ring had no room; legal after 'head'. */
   | readonly [kind: 'block', id: number, block: string | Uint8Array]
   /**
    * The head, and a body that the main thread reads itself from an open file: `length` bytes from `position`
@@ -62,6 +64,8 @@ export interface SessionStart {
   readonly requests: import('node:worker_threads').MessagePort;
   readonly bodies: import('node:worker_threads').MessagePort;
   readonly control: Int32Array<SharedArrayBuffer>;
+  /** Null where several requests run at once, whose blocks would be in one another's way. */
+  readonly ring: SharedArrayBuffer | null;
   readonly settings: WorkerSettings;
 }
 
@@ -130,7 +134,14 @@ export const WAKE = 0;
 /** Session word: how long the application takes for a request, in nanoseconds: a mean that the worker keeps up to date. */
 export const SERVICE_TIME = 1;
 
-const SESSION_WORDS = 2;
+/** Session word: bytes that the worker has written to the ring, modulo 2^32. */
+export const RING_WRITTEN = 2;
+/** Session word: bytes of the ring that the main thread needs no more, modulo 2^32. */
+export const RING_FREED = 3;
+/** Session word: 1 from when the worker says 'blocks' until the main thread looks. */
+export const RING_TOLD = 4;
+
+const SESSION_WORDS = 5;
 const SLOT_WORDS = 4;
 
 /**
@@ -173,6 +184,21 @@ export function signal(control: Int32Array, slot: number): void {
   Atomics.notify(control, word);
 }
 
+// ---- The ring -------------------------------------------------------------------------------------------
+
+/**
+ * Blocks of responses lie in memory that both threads share, one behind the other. Each has the request's id and its own
+ * length before it, an Int32 each, and ends at a multiple of 8 bytes. Id 0 says that what follows is at the ring's start.
+ */
+export const RING_HEADER = 8;
+/** Bytes; a power of two, so that the counts may overflow, and more than RESPONSE_WINDOW and MAX_BLOCK together. */
+export const RING_SIZE = 512 * 1024;
+
+/** What a block of so many bytes takes up in the ring. */
+export function ringRecordSize(length: number): number {
+  return (RING_HEADER + length + 7) & ~7;
+}
+
 // ---- Sizes ----------------------------------------------------------------------------------------------
 
 /** A body of a request up to this size, received whole, travels with the request. Bytes. */
@@ -180,7 +206,7 @@ export const INLINE_BODY_LIMIT = 64 * 1024;
 /** Bytes of a request's body sent to the worker beyond what it has consumed. */
 export const BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
-export const RESPONSE_WINDOW = 512 * 1024;
+export const RESPONSE_WINDOW = 256 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
 export const MAX_BLOCK = 128 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */

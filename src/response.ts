@@ -111,11 +111,14 @@ export class ResponseWriter {
     this.writeBlock(block);
   }
 
-  /** Writes a block, cut off at the declared length; ends the response when that is reached. */
-  writeBlock(block: string | Uint8Array): void {
-    if (this.#state !== 'open' || this.#head === null) return;
-    if (this.#isHead || !this.#head.mayHaveBody) {
-      this.#events?.acknowledge(block.length);
+  /**
+   * Writes a block, cut off at the declared length; ends the response when that is reached. `giveBack` is called once
+   * bytes that are lent are needed no more; it may never be, for what is in nobody's hands when the response closes.
+   */
+  writeBlock(block: string | Uint8Array, giveBack?: () => void): void {
+    if (this.#state !== 'open' || this.#head === null || this.#isHead || !this.#head.mayHaveBody) {
+      giveBack?.();
+      if (this.#state === 'open') this.#events?.acknowledge(block.length);
       return;
     }
     const declared = this.#head.contentLength;
@@ -123,7 +126,7 @@ export class ResponseWriter {
     const fits = block.length <= room;
     this.#written += Math.min(block.length, room);
     const last = declared !== null && this.#written >= declared;
-    this.#writeBytes(fits ? block : cutOff(block, room), last);
+    this.#writeBytes(fits ? block : cutOff(block, room), last, giveBack);
     if (!fits) this.#events?.stop(new LidoError('LIDO_411', [declared ?? 0]));
   }
 
@@ -217,7 +220,7 @@ export class ResponseWriter {
     this.#writeHead(head, fields);
   }
 
-  #writeBytes(block: string | Uint8Array, last: boolean): void {
+  #writeBytes(block: string | Uint8Array, last: boolean, giveBack?: () => void): void {
     if (last) {
       this.#state = 'complete';
       this.#endWith(block);
@@ -226,7 +229,9 @@ export class ResponseWriter {
     }
     if (block.length === 0) return;
     const taken =
-      typeof block === 'string' ? this.#response.write(block, 'latin1') : this.#response.write(block);
+      typeof block === 'string'
+        ? this.#response.write(block, 'latin1')
+        : this.#response.write(block, giveBack);
     if (taken) {
       this.#events?.acknowledge(block.length);
       return;

@@ -1,6 +1,7 @@
 /** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
 import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { BlockRing } from './block-ring.js';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { type Place, Places } from './places.js';
@@ -14,6 +15,7 @@ import {
   WAKE,
   type WorkerSettings,
 } from './protocol.js';
+import type { ResponseWriter } from './response.js';
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
@@ -30,6 +32,7 @@ export class Session {
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #places: Places;
+  readonly #ring: BlockRing | null;
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
   readonly start: SessionStart;
@@ -51,8 +54,15 @@ export class Session {
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
     this.#places = new Places(slots, this.#control);
+    this.#ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
     this.#events = events;
-    this.start = { requests: requests.port2, bodies: bodies.port2, control: this.#control, settings };
+    this.start = {
+      requests: requests.port2,
+      bodies: bodies.port2,
+      control: this.#control,
+      ring: this.#ring?.memory ?? null,
+      settings,
+    };
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -165,13 +175,17 @@ export class Session {
       case 'log':
         this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
+      case 'blocks':
+        this.#ring?.listen();
+        this.#ring?.deliver(this.#writerOf);
+        return;
       default:
         this.#receiveForExchange(message);
     }
   }
 
   #receiveForExchange(
-    message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>,
+    message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log' | 'blocks', ...unknown[]]>,
   ): void {
     const place = this.#places.find(message[1]);
     if (place === null || place.exchange === null) return;
@@ -185,14 +199,18 @@ export class Session {
       case 'head':
         this.#listen(place, exchange);
         if (exchange.state !== 'over') writer.writeHead(message[2], message[3]);
+        this.#ring?.deliver(this.#writerOf);
         return;
       case 'block':
+        this.#ring?.deliver(this.#writerOf);
         writer.writeBlock(message[2]);
         return;
       case 'end':
+        this.#ring?.deliver(this.#writerOf);
         this.#finish(place, writer.end());
         return;
       case 'fail':
+        this.#ring?.deliver(this.#writerOf);
         this.#finish(place, fromPayload(message[2]));
         return;
       case 'read':
@@ -208,8 +226,18 @@ export class Session {
     }
   }
 
+  /** Null for blocks that nobody wants any more. */
+  readonly #writerOf = (id: number): ResponseWriter | null => {
+    const place = this.#places.find(id);
+    if (place === null || place.exchange === null || place.exchange.state === 'over') return null;
+    place.lastSign = 0;
+    return place.exchange.writer;
+  };
+
   #listen(place: Place, exchange: Exchange): void {
     const { id } = place;
+    const ring = this.#ring;
+    if (ring !== null) exchange.response.once('close', () => ring.releaseAll(id));
     exchange.writer.listen({
       // The socket may take the last bytes when the place is somebody else's already.
       acknowledge: (bytes) => {

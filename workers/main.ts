@@ -9,6 +9,7 @@ import {
   WAKE,
   type WorkerSettings,
 } from '../src/protocol.js';
+import { BlockRing } from './block-ring.js';
 import { JavaScriptGateway } from './gateway.js';
 import { loadApplication } from './loader.js';
 import { BodyInbox, RequestBody } from './request-body.js';
@@ -50,6 +51,7 @@ class WorkerSession {
   readonly #requests: MessagePort;
   readonly #control: Int32Array;
   readonly #inbox: BodyInbox;
+  readonly #ring: BlockRing | null;
   readonly #runtime: Runtime;
   readonly #concurrency: number;
   readonly #serviceTime: ServiceTime;
@@ -63,6 +65,7 @@ class WorkerSession {
     this.#requests = start.requests;
     this.#control = start.control;
     this.#inbox = new BodyInbox(start.bodies);
+    this.#ring = start.ring === null ? null : new BlockRing(start.ring, start.control, start.requests);
     this.#runtime = runtime;
     this.#concurrency = start.settings.concurrency;
     this.#serviceTime = new ServiceTime(start.control);
@@ -108,7 +111,7 @@ class WorkerSession {
       id,
       environ,
       body: new RequestBody(session, { id, slot, body }),
-      sender: new Sender(this.#requests, this.#control, id, slot),
+      sender: new Sender(this.#requests, this.#control, this.#ring, id, slot),
     };
     const pending = this.#runtime.handle(request);
     if (pending === undefined) {

@@ -11,24 +11,25 @@ import {
   STRING_BLOCK_LIMIT,
   slotWord,
 } from '../src/protocol.js';
+import type { BlockRing } from './block-ring.js';
 
-/**
- * Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes; bytes that are `owned` may
- * be transferred and are gone for the caller, others are copied.
- */
+/** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
   readonly #id: number;
   readonly #slot: number;
+  /** Null where there is none, or from the block on that it had no room for: what follows must not overtake that. */
+  #ring: BlockRing | null;
   /** Bytes posted, modulo 2^32 like the word they are compared with. */
   #sent = 0;
 
-  constructor(port: MessagePort, control: Int32Array, id: number, slot: number) {
+  constructor(port: MessagePort, control: Int32Array, ring: BlockRing | null, id: number, slot: number) {
     this.#port = port;
     this.#control = control;
     this.#id = id;
     this.#slot = slot;
+    this.#ring = ring;
   }
 
   /** True once the client has gone or the request was given up: stop iterating, close, and end. */
@@ -37,11 +38,11 @@ export class Sender {
   }
 
   /** Sends a whole response; the request is over. */
-  respond(head: string, body: string | Uint8Array, owned = false): void {
+  respond(head: string, body: string | Uint8Array): void {
     if (typeof body === 'string' || body.byteLength <= STRING_BLOCK_LIMIT) {
       this.#post(['response', this.#id, head, toText(body)]);
     } else if (body.byteLength <= MAX_BLOCK) {
-      const bytes = owned ? body : new Uint8Array(body);
+      const bytes = new Uint8Array(body);
       this.#post(['response', this.#id, head, bytes], [bytes.buffer as ArrayBuffer]);
     } else {
       this.sendHead(head, '');
@@ -51,10 +52,10 @@ export class Sender {
   }
 
   /** Sends the head with the first block, which may be empty when the body is. */
-  sendHead(head: string, block: string | Uint8Array, owned = false): void {
+  sendHead(head: string, block: string | Uint8Array): void {
     if (typeof block !== 'string' && block.byteLength > STRING_BLOCK_LIMIT) {
       this.#post(['head', this.#id, head, '']);
-      this.sendBlock(block, owned);
+      this.sendBlock(block);
       return;
     }
     this.#sent = (this.#sent + block.length) | 0;
@@ -66,16 +67,12 @@ export class Sender {
    * woken by an acknowledgement, or by the client's going away, and then sends nothing. `wait` is what surrounds a wait,
    * for a thread that holds a lock while it runs.
    */
-  sendBlock(
-    block: string | Uint8Array,
-    owned = false,
-    wait: (blocking: () => void) => void = waitPlainly,
-  ): void {
+  sendBlock(block: string | Uint8Array, wait: (blocking: () => void) => void = waitPlainly): void {
     for (const piece of cut(block)) {
       if (!this.#windowOpen()) wait(() => this.#waitForWindow());
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
-      this.#postBlock(piece, owned && piece === block);
+      this.#postBlock(piece);
     }
   }
 
@@ -85,7 +82,7 @@ export class Sender {
       await this.#windowOpened();
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
-      this.#postBlock(piece, false);
+      this.#postBlock(piece);
     }
   }
 
@@ -133,12 +130,14 @@ export class Sender {
     return ((this.#sent - acked) | 0) < RESPONSE_WINDOW || this.clientGone;
   }
 
-  #postBlock(piece: string | Uint8Array, owned: boolean): void {
+  #postBlock(piece: string | Uint8Array): void {
+    if (this.#ring?.put(this.#id, piece) === true) return;
+    this.#ring = null;
     if (typeof piece === 'string' || piece.byteLength <= STRING_BLOCK_LIMIT) {
       this.#post(['block', this.#id, toText(piece)]);
       return;
     }
-    const bytes = owned ? piece : new Uint8Array(piece);
+    const bytes = new Uint8Array(piece);
     this.#post(['block', this.#id, bytes], [bytes.buffer as ArrayBuffer]);
   }
 

@@ -38,6 +38,7 @@ const commands = {
       requests: requests.port2,
       bodies: bodies.port2,
       control,
+      ring: null,
       settings: {
         constants: { SERVER_SOFTWARE: 'lido/test' },
         multithread: true,

@@ -206,9 +206,8 @@ handle = worker and worker.handle
     }
     if (sender === null) throw new LidoError('LIDO_505');
     if (kind === READ) this.#readChunk();
-    else if (kind === HEAD)
-      sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second), true);
-    else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), true, this.#withoutGil);
+    else if (kind === HEAD) sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second));
+    else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), this.#withoutGil);
     if (sender.clientGone) this.#inboxInts[0] = CLIENT_GONE;
   }
 
@@ -236,8 +235,7 @@ handle = worker and worker.handle
 
   #finish(sender: Sender): void {
     const [kind, first = 0, second = 0] = this.#outboxInts;
-    if (kind === RESPONSE)
-      sender.respond(this.#text(HEADER, first), this.#block(HEADER + first, second), true);
+    if (kind === RESPONSE) sender.respond(this.#text(HEADER, first), this.#block(HEADER + first, second));
     else if (kind === FAIL) this.#fail(sender, first, second);
     else if (kind === END) sender.end();
   }
@@ -252,10 +250,10 @@ handle = worker and worker.handle
     return this.#outbox.toString('latin1', start, start + size);
   }
 
-  /** A copy: the outbox is written again as soon as Python runs. */
+  /** Bytes are a view: the outbox is not written again before they are sent. */
   #block(start: number, size: number): string | Uint8Array {
     if (size <= TEXT_LIMIT) return this.#text(start, size);
-    return new Uint8Array(this.#outbox.subarray(start, start + size));
+    return this.#outbox.subarray(start, start + size);
   }
 }
 
