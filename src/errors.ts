@@ -65,6 +65,11 @@ export const catalogue = {
     message: 'the factory %s failed',
     remedy: 'mend what the traceback above shows, then start again',
   },
+  LIDO_207: {
+    exit: EXIT_APPLICATION,
+    message: '%s lets gevent put greenlets in the place of threads',
+    remedy: "call monkey.patch_all(thread=False), or leave it out: Lido's threads wait side by side",
+  },
 
   // 3xx: Python
   LIDO_301: {

@@ -68,11 +68,13 @@ export class WorkerPool {
 
   /** Starts all workers. Resolves with the runtime's name; rejects with what the first failure was. */
   async start(): Promise<string> {
-    const members = Array.from({ length: this.#options.threads }, () => this.#open());
+    const { threads, settings } = this.#options;
     try {
-      const [runtime = ''] = await Promise.all(members.map((member) => this.#enlist(member)));
-      for (const member of members) void this.#watch(member);
-      return runtime;
+      // Where one interpreter is shared, one thread imports for all; should that fail, no other is in the midst of it.
+      const first = await this.#openTogether(importsOnce(settings) ? 1 : threads);
+      const others = await this.#openTogether(threads - first.length);
+      for (const member of [...first, ...others]) void this.#watch(member);
+      return await (first[0] as Member).session.ready;
     } catch (error) {
       this.#closing = true;
       await this.#destroy();
@@ -128,6 +130,13 @@ export class WorkerPool {
     return !wasAbandoned && session.load === 0;
   }
 
+  /** Rejects with what the first failure was. */
+  async #openTogether(count: number): Promise<readonly Member[]> {
+    const members = Array.from({ length: count }, () => this.#open());
+    await Promise.all(members.map((member) => this.#enlist(member)));
+    return members;
+  }
+
   #open(): Member {
     const { settings, slots, events } = this.#options;
     const session = new Session(settings, slots, events);
@@ -144,10 +153,9 @@ export class WorkerPool {
   }
 
   /** Waits until the application is loaded, then lets the dispatcher use the worker. */
-  async #enlist({ session }: Member): Promise<string> {
-    const runtime = await session.ready;
+  async #enlist({ session }: Member): Promise<void> {
+    await session.ready;
     this.#options.dispatcher.addSession(session);
-    return runtime;
   }
 
   /** Waits until the worker ends, and replaces it if that was not asked for. */
@@ -221,4 +229,8 @@ export class WorkerPool {
     this.#members.clear();
     await this.#piscina.destroy();
   }
+}
+
+function importsOnce({ application }: WorkerSettings): boolean {
+  return application.runtime === 'cpython' && application.interpreter === 'shared';
 }

@@ -1,7 +1,7 @@
 // What Python applications see of the worker threads that share one interpreter, and what they may start from them.
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { makeFolder } from './support/command.js';
+import { makeFolder, runLido } from './support/command.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
 
 function serve(name: string, threads = 1): Promise<RunningServer> {
@@ -63,5 +63,27 @@ describe('an application', () => {
     const { url } = await serve('starts_something');
     expect(await ask(url, path)).toBe(answer);
     expect(await ask(url, '/thread_pool')).toBe('[1, 2, 3]');
+  });
+});
+
+describe('an application that fails while it is imported', () => {
+  const failing = 'import sys\nprint("imported", file=sys.stderr)\nraise RuntimeError("no pool")\n';
+
+  it('is tried once, however many threads there are', async () => {
+    const cwd = makeFolder({ 'failing.py': failing });
+    const { code, stderr } = await runLido(['--python', venv, '--threads', '4', 'failing.py'], { cwd });
+    expect(code).toBe(3);
+    expect(stderr.match(/^imported$/gm)).toHaveLength(1);
+    expect(stderr).toContain('RuntimeError: no pool');
+  });
+
+  it('is told that greenlets cannot be its threads, where gevent would put them in their place', async () => {
+    const monkey = 'def is_module_patched(name):\n    return name == "threading"\n';
+    const application = 'import gevent.monkey\nfrom wsgiref.simple_server import demo_app as app\n';
+    const files = { 'gevent/__init__.py': '', 'gevent/monkey.py': monkey, 'greenlets.py': application };
+    const words = ['check', '--python', venv, 'greenlets.py'];
+    const { code, stderr } = await runLido(words, { cwd: makeFolder(files) });
+    expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_207')]);
+    expect(stderr).toContain('monkey.patch_all(thread=False)');
   });
 });

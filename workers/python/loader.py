@@ -15,7 +15,10 @@ def load(module_name, callable_text, path, spec):
     for entry in reversed(path):
         if entry not in sys.path:
             sys.path.insert(0, entry)
-    module = _import(module_name, path)
+    try:
+        module = _import(module_name, path)
+    finally:
+        _refuse_greenlets(module_name)
     if callable_text is None:
         callable_text = _find_default(module, module_name)
     application = _look_up(module, module_name, callable_text, spec)
@@ -35,6 +38,13 @@ def _import(name, path):
         raise LoadError("LIDO_202", name, trace=format_error(error)) from None
     except BaseException as error:
         raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+
+
+def _refuse_greenlets(name):
+    """The lock of the module that patches would not be released: its owner is another thread to gevent."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise LoadError("LIDO_207", name)
 
 
 def _find_default(module, module_name):
