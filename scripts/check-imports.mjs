@@ -28,7 +28,7 @@ const BARE_IMPORT = /^\s*import\s*['"]([^'"]+)['"]/gm;
 const CALLED_IMPORT = /\b(import|require)\s*\(\s*['"]([^'"]+)['"]\s*\)(\.[A-Z]\w*)?/g;
 
 const root = resolve(process.argv[2] ?? fileURLToPath(new URL('..', import.meta.url)));
-const files = ['src', 'workers'].flatMap((folder) => findSources(join(root, folder)));
+const files = ['src', 'workers', 'middleware'].flatMap((folder) => findSources(join(root, folder)));
 const breaches = files.flatMap(checkFile);
 
 if (files.length === 0) breaches.push(`no sources under ${root}`);
@@ -53,6 +53,8 @@ function checkFile(file) {
 
 function checkSide(file, { target }) {
   const fromWorkers = file.startsWith('workers/');
+  if (file.startsWith('middleware/') && target.startsWith('src/') && target !== 'src/wsgi.ts')
+    return 'middleware/ works under any server: it imports src/wsgi.ts and nothing else of Lido';
   if (!fromWorkers && target.startsWith('workers/')) return 'src/ imports nothing from workers/';
   if (fromWorkers && target.startsWith('src/') && !SHARED_WITH_WORKERS.includes(target))
     return `workers/ imports from src/ only ${SHARED_WITH_WORKERS.join(', ')}`;

@@ -192,7 +192,7 @@ function describeWorkers(settings: Settings, application: ApplicationSpec): Work
     multithread: true,
     multiprocess: settings.processes > 1,
     debug: settings.debug,
-    validate: false,
+    validate: settings.validate,
     timeout: settings.timeout,
     concurrency: settings.concurrency,
   };

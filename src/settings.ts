@@ -99,6 +99,12 @@ export const settings = {
     default: false,
     text: 'show tracebacks to clients; never in production',
   },
+  validate: {
+    type: 'boolean',
+    group: 'Application',
+    default: false,
+    text: 'hold the application and Lido to PEP 3333 by lido/validator, or wsgiref.validate in Python; for development',
+  },
   bind: {
     type: 'addresses',
     group: 'Listening',

@@ -1,5 +1,6 @@
 // Worker thread. [5] The Piscina entry: one task is one session, from loading the application to the last request.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { validator } from '../middleware/validator.js';
 import { toPayload } from '../src/errors.js';
 import {
   claim,
@@ -40,7 +41,8 @@ export default async function serve(start: SessionStart): Promise<void> {
 
 async function loadRuntime(settings: WorkerSettings, requests: MessagePort): Promise<Runtime> {
   if (settings.application.runtime === 'javascript') {
-    return new JavaScriptGateway(await loadApplication(settings.application), settings);
+    const application = await loadApplication(settings.application);
+    return new JavaScriptGateway(settings.validate ? validator(application) : application, settings);
   }
   // Only a Python application pays for loading koffi.
   const { loadCpython } = await import('./python/cpython.js');
