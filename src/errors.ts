@@ -164,6 +164,11 @@ export const catalogue = {
     message: 'the body is longer than its Content-Length of %s bytes; the rest was cut off',
     remedy: 'let Content-Length say how many bytes follow, or leave it out',
   },
+  LIDO_412: {
+    status: 500,
+    message: 'the file that was given to wsgi.file_wrapper could not be read: %s',
+    remedy: 'give a regular file that stays readable until the response is over',
+  },
 
   // 5xx: what befell the request
   LIDO_501: {

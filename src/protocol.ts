@@ -44,8 +44,8 @@ export type FromWorker =
   /** A further block for which the ring had no room; legal after 'head'. */
   | readonly [kind: 'block', id: number, block: string | Uint8Array]
   /**
-   * The head, and a body that the main thread reads itself from an open file: `length` bytes from `position`
-   * (-1: to its end). The worker keeps the descriptor open until it sees FILE_SENT, or the client gone.
+   * The head, and a body that the main thread reads itself from an open file: `length` bytes from `position`. Sent
+   * before any block; the worker keeps the descriptor open until it sees FILE_TAKEN, FILE_REFUSED, or the client gone.
    */
   | readonly [kind: 'file', id: number, head: string, fd: number, position: number, length: number]
   /** The iterable is exhausted and closed; the request is over. */
@@ -154,6 +154,10 @@ export const CLAIM = 0;
 export const SIGNAL = 1;
 /** Slot word: bytes of the response that the socket has taken, modulo 2^32. */
 export const ACKED = 2;
+/** In place of bytes, the answer to 'file': the main thread has the file open itself, and sends it. */
+export const FILE_TAKEN = 1;
+/** The main thread could not open the file: the worker goes on with blocks. */
+export const FILE_REFUSED = 2;
 /** Slot word: the id of the request whose client is gone, or that is to stop for another reason. */
 export const GONE = 3;
 
@@ -209,6 +213,8 @@ export const BODY_WINDOW = 256 * 1024;
 export const RESPONSE_WINDOW = 256 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
 export const MAX_BLOCK = 128 * 1024;
+/** A file that is smaller is read by the worker: that is quicker than to let the main thread open it. Bytes. */
+export const SMALL_FILE = 64 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */
 export const STRING_BLOCK_LIMIT = 16 * 1024;
 

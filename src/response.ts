@@ -111,6 +111,13 @@ export class ResponseWriter {
     this.writeBlock(block);
   }
 
+  /** Bytes of the body that are still wanted, once the head is on the wire; null when none was declared. */
+  get remaining(): number | null {
+    if (this.#state !== 'open' || this.#isHead || this.#head?.mayHaveBody === false) return 0;
+    const declared = this.#head?.contentLength ?? null;
+    return declared === null ? null : declared - this.#written;
+  }
+
   /**
    * Writes a block, cut off at the declared length; ends the response when that is reached. `giveBack` is called once
    * bytes that are lent are needed no more; it may never be, for what is in nobody's hands when the response closes.

@@ -4,10 +4,13 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 import { BlockRing } from './block-ring.js';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { openAgain, sendFile } from './file-body.js';
 import { type Place, Places } from './places.js';
 import {
   allocateControl,
   type BodyMessage,
+  FILE_REFUSED,
+  FILE_TAKEN,
   type FromWorker,
   SERVICE_TIME,
   type SessionStart,
@@ -207,7 +210,7 @@ export class Session {
         return;
       case 'end':
         this.#ring?.deliver(this.#writerOf);
-        this.#finish(place, writer.end());
+        this.#finish(place, exchange.state === 'over' ? null : writer.end());
         return;
       case 'fail':
         this.#ring?.deliver(this.#writerOf);
@@ -220,10 +223,25 @@ export class Session {
         exchange.body.addCredit(message[2]);
         return;
       case 'file':
+        place.acknowledge(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
         return;
       default:
         assertNever(message);
     }
+  }
+
+  /** From here on the response is nobody's but the file's: the worker is done with it, whatever becomes of the client. */
+  #takeFile(
+    exchange: Exchange,
+    [, , head, fd, position, length]: Extract<FromWorker, readonly ['file', ...unknown[]]>,
+  ): boolean {
+    if (exchange.state === 'over') return true;
+    const file = openAgain(fd);
+    if (file === null) return false;
+    exchange.state = 'over';
+    exchange.body.close();
+    sendFile(exchange, head, { fd: file, position, length });
+    return true;
   }
 
   /** Null for blocks that nobody wants any more. */

@@ -48,8 +48,12 @@ export interface ErrorStream {
 
 /** An open file or anything else that reads: what `wsgi.file_wrapper` takes. */
 export interface FileLike {
-  /** A file descriptor, when the file has one: Lido then sends the file itself, from `position` on. */
+  /** A file descriptor, when the file has one: Lido then sends the file itself. */
   readonly fd?: number;
+  /** Where in the descriptor's file the body starts, in bytes; 0 unless it says otherwise. */
+  readonly position?: number;
+  /** How many bytes of the descriptor's file are sent; all that follow unless it says otherwise. */
+  readonly length?: number;
   /** At most `size` bytes, empty or null at the end. Used where there is no descriptor. */
   read?(size: number): Uint8Array | null;
   /** Called once the response is over. */

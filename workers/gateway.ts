@@ -4,6 +4,7 @@ import type { WorkerSettings } from '../src/protocol.js';
 import type { Application, Block, Environ } from '../src/wsgi.js';
 import { EnvironDecoder } from './environ.js';
 import { LogErrorStream } from './errors-stream.js';
+import { FileBlocks } from './file-wrapper.js';
 import { BodyInput } from './input.js';
 import { nameType, Response } from './response.js';
 import type { Runtime, WorkerRequest } from './runtime.js';
@@ -69,9 +70,11 @@ function respond(result: SyncResult, response: Response): void {
     return;
   }
   try {
-    for (const block of result) {
-      response.send(block);
-      if (response.clientGone) break;
+    if (!isSentAsFile(result, response)) {
+      for (const block of result) {
+        response.send(block);
+        if (response.clientGone) break;
+      }
     }
   } catch (error) {
     try {
@@ -91,9 +94,11 @@ function respond(result: SyncResult, response: Response): void {
 
 async function respondAsync(result: AnyResult, response: Response): Promise<void> {
   try {
-    for await (const block of result) {
-      await response.sendAsync(block);
-      if (response.clientGone) break;
+    if (!isSentAsFile(result, response)) {
+      for await (const block of result) {
+        await response.sendAsync(block);
+        if (response.clientGone) break;
+      }
     }
   } catch (error) {
     try {
@@ -109,6 +114,10 @@ async function respondAsync(result: AnyResult, response: Response): Promise<void
     response.reportCloseError(error);
   }
   finish(response);
+}
+
+function isSentAsFile(result: AnyResult, response: Response): boolean {
+  return result instanceof FileBlocks && response.sendFile(result.file);
 }
 
 /** An iteration that was stopped because the client is gone need not have started a response. */

@@ -41,6 +41,12 @@ export function buildHead(status: string, headers: readonly Header[]): string {
   return head;
 }
 
+/** The head with a Content-Length, unless it has one or its status allows no body. */
+export function declareLength(head: string, length: number): string {
+  if (head.startsWith('204') || head.startsWith('304') || /\ncontent-length\n/i.test(head)) return head;
+  return `${head}\nContent-Length\n${length}`;
+}
+
 function checkHeader(header: Header): void {
   if (!Array.isArray(header) || header.length !== 2) throw malformed('LIDO_405', header);
   const [name, value] = header;

@@ -1,7 +1,9 @@
 // Worker thread. One response as PEP 3333 lets it come about: start_response, write, blocks, failure.
 import { LidoError, toPayload, traceOf } from '../src/errors.js';
-import type { Block, ExcInfo, Header, Write } from '../src/wsgi.js';
-import { buildHead } from './head.js';
+import { MAX_BLOCK, SMALL_FILE } from '../src/protocol.js';
+import type { Block, ExcInfo, FileLike, Header, Write } from '../src/wsgi.js';
+import { measureFile } from './file-wrapper.js';
+import { buildHead, declareLength } from './head.js';
 import type { Sender } from './sender.js';
 
 type State = 'unstarted' | 'started' | 'sending' | 'over';
@@ -55,7 +57,18 @@ export class Response {
     const bytes = block === undefined ? '' : this.#prepare(block);
     if (this.#state === 'unstarted') throw new LidoError('LIDO_402');
     this.#state = 'over';
+    if (bytes.length > MAX_BLOCK) this.#head = declareLength(this.#head, bytes.length);
     this.#sender.respond(this.#head, bytes);
+  }
+
+  /** Leaves the body to the main thread where it is a regular file of some size; false where it has to go by blocks. */
+  sendFile(file: FileLike): boolean {
+    const part = this.#state === 'started' ? measureFile(file) : null;
+    if (part === null) return false;
+    this.#head = declareLength(this.#head, part.length);
+    if (part.length < SMALL_FILE || !this.#sender.sendFile(this.#head, part)) return false;
+    this.#state = 'sending';
+    return true;
   }
 
   /** Ends the response; a body that stayed empty sends its head now. */

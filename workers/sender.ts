@@ -3,6 +3,7 @@ import type { MessagePort, Transferable } from 'node:worker_threads';
 import type { ErrorPayload } from '../src/errors.js';
 import {
   ACKED,
+  FILE_REFUSED,
   type FromWorker,
   GONE,
   MAX_BLOCK,
@@ -12,6 +13,7 @@ import {
   slotWord,
 } from '../src/protocol.js';
 import type { BlockRing } from './block-ring.js';
+import type { FilePart } from './file-wrapper.js';
 
 /** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {
@@ -69,7 +71,7 @@ export class Sender {
    */
   sendBlock(block: string | Uint8Array, wait: (blocking: () => void) => void = waitPlainly): void {
     for (const piece of cut(block)) {
-      if (!this.#windowOpen()) wait(() => this.#waitForWindow());
+      if (!this.#isWindowOpen()) wait(() => this.#waitUntil(this.#isWindowOpen));
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
       this.#postBlock(piece);
@@ -86,9 +88,20 @@ export class Sender {
     }
   }
 
-  /** Sends the head, and leaves the body to the main thread, which reads it from the descriptor. */
-  sendFile(head: string, fd: number, position: number, length: number): void {
+  /**
+   * Sends the head, and leaves the body to the main thread. Returns once that has opened the file for itself, or the
+   * client is gone; false where it cannot: then nothing was sent.
+   */
+  sendFile(
+    head: string,
+    { fd, position, length }: FilePart,
+    wait: (blocking: () => void) => void = waitPlainly,
+  ): boolean {
     this.#post(['file', this.#id, head, fd, position, length]);
+    wait(() => this.#waitUntil(() => this.#acked !== 0 || this.clientGone));
+    if (this.#acked !== FILE_REFUSED) return true;
+    Atomics.store(this.#control, slotWord(this.#slot, ACKED), 0);
+    return false;
   }
 
   /** Says that the response is complete; the request is over. */
@@ -106,12 +119,12 @@ export class Sender {
     this.#post(['log', this.#id, level, text]);
   }
 
-  /** Blocks until the window is open or the client is gone: both are signalled on the slot's one wait word. */
-  #waitForWindow(): void {
+  /** Blocks the thread. What it waits for, and that the client is gone, is signalled on the slot's one wait word. */
+  #waitUntil(isTrue: () => boolean): void {
     const word = slotWord(this.#slot, SIGNAL);
     for (;;) {
       const seen = Atomics.load(this.#control, word);
-      if (this.#windowOpen()) return;
+      if (isTrue()) return;
       Atomics.wait(this.#control, word, seen);
     }
   }
@@ -120,15 +133,17 @@ export class Sender {
     const word = slotWord(this.#slot, SIGNAL);
     for (;;) {
       const seen = Atomics.load(this.#control, word);
-      if (this.#windowOpen()) return;
+      if (this.#isWindowOpen()) return;
       await Atomics.waitAsync(this.#control, word, seen).value;
     }
   }
 
-  #windowOpen(): boolean {
-    const acked = Atomics.load(this.#control, slotWord(this.#slot, ACKED));
-    return ((this.#sent - acked) | 0) < RESPONSE_WINDOW || this.clientGone;
+  get #acked(): number {
+    return Atomics.load(this.#control, slotWord(this.#slot, ACKED));
   }
+
+  readonly #isWindowOpen = (): boolean =>
+    ((this.#sent - this.#acked) | 0) < RESPONSE_WINDOW || this.clientGone;
 
   #postBlock(piece: string | Uint8Array): void {
     if (this.#ring?.put(this.#id, piece) === true) return;

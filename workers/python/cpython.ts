@@ -10,7 +10,7 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
 /** gateway.py's constants: what the outbox holds, and what post() found. */
-const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ] = [1, 2, 3, 4, 5, 6, 7];
+const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE] = [1, 2, 3, 4, 5, 6, 7, 8];
 const [OK, CLIENT_GONE] = [0, 1];
 
 /** The first four 32-bit integers of each buffer. */
@@ -208,7 +208,14 @@ handle = worker and worker.handle
     if (kind === READ) this.#readChunk();
     else if (kind === HEAD) sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second));
     else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), this.#withoutGil);
+    else if (kind === FILE) this.#inboxInts[1] = this.#leaveFile(sender, first, second) ? 1 : 0;
     if (sender.clientGone) this.#inboxInts[0] = CLIENT_GONE;
+  }
+
+  #leaveFile(sender: Sender, headSize: number, partSize: number): boolean {
+    const part = this.#text(HEADER + headSize, partSize).split(' ');
+    const [fd = 0, position = 0, length = 0] = part.map(Number);
+    return sender.sendFile(this.#text(HEADER, headSize), { fd, position, length }, this.#withoutGil);
   }
 
   #readChunk(): void {

@@ -1,10 +1,13 @@
 """wsgi.input, wsgi.errors and wsgi.file_wrapper. PEP 3333, "Input and Error Streams"."""
 
 import io
+import os
+import stat
 import sys
 import threading
 
 _BUFFER_SIZE = 65536
+_PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
 
 
 def open_chunked(worker):
@@ -96,6 +99,27 @@ class FileWrapper:
         self.block_size = block_size
         if hasattr(filelike, "close"):
             self.close = filelike.close
+
+    def find_file(self):
+        """Descriptor, position and length where the file is a regular one; None where it has to go by blocks."""
+        file = self.filelike
+        # tempfile's wrapper.
+        file = getattr(file, "file", file)
+        # A class of its own may read something else than what the descriptor holds, as gzip's does.
+        if type(file) not in _PLAIN_FILES:
+            return None
+        try:
+            if file.writable():
+                file.flush()
+            fd = file.fileno()
+            status = os.fstat(fd)
+            position = file.tell()
+        except (OSError, ValueError):
+            return None
+        # Files of /proc and their like say that they are empty.
+        if not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return None
+        return fd, position, max(0, status.st_size - position)
 
     def __iter__(self):
         return self
