@@ -49,6 +49,16 @@ describe.each(['echo.js', 'echo.py'])('%s', (name) => {
   });
 });
 
+describe('site.js', () => {
+  it('serves a page, and a part of the picture that it shows', async () => {
+    const { url } = await serveExample('site.js');
+    const [, source] = /src="([^"]+)"/.exec(await fetchText(url)) as RegExpExecArray;
+    const response = await fetch(`${url}${source}`, { headers: { Range: 'bytes=1-3' } });
+    expect([response.status, response.headers.get('content-type')]).toEqual([206, 'image/png']);
+    expect(await response.text()).toBe('PNG');
+  });
+});
+
 describe('mandelbrot.js', () => {
   it('has a page whose tiles are pictures', async () => {
     const { url } = await serveExample('mandelbrot.js');
