@@ -36,6 +36,8 @@ export interface Handler {
    * application's. The first request does the same.
    */
   ready(): Promise<void>;
+  /** Loads each application's code anew, as the server's reload() does. */
+  reload(): Promise<void>;
   /** Finishes what runs within `gracefulTimeout`, then ends the workers. Later requests are answered with 503. Idempotent. */
   close(): Promise<void>;
   /** What each application is at. */
@@ -82,6 +84,7 @@ export function createHandler({ log: given, environ, ...user }: HandlerOptions):
 
   return Object.assign(handle, {
     ready: () => embedded.ready(),
+    reload: () => embedded.reload(),
     close: () => embedded.close(),
     stats: () => embedded.stats(),
   });
@@ -135,6 +138,11 @@ export class EmbeddedApplications {
     if (this.#started === null && this.#closed !== null) return Promise.reject(new LidoError('LIDO_504'));
     this.#started ??= this.#start();
     return this.#started;
+  }
+
+  async reload(): Promise<void> {
+    await this.ready();
+    await this.#mounts.reload();
   }
 
   close(): Promise<void> {

@@ -112,6 +112,10 @@ export const catalogue = {
     message: 'a process holds one CPython: %s was asked for, %s is loaded',
     remedy: 'use the same Python for every application, or separate processes',
   },
+  LIDO_309: {
+    message: '%s cannot be loaded anew: Python keeps its modules for as long as the process lives',
+    remedy: 'start a new process before the old one is stopped',
+  },
 
   // 4xx: what the application did (PEP 3333)
   LIDO_401: { status: 500, message: 'the application raised %s', remedy: 'mend what the traceback shows' },

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerRefusal, PLAIN_CONTEXT, type RequestContext } from './acceptor.js';
 import { decodePath } from './environ.js';
 import { checkRequest } from './gate.js';
-import { ApplicationHandler, type ApplicationStats, readGateLimits } from './handler.js';
+import { ApplicationHandler, type ApplicationStats } from './handler.js';
 import type { Log } from './log.js';
 import type { Settings } from './options.js';
+import { readGateLimits } from './running.js';
 import { parseTarget } from './target.js';
 
 interface Mount {
@@ -46,6 +47,13 @@ export class MountTable {
   async start(): Promise<void> {
     const started = await Promise.allSettled(this.#mounts.map(({ handler }) => handler.start()));
     const failed = started.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Loads each application anew, as ApplicationHandler.reload() does. Rejects with the LidoError of the first that fails. */
+  async reload(): Promise<void> {
+    const reloaded = await Promise.allSettled(this.#mounts.map(({ handler }) => handler.reload()));
+    const failed = reloaded.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
 

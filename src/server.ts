@@ -51,6 +51,15 @@ export class Server {
     }
   }
 
+  /**
+   * Loads each application's code anew: new workers take the requests that come from then on, the old ones finish theirs
+   * and end; no request is lost. Resolves when they have ended. Rejects with the LidoError of the first that fails, whose
+   * old workers go on; with LIDO_309 for a Python application, which takes a new process.
+   */
+  reload(): Promise<void> {
+    return this.#mounts.reload();
+  }
+
   /** What each application is at, by its mount. */
   stats(): readonly ApplicationStats[] {
     return this.#mounts.stats();

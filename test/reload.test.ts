@@ -1,0 +1,84 @@
+// reload(): the application's code anew, without a request lost.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { makeFolder } from './support/command.js';
+import { exchange, get } from './support/raw-client.js';
+import { fixture, startServer } from './support/server.js';
+
+/** Answers with its version after some work, so that requests run and wait whenever a reload comes. */
+const version = (number: number) => `
+  export function application(environ, startResponse) {
+    for (const end = performance.now() + Number(environ.QUERY_STRING); performance.now() < end; );
+    startResponse('200 OK', [['Content-Type', 'text/plain']]);
+    return ['${number}'];
+  }`;
+
+async function serveVersions() {
+  const folder = makeFolder({ 'versions.mjs': version(1) });
+  const running = await startServer({ application: `${folder}/versions.mjs`, threads: 2 });
+  const write = (source: string) => writeFileSync(join(folder, 'versions.mjs'), source);
+  const ask = async (ms = 0) => (await exchange(running.port, get(`/?${ms}`))).body.toString();
+  return { ...running, write, ask };
+}
+
+describe('reload', () => {
+  it('serves new code, and loses no request under load', async () => {
+    const { server, write, ask } = await serveVersions();
+    const answers: string[] = [];
+    let over = false;
+    const client = async () => {
+      while (!over) answers.push(await ask(2));
+    };
+    const clients = Array.from({ length: 8 }, client);
+    for (let number = 2; number <= 4; number += 1) {
+      write(version(number));
+      await server.reload();
+      expect(await ask()).toBe(String(number));
+    }
+    over = true;
+    await Promise.all(clients);
+    expect(new Set(answers)).toEqual(new Set(['1', '2', '3', '4']));
+    expect(server.stats()).toMatchObject([{ workers: 2, busy: 0 }]);
+  });
+
+  it('lets a request that runs finish on the old code', async () => {
+    const { server, write, ask } = await serveVersions();
+    const slow = ask(300);
+    while (server.stats()[0]?.busy === 0) await new Promise(setImmediate);
+    write(version(2));
+    const reloaded = server.reload();
+    expect(await slow).toBe('1');
+    await reloaded;
+    expect(await ask()).toBe('2');
+  });
+
+  it('goes on with the old code where the new one fails, and says why', async () => {
+    const { server, write, ask } = await serveVersions();
+    write('throw new Error("not this one");');
+    const failure = expect(server.reload()).rejects;
+    await failure.toMatchObject({ code: 'LIDO_202', traceback: expect.stringContaining('not this one') });
+    expect(await ask()).toBe('1');
+    write(version(2));
+    await server.reload();
+    expect(await ask()).toBe('2');
+  });
+
+  it('comes one after the other, and before the end', async () => {
+    const { server, write, ask } = await serveVersions();
+    write(version(2));
+    await Promise.all([server.reload(), server.reload()]);
+    expect(await ask()).toBe('2');
+    const reload = server.reload();
+    await new Promise(setImmediate);
+    await server.close();
+    await reload;
+    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_504' });
+  });
+
+  it('refuses Python, whose modules last as long as the process, and goes on', async () => {
+    const { server, port } = await startServer(fixture('python', 'hello'));
+    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_309' });
+    expect((await exchange(port, get('/'))).status).toBe(200);
+  });
+});
