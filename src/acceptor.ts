@@ -194,6 +194,7 @@ class RequestExchange implements Exchange {
   /** The connection ended, or the response did; only the first leaves work to be undone. */
   readonly #handleClose = (): void => {
     countAnswer(this.request);
+    this.writer.abort();
     if (this.state === 'over' || this.writer.state === 'complete') {
       this.body.close();
       return;

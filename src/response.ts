@@ -168,9 +168,9 @@ export class ResponseWriter {
 
   /** Destroys the connection unless the response is complete. */
   abort(): void {
+    if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
     if (this.#state === 'complete' || this.#state === 'aborted') return;
     this.#state = 'aborted';
-    if (this.#sendTimer !== null) clearTimeout(this.#sendTimer);
     // What was written in this turn goes out at its end: the client may have that.
     process.nextTick(() => this.#response.destroy());
   }

@@ -8,6 +8,7 @@ import type { ApplicationStats } from './handler.js';
 import type { Log } from './log.js';
 import { expandMounts, MountTable } from './mounts.js';
 import type { Settings } from './options.js';
+import { dropStalledClients } from './stalled-clients.js';
 
 /** How often node:http looks for clients that are overdue. Milliseconds. */
 const CONNECTION_CHECK_MS = 1000;
@@ -99,6 +100,12 @@ export class Server {
     return this.#mounts.close();
   }
 
+  /** Seconds; 0 where a mount has no limit. */
+  #longestSendTimeout(): number {
+    const timeouts = expandMounts(this.#settings).map(([, { sendTimeout }]) => sendTimeout);
+    return timeouts.includes(0) ? 0 : Math.max(...timeouts);
+  }
+
   async #open(address: BindAddress): Promise<void> {
     const { headerTimeout, keepalive } = this.#settings;
     const listener = http.createServer({
@@ -112,6 +119,7 @@ export class Server {
       maxHeaderSize: Math.max(...expandMounts(this.#settings).map(([, own]) => countHeadBytes(own))),
     });
     listener.maxHeadersCount = 0;
+    dropStalledClients(listener, this.#longestSendTimeout() * 1000);
     listener.on('request', this.#mounts.handle);
     listener.on('checkContinue', this.#mounts.handle);
     listener.on('checkExpectation', this.#mounts.handle);

@@ -1,7 +1,8 @@
 // Blocks of answers lie in memory that worker and main thread share until a socket has taken them.
 import http from 'node:http';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeFolder } from './support/command.js';
 import { type Language, languages, startServer, venv } from './support/server.js';
 
@@ -38,6 +39,23 @@ function request(socketPath: string, count: number): Promise<http.IncomingMessag
 async function read(response: http.IncomingMessage): Promise<Buffer> {
   return Buffer.concat(await response.toArray());
 }
+
+it('the end of an answer that nobody takes is dropped with its connection', async () => {
+  const folder = makeFolder({ 'blocks.mjs': applications.javascript });
+  const socketPath = join(folder, 'lido.sock');
+  const application = `${join(folder, 'blocks.mjs')}:application`;
+  const { server } = await startServer({ application, bind: [`unix:${socketPath}`], sendTimeout: 1 });
+  const socket = connect(socketPath);
+  onTestFinished(() => void socket.destroy());
+  socket.write('GET /?28 HTTP/1.1\r\nHost: a\r\n\r\n');
+  const refused = new Promise<void>((resolve) => socket.once('error', () => resolve()));
+  // The worker is done with it, and nothing else would end this connection.
+  while (server.stats()[0]?.busy === 0) await new Promise(setImmediate);
+  while (server.stats()[0]?.busy === 1) await new Promise(setImmediate);
+  const probe = setInterval(() => socket.write('GET'), 50);
+  onTestFinished(() => clearInterval(probe));
+  await refused;
+});
 
 describe.each(languages)('answers of %s', (language) => {
   it('are whole for a client that reads late, and for those whom the worker serves meanwhile', async () => {
