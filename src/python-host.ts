@@ -38,7 +38,11 @@ export async function exitPastPython(status: number): Promise<void> {
 }
 
 function startHost(installation: PythonInstallation): Promise<PythonHost> {
-  const worker = new Worker(HOST_FILE, { workerData: installation });
+  const worker = new Worker(HOST_FILE, {
+    // Flags of the program that embeds Lido, such as --input-type, are not for this file.
+    execArgv: [],
+    workerData: installation,
+  });
   return new Promise((resolve, reject) => {
     worker.once('error', (error) => reject(new LidoError('LIDO_306', [error.message], { cause: error })));
     worker.once('message', (message: HostMessage) => {
