@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 
 export interface Connection {
   readonly scheme: 'http' | 'https';
+  /** In place of the Host field, where a trusted proxy told it; null elsewhere. */
+  readonly host: string | null;
   readonly serverName: string;
   readonly serverPort: string;
   readonly remoteAddress: string;
@@ -70,6 +72,7 @@ function stateOf(request: IncomingMessage): SocketState {
   const socket = request.socket as typeof request.socket & KnownSocket;
   socket[kState] ??= {
     scheme: 'encrypted' in socket ? 'https' : 'http',
+    host: null,
     // A Unix socket has neither address nor port; PEP 3333 wants both keys to be there.
     serverName: socket.localAddress ?? 'localhost',
     serverPort: String(socket.localPort ?? ''),

@@ -11,6 +11,10 @@ export function findContradictions({ settings, origins }: Resolved): string[] {
   const found = findWithinApplication(settings, originOf);
   for (const address of findRepeated(settings.bind))
     found.push(`${origins.bind}: bind names ${address} twice`);
+  if (settings.forwardedFields.includes('forwarded') && settings.forwardedFields.length > 1)
+    found.push(
+      `${origins.forwardedFields}: forwarded tells all that the x-forwarded fields tell: name either it or them`,
+    );
   if (settings.mounts === null) return found;
   if (settings.application !== null)
     found.push(

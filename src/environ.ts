@@ -53,7 +53,7 @@ export function buildEnviron(
   const path = decodePath(target.path);
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
   const fields = new FieldCollector(context.keepUnderscores);
-  collectHeaders(fields, request.rawHeaders, target.authority);
+  collectHeaders(fields, request.rawHeaders, connection.host ?? target.authority);
   if (context.contentLength !== null) fields.tellLength(String(context.contentLength));
   if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
@@ -70,7 +70,7 @@ function collectHeaders(
   for (let index = 0; index < rawHeaders.length; index += 2) {
     fields.add(rawHeaders[index] as string, rawHeaders[index + 1] as string);
   }
-  // RFC 9112, section 3.2.2: the authority of an absolute-form target replaces the Host field.
+  // RFC 9112, section 3.2.2: the authority of an absolute-form target replaces the Host field; so does a trusted proxy's word.
   if (authority !== undefined) fields.set('HTTP_HOST', authority);
 }
 

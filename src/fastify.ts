@@ -108,7 +108,7 @@ function describeClient(request: FastifyRequest): Connection | null {
   const { ip, protocol } = request;
   if (ip === connection.remoteAddress && protocol === connection.scheme) return null;
   const { serverName, serverPort } = connection;
-  return { scheme: protocol, serverName, serverPort, remoteAddress: ip, remotePort: '' };
+  return { scheme: protocol, host: null, serverName, serverPort, remoteAddress: ip, remotePort: '' };
 }
 
 function hostReply(reply: FastifyReply, debug: boolean): ReplyHost {

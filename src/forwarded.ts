@@ -20,11 +20,6 @@ export interface Trust {
   readonly fields: ReadonlySet<ForwardedField>;
 }
 
-/** A connection as the client made it. `host` takes the place of the Host field where a proxy told it. */
-export interface ForwardedConnection extends Connection {
-  readonly host: string | null;
-}
-
 /** What one proxy told of the request that it took in. */
 interface Hop {
   readonly for: string | undefined;
@@ -64,8 +59,8 @@ export function resolveForwarded(
   connection: Connection,
   headers: IncomingHttpHeaders,
   trust: Trust,
-): ForwardedConnection {
-  let seen = keepConnection(connection);
+): Connection {
+  let seen = connection;
   if (!trust.includes(connection.remoteAddress)) return seen;
   const hops = trust.fields.has('forwarded') ? readForwarded(headers) : readXForwarded(headers, trust.fields);
   // The last one was told by the peer itself; one further back counts only if whoever told it is trusted, too.
@@ -75,12 +70,6 @@ export function resolveForwarded(
     if (client === null || !trust.includes(client.address)) break;
   }
   return seen;
-}
-
-/** Every key is written out: objects made by spreading get a hidden class each. */
-function keepConnection(connection: Connection): ForwardedConnection {
-  const { scheme, serverName, serverPort, remoteAddress, remotePort } = connection;
-  return { scheme, host: null, serverName, serverPort, remoteAddress, remotePort };
 }
 
 function addNetwork(networks: BlockList, text: string): void {
@@ -99,7 +88,7 @@ function isListed(networks: BlockList, address: string): boolean {
 }
 
 /** What a hop did not tell, or told in a way that cannot be read, stays as the hop after it saw it. */
-function applyHop(seen: ForwardedConnection, hop: Hop, client: Address | null): ForwardedConnection {
+function applyHop(seen: Connection, hop: Hop, client: Address | null): Connection {
   const proto = hop.proto?.toLowerCase();
   const scheme = proto === 'http' || proto === 'https' ? proto : seen.scheme;
   const port = hop.port !== undefined && isPort(hop.port) ? hop.port : undefined;

@@ -1,6 +1,7 @@
 /** Main thread. One value of a setting: checked, and turned from text into what the setting holds. Pure. */
 import { parseApplicationName } from './application-name.js';
 import { parseBind } from './bind.js';
+import { trustProxies } from './forwarded.js';
 import { nearest } from './nearest.js';
 import type { Setting } from './settings.js';
 
@@ -29,11 +30,17 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
     case 'seconds':
       return parseNumber(setting, value, 'a number of seconds', isTimer);
     case 'strings':
-      return parseList(value, 'a list of texts', (text) => text !== '');
+      return parseTexts(setting, value);
     case 'pairs':
       return parseList(value, 'a list of KEY=VALUE', (text) => /^[^=\0]+=[^\0]*$/.test(text));
     case 'addresses':
       return parseAddresses(value);
+    case 'proxies':
+      return parseList(
+        value,
+        'an address, a network such as 10.0.0.0/8, unix or *, or a list of these',
+        isProxy,
+      );
     case 'mounts':
       return parseMounts(value);
     case 'application':
@@ -103,6 +110,20 @@ function parseAddresses(value: unknown): readonly string[] | Mistake {
   // A server that listens nowhere serves nobody.
   if (Array.isArray(value) && value.length === 0) return reject(what, value);
   return parseList(value, typeof value === 'number' ? `${what}, as text` : what, isAddress);
+}
+
+function parseTexts({ choices }: Setting, value: unknown): readonly string[] | Mistake {
+  if (choices === undefined) return parseList(value, 'a list of texts', (text) => text !== '');
+  return parseList(value, `a list of ${choices.join(', ')}`, (text) => choices.includes(text));
+}
+
+function isProxy(text: string): boolean {
+  try {
+    trustProxies([text], []);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isAddress(text: string): boolean {

@@ -3,13 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { Acceptor } from './acceptor.js';
+import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { resolveApplication } from './application.js';
 import { describeConnection } from './connection.js';
 import { watchDeadlines } from './deadline.js';
 import { Dispatcher } from './dispatcher.js';
 import { LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { resolveForwarded, trustProxies } from './forwarded.js';
 import type { GateLimits } from './gate.js';
 import type { Settings } from './options.js';
 import { WorkerPool } from './pool.js';
@@ -105,7 +106,7 @@ function assemble(
     keepUnderscores: false,
     debug: settings.debug,
     log,
-    connectionOf: describeConnection,
+    connectionOf: chooseConnection(settings),
     isDraining,
     nextRequestId: createRequestIds(),
   });
@@ -121,6 +122,12 @@ export function readGateLimits(settings: Settings): GateLimits {
     fieldSize: settings.limitRequestFieldSize,
     maxBodySize: settings.maxBodySize,
   };
+}
+
+function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): AcceptorOptions['connectionOf'] {
+  if (forwardedAllowIps.length === 0) return describeConnection;
+  const trust = trustProxies(forwardedAllowIps, forwardedFields);
+  return (request) => resolveForwarded(describeConnection(request), request.headers, trust);
 }
 
 function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {

@@ -26,8 +26,7 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   if (setting.type === 'mounts') return describeMounts(text);
   const description = value === null ? { description: text } : { description: text, default: value };
   if (isList(setting)) {
-    const item =
-      setting.type === 'pairs' ? { type: 'string', pattern: '^[^=]+=' } : { type: 'string', minLength: 1 };
+    const item = describeItem(setting);
     const list = { type: 'array', items: item };
     return { ...description, anyOf: [item, setting.type === 'addresses' ? { ...list, minItems: 1 } : list] };
   }
@@ -40,6 +39,11 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   }
   const type = setting.type === 'seconds' ? 'number' : 'integer';
   return { ...description, type, minimum: setting.min ?? 0 };
+}
+
+function describeItem({ type, choices }: Setting): Record<string, unknown> {
+  if (choices !== undefined) return { enum: choices };
+  return type === 'pairs' ? { type: 'string', pattern: '^[^=]+=' } : { type: 'string', minLength: 1 };
 }
 
 function describeMounts(description: string): Record<string, unknown> {
@@ -85,13 +89,15 @@ function buildRow(name: SettingName): string {
 }
 
 function describeType({ type, choices, min = 0 }: Setting): string {
-  if (choices !== undefined) return choices.map(code).join(', ');
+  if (choices !== undefined)
+    return `${type === 'strings' ? 'list of ' : ''}${choices.map(code).join(', ')}`;
   const from = `, ${min} or more`;
   const types = {
     application: '`MODULE:CALLABLE`',
     string: 'text',
     strings: 'list of texts',
     addresses: 'list of addresses',
+    proxies: 'list of addresses, networks, `unix` or `*`',
     pairs: 'list of `KEY=VALUE`',
     integer: `whole number${from}`,
     seconds: `seconds${from}`,

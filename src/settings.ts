@@ -8,6 +8,7 @@ export type SettingType =
   | 'string'
   | 'strings'
   | 'addresses'
+  | 'proxies'
   | 'pairs'
   | 'integer'
   | 'seconds'
@@ -220,6 +221,25 @@ export const settings = {
     text: 'how long a client may take nothing of a response; 0 for no limit',
     value: 'SECONDS',
   },
+  forwardedAllowIps: {
+    type: 'proxies',
+    group: 'Listening',
+    scope: 'server',
+    default: [],
+    text: 'proxies whose word on the client is taken: addresses, networks (10.0.0.0/8), unix for Unix sockets, * for everyone',
+    value: 'ADDRESS',
+    also: ['forwarded_allow_ips', 'trusted_proxy', 'trust_proxy', 'proxies'],
+  },
+  forwardedFields: {
+    type: 'strings',
+    group: 'Listening',
+    scope: 'server',
+    default: ['x-forwarded-for', 'x-forwarded-proto'],
+    choices: ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'forwarded'],
+    text: 'header fields that those proxies set themselves; any other comes from the client as it is',
+    value: 'FIELD',
+    also: ['secure_scheme_headers', 'trusted_proxy_headers'],
+  },
   limitRequestLine: {
     type: 'bytes',
     group: 'Limits',
@@ -278,17 +298,19 @@ export type SettingName = keyof typeof settings;
 
 export const settingNames = Object.keys(settings) as SettingName[];
 
-type ValueOf<S extends Setting> = S extends { choices: readonly (infer C)[] }
-  ? C
-  : S['type'] extends 'mounts'
-    ? UserMounts
-    : S['type'] extends 'strings' | 'addresses' | 'pairs'
-      ? readonly string[]
-      : S['type'] extends 'boolean'
-        ? boolean
-        : S['type'] extends 'string' | 'application'
-          ? string
-          : number;
+type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly (infer C)[] }
+  ? readonly C[]
+  : S extends { choices: readonly (infer C)[] }
+    ? C
+    : S['type'] extends 'mounts'
+      ? UserMounts
+      : S['type'] extends 'strings' | 'addresses' | 'proxies' | 'pairs'
+        ? readonly string[]
+        : S['type'] extends 'boolean'
+          ? boolean
+          : S['type'] extends 'string' | 'application'
+            ? string
+            : number;
 
 /** The settings about one of these. */
 export type NameInScope<S extends SettingScope> = {
@@ -330,7 +352,9 @@ export function namesInScope(...scopes: readonly SettingScope[]): SettingName[] 
 
 /** Lists are repeatable flags, and parted text in the environment. */
 export function isList({ type }: Setting): boolean {
-  return type === 'strings' || type === 'addresses' || type === 'pairs' || type === 'mounts';
+  return (
+    type === 'strings' || type === 'addresses' || type === 'proxies' || type === 'pairs' || type === 'mounts'
+  );
 }
 
 /** `gracefulTimeout` ► `--graceful-timeout` */

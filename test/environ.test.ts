@@ -7,6 +7,7 @@ import { EnvironDecoder } from '../dist/workers/environ.js';
 
 const connection = {
   scheme: 'http',
+  host: null,
   serverName: 'server',
   serverPort: '80',
   remoteAddress: '10.0.0.1',

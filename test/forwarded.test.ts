@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../dist/src/connection.js';
 import { type ForwardedField, resolveForwarded, trustProxies } from '../dist/src/forwarded.js';
+import { resolveUserSettings, type UserSettings } from '../dist/src/options.js';
+import { exchange, get } from './support/raw-client.js';
+import { fixture, startServer } from './support/server.js';
 
 const peer: Connection = {
   scheme: 'http',
+  host: null,
   serverName: '10.0.0.9',
   serverPort: '8000',
   remoteAddress: '10.0.0.1',
@@ -234,5 +238,37 @@ describe('Forwarded (RFC 7239)', () => {
     for (const text of ['"'.repeat(8000), 'for="'.repeat(1600), 'a=b,'.repeat(2000), '"\\'.repeat(4000)])
       read(text);
     expect(performance.now() - started).toBeLessThan(500);
+  });
+});
+
+describe('forwardedAllowIps', () => {
+  const fields = 'X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\n';
+  const ask = async (settings: UserSettings) => {
+    const { port } = await startServer({ ...fixture('javascript', 'showEnviron'), ...settings });
+    const { body } = await exchange(port, get('/', fields));
+    const lines = body.toString().split('\n');
+    return ['REMOTE_ADDR', 'wsgi.url_scheme', 'HTTP_HOST'].map((key) =>
+      lines.find((line) => line.startsWith(`${key}=`))?.slice(key.length + 1),
+    );
+  };
+
+  it('lets the environ tell what the proxy told, and nothing without it', async () => {
+    expect(await ask({})).toEqual(['127.0.0.1', 'http', 'lido.test']);
+    expect(await ask({ forwardedAllowIps: ['10.0.0.0/8'] })).toEqual(['127.0.0.1', 'http', 'lido.test']);
+    expect(await ask({ forwardedAllowIps: ['127.0.0.0/8'] })).toEqual(['192.0.2.7', 'https', 'lido.test']);
+    const forwardedFields = ['x-forwarded-host'] as const;
+    expect(await ask({ forwardedAllowIps: ['*'], forwardedFields })).toEqual([
+      '127.0.0.1',
+      'http',
+      'shop.test',
+    ]);
+  });
+
+  it('refuses what is no proxy, and fields that contradict each other', () => {
+    const resolve = (settings: UserSettings) => () =>
+      resolveUserSettings({ application: 'a.js', ...settings });
+    expect(resolve({ forwardedAllowIps: ['10.0.0.0/33'] })).toThrow('takes an address, a network such as');
+    expect(resolve({ forwardedFields: ['via' as never] })).toThrow('takes a list of x-forwarded-for');
+    expect(resolve({ forwardedFields: ['forwarded', 'x-forwarded-for'] })).toThrow('forwarded tells all');
   });
 });
