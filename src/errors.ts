@@ -278,10 +278,9 @@ export interface ErrorPayload {
 
 /** The payload of an error. An error that is not Lido's own becomes LIDO_401, with its stack as the traceback. */
 export function toPayload(error: unknown): ErrorPayload {
-  const own =
-    error instanceof LidoError
-      ? error
-      : new LidoError('LIDO_401', [describe(error)], { traceback: traceOf(error) });
+  const own = isOwn(error)
+    ? error
+    : new LidoError('LIDO_401', [describe(error)], { traceback: traceOf(error) });
   const { code, message, remedy, traceback } = own;
   return traceback === undefined ? { code, message, remedy } : { code, message, remedy, traceback };
 }
@@ -296,11 +295,19 @@ export function fromPayload(payload: ErrorPayload): LidoError {
   return error.reword(payload.message, payload.remedy);
 }
 
+/** An application may throw anything: a Proxy that refuses to be looked at, an error whose stack is none. */
+function isOwn(thrown: unknown): thrown is LidoError {
+  try {
+    return thrown instanceof LidoError;
+  } catch {
+    return false;
+  }
+}
+
 /** What was thrown, in one line, whatever it is. */
 export function describe(thrown: unknown): string {
-  if (thrown instanceof Error) return `${thrown.name}: ${thrown.message}`;
   try {
-    return String(thrown);
+    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   } catch {
     return typeof thrown;
   }
@@ -309,10 +316,24 @@ export function describe(thrown: unknown): string {
 /** Lido's own code, and the pool that called it: of no use to whoever mends an application. */
 const OWN_FRAMES = [new URL('../workers/', import.meta.url).pathname, '/piscina/dist/'];
 
-/** The stack of what was thrown, without Lido's own frames, with the stacks of its causes. */
+/** The stack of what was thrown, whatever it is, without Lido's own frames, with the stacks of its causes. */
 export function traceOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return describe(thrown);
-  const lines = (thrown.stack ?? describe(thrown)).split('\n');
-  const own = lines.filter((line) => !OWN_FRAMES.some((frame) => line.includes(frame))).join('\n');
-  return thrown.cause === undefined ? own : `${own}\n  caused by ${traceOf(thrown.cause)}`;
+  try {
+    return findCauses(thrown).map(traceOne).join('\n  caused by ');
+  } catch {
+    return describe(thrown);
+  }
+}
+
+/** The error and its causes, each once: one may be its own. */
+function findCauses(thrown: unknown): unknown[] {
+  const found = new Set<unknown>([thrown]);
+  for (const error of found) if (error instanceof Error && error.cause !== undefined) found.add(error.cause);
+  return [...found];
+}
+
+function traceOne(thrown: unknown): string {
+  if (!(thrown instanceof Error) || typeof thrown.stack !== 'string') return describe(thrown);
+  const lines = thrown.stack.split('\n');
+  return lines.filter((line) => !OWN_FRAMES.some((frame) => line.includes(frame))).join('\n');
 }

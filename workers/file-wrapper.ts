@@ -30,7 +30,7 @@ export class FileBlocks implements Iterable<Uint8Array> {
       throw new TypeError('wsgi.file_wrapper takes an object with an fd or a read() method');
     for (;;) {
       const block = file.read(this.#blockSize);
-      if (block === null || block.length === 0) return;
+      if (block === null || block?.length === 0) return;
       yield block;
     }
   }

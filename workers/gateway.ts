@@ -66,7 +66,7 @@ export class JavaScriptGateway implements Runtime {
 /** PEP 3333, "Specification Details": send each block before the next is asked for, then close. */
 function respond(result: SyncResult, response: Response): void {
   if (Array.isArray(result) && result.length <= 1 && !('close' in result)) {
-    response.sendWhole(result[0]);
+    response.sendWhole(result);
     return;
   }
   try {

@@ -1,5 +1,5 @@
 // Worker thread. A response's head: checked, and as it travels.
-import { type ErrorCode, LidoError } from '../src/errors.js';
+import { describe, type ErrorCode, LidoError } from '../src/errors.js';
 import type { Header } from '../src/wsgi.js';
 
 // RFC 9112, section 4: three digits, a space, a reason. PEP 3333 wants a reason, and 1xx is no final status.
@@ -30,8 +30,18 @@ export function buildHead(status: string, headers: readonly Header[]): string {
   let head = status;
   let contentLength: string | undefined;
   for (const header of headers) {
-    checkHeader(header);
-    const [name, value] = header;
+    if (!Array.isArray(header) || header.length !== 2) throw malformed('LIDO_405', header);
+    // Taken once, by index: what was checked is what is sent, whatever class the pair is of.
+    const name: unknown = header[0];
+    const value: unknown = header[1];
+    if (
+      typeof name !== 'string' ||
+      typeof value !== 'string' ||
+      !TOKEN.test(name) ||
+      !FIELD_VALUE.test(value)
+    )
+      throw malformed('LIDO_405', header);
+    if (HOP_BY_HOP.has(name.toLowerCase())) throw malformed('LIDO_406', name);
     if (name.length === 14 && name.toLowerCase() === 'content-length') {
       if (contentLength !== undefined || !DIGITS.test(value)) throw malformed('LIDO_409', value);
       contentLength = value;
@@ -41,20 +51,24 @@ export function buildHead(status: string, headers: readonly Header[]): string {
   return head;
 }
 
+/** Names and values take turns: a value may read `Content-Length` too. */
+const DECLARES_LENGTH = /^[^\n]*(?:\n[^\n]*\n[^\n]*)*?\ncontent-length\n/i;
+
 /** The head with a Content-Length, unless it has one or its status allows no body. */
 export function declareLength(head: string, length: number): string {
-  if (head.startsWith('204') || head.startsWith('304') || /\ncontent-length\n/i.test(head)) return head;
+  if (head.startsWith('204') || head.startsWith('304') || DECLARES_LENGTH.test(head)) return head;
   return `${head}\nContent-Length\n${length}`;
 }
 
-function checkHeader(header: Header): void {
-  if (!Array.isArray(header) || header.length !== 2) throw malformed('LIDO_405', header);
-  const [name, value] = header;
-  if (typeof name !== 'string' || typeof value !== 'string') throw malformed('LIDO_405', header);
-  if (!TOKEN.test(name) || !FIELD_VALUE.test(value)) throw malformed('LIDO_405', header);
-  if (HOP_BY_HOP.has(name.toLowerCase())) throw malformed('LIDO_406', name);
+function malformed(code: ErrorCode, value: unknown): LidoError {
+  return new LidoError(code, [typeof value === 'number' ? value : show(value)]);
 }
 
-function malformed(code: ErrorCode, value: unknown): LidoError {
-  return new LidoError(code, [typeof value === 'number' ? value : (JSON.stringify(value) ?? typeof value)]);
+function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value;
+  } catch {
+    // A BigInt, an array within itself, and their like have no JSON.
+    return describe(value);
+  }
 }

@@ -18,12 +18,14 @@ export class BodyInput implements Input {
   }
 
   read(size = -1): Buffer {
+    checkSize(size);
     const wanted = size < 0 ? Number.POSITIVE_INFINITY : size;
     while (this.#available < wanted && this.#pull());
     return this.#take(Math.min(wanted, this.#available));
   }
 
   readline(size = -1): Buffer {
+    checkSize(size);
     const limit = size < 0 ? Number.POSITIVE_INFINITY : size;
     let searched = 0;
     for (;;) {
@@ -117,6 +119,12 @@ export class BodyInput implements Input {
     this.#chunks.splice(0, used);
     return taken;
   }
+}
+
+/** Number(environ.CONTENT_LENGTH) is NaN where there is none, which would compare as neither less nor more. */
+function checkSize(size: number): void {
+  if (!Number.isInteger(size) && size !== Number.POSITIVE_INFINITY)
+    throw new TypeError(`wsgi.input takes a whole number of bytes, not ${String(size)}`);
 }
 
 function asBuffer(chunk: Uint8Array): Buffer {

@@ -20,7 +20,7 @@ export class Response {
 
   readonly start = (status: string, headers: readonly Header[], excInfo?: ExcInfo): Write => {
     const replaces = excInfo !== undefined && excInfo !== null;
-    if (this.#state === 'sending' && replaces) throw excInfo;
+    if (replaces && (this.#state === 'sending' || this.#state === 'over')) throw excInfo;
     if (this.#state !== 'unstarted' && !replaces) throw new LidoError('LIDO_403');
     this.#head = buildHead(status, headers);
     this.#state = 'started';
@@ -48,13 +48,13 @@ export class Response {
   }
 
   /** Sends the whole body, of one block or none, and ends. */
-  sendWhole(block: Block | undefined): void {
+  sendWhole(blocks: readonly Block[]): void {
     if (this.#state === 'sending') {
-      if (block !== undefined) this.send(block);
+      if (blocks.length > 0) this.send(blocks[0] as Block);
       this.end();
       return;
     }
-    const bytes = block === undefined ? '' : this.#prepare(block);
+    const bytes = blocks.length === 0 ? '' : this.#prepare(blocks[0] as Block);
     if (this.#state === 'unstarted') throw new LidoError('LIDO_402');
     this.#state = 'over';
     if (bytes.length > MAX_BLOCK) this.#head = declareLength(this.#head, bytes.length);
@@ -109,10 +109,12 @@ export class Response {
   }
 
   #prepare(block: Block): Uint8Array {
-    if (typeof block === 'string') return Buffer.from(block);
-    if (!(block instanceof Uint8Array)) throw new LidoError('LIDO_407', [nameType(block)]);
-    if (this.#state === 'unstarted' && block.byteLength > 0) throw new LidoError('LIDO_402');
-    return block;
+    const bytes = typeof block === 'string' ? Buffer.from(block) : block;
+    if (!(bytes instanceof Uint8Array)) throw new LidoError('LIDO_407', [nameType(bytes)]);
+    if (this.#state === 'unstarted' && bytes.byteLength > 0) throw new LidoError('LIDO_402');
+    // Its slot may be another request's by now: to wait for this one's window would hold that one up.
+    if (this.#state === 'over') throw new LidoError('LIDO_307', ['its request is over']);
+    return bytes;
   }
 }
 
@@ -120,5 +122,5 @@ export class Response {
 export function nameType(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`;
-  return `a ${value.constructor?.name ?? 'object'}`;
+  return `a ${String(value.constructor?.name ?? 'object')}`;
 }

@@ -50,11 +50,30 @@ def name_type(value):
     return "None" if value is None else f"a {type(value).__name__}"
 
 
+def show(value):
+    """The value's repr(), or where its class fails at that, what it is."""
+    try:
+        return repr(value)
+    except Exception:
+        return name_type(value)
+
+
+def describe_error(error):
+    """What was raised, in one line; traceback itself fails at some SyntaxErrors."""
+    try:
+        return "".join(traceback.format_exception_only(type(error), error)).strip()
+    except Exception:
+        return type(error).__name__
+
+
 def format_error(error):
     """The traceback as Python prints it, of the application's frames: Lido's own and the import system's say nothing."""
-    report = traceback.TracebackException(type(error), error, error.__traceback__)
-    _drop_own_frames(report)
-    return "".join(report.format())
+    try:
+        report = traceback.TracebackException(type(error), error, error.__traceback__)
+        _drop_own_frames(report)
+        return "".join(report.format())
+    except Exception:
+        return "".join([*traceback.format_tb(error.__traceback__), type(error).__name__, "\n"])
 
 
 def _drop_own_frames(report):

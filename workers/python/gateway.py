@@ -10,13 +10,12 @@ import io
 import json
 import sys
 import threading
-import traceback
 from codecs import latin_1_decode
 from contextvars import copy_context
 from struct import Struct
 
 from . import failures
-from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, explain, format_error, name_type
+from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_error, explain, format_error, name_type
 from .head import build_head, declare_length
 from .interrupts import Interruptible, interrupt, workers
 from .loader import load
@@ -197,8 +196,8 @@ class Exchange:
         """PEP 3333, "The write() Callable"; the iterable's blocks go the same way."""
         worker = self.worker
         worker.check_thread(self.request)
-        if not isinstance(block, bytes):
-            raise ProtocolError("LIDO_407", name_type(block))
+        if type(block) is not bytes:
+            block = _take_bytes(block)
         if not block or self.gone:
             return
         if self.state == _SENDING:
@@ -211,8 +210,8 @@ class Exchange:
 
     def send_whole(self, block):
         """A body of one block travels with the head, and the end of the request."""
-        if not isinstance(block, bytes):
-            raise ProtocolError("LIDO_407", name_type(block))
+        if type(block) is not bytes:
+            block = _take_bytes(block)
         worker = self.worker
         start = _HEADER + len(self.head)
         end = start + len(block)
@@ -258,6 +257,9 @@ class Exchange:
         try:
             iterator = iter(result)
         except TypeError:
+            # A TypeError out of the application's own __iter__ is its own error.
+            if hasattr(type(result), "__iter__"):
+                raise
             raise ProtocolError("LIDO_408", name_type(result)) from None
         for block in iterator:
             worker.interruptible = 0
@@ -335,7 +337,7 @@ class Exchange:
         elif isinstance(error, LidoTimeout):
             code, what = "LIDO_502", worker.timeout
         else:
-            code, what = "LIDO_401", "".join(traceback.format_exception_only(type(error), error)).strip()
+            code, what = "LIDO_401", describe_error(error)
         parts = [part.encode("utf-8", "backslashreplace") for part in (code, what, format_error(error))]
         room = worker.room - len(parts[0]) - 1
         what, trace = parts[1][: room // 4], parts[2][-(room * 3 // 4) :]
@@ -372,6 +374,13 @@ def start(settings, post, inbox, outbox):
     workers[worker.thread] = worker
     _pack(outbox, 0, _OK, worker.thread & 0x7FFFFFFF, worker.thread >> 31, 0)
     return worker
+
+
+def _take_bytes(block):
+    """A block of a class of its own as the bytes that it holds: the class may lie about their number."""
+    if not isinstance(block, bytes):
+        raise ProtocolError("LIDO_407", name_type(block))
+    return bytes(memoryview(block))
 
 
 def _wrap_validator(application):

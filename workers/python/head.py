@@ -2,9 +2,8 @@
 
 import re
 from codecs import latin_1_encode
-from itertools import chain
 
-from .failures import ProtocolError
+from .failures import ProtocolError, show
 
 # RFC 9112, section 4: three digits, a space, a reason; 1xx is no final status.
 _is_status = re.compile("[2-9][0-9][0-9] [\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]").fullmatch
@@ -27,6 +26,9 @@ _HOP_BY_HOP = frozenset(
     )
 )
 
+# Names and values take turns: a value may read `Content-Length` too.
+_declares_length = re.compile(rb"[^\n]*(?:\n[^\n]*\n[^\n]*)*?\ncontent-length\n", re.IGNORECASE).match
+
 _MAX_CACHED = 512
 _MAX_CACHED_SIZE = 512
 _cached = {}
@@ -35,7 +37,7 @@ _cached = {}
 def build_head(status, headers):
     """The head on the wire: `status\\nName\\nvalue\\nName\\nvalue` in latin-1, checked. The same ones come again and again."""
     if not isinstance(headers, list):
-        raise ProtocolError("LIDO_405", f"list: {headers!r}")
+        raise ProtocolError("LIDO_405", f"list: {show(headers)}")
     try:
         key = (status, *headers)
         head = _cached.get(key)
@@ -51,26 +53,29 @@ def build_head(status, headers):
 
 def declare_length(head, length):
     """The head with a Content-Length, unless it has one or its status allows no body."""
-    if head[:3] in (b"204", b"304") or b"\ncontent-length\n" in head.lower():
+    if head[:3] in (b"204", b"304") or _declares_length(head):
         return head
     return b"%b\nContent-Length\n%d" % (head, length)
 
 
 def _check_and_join(status, headers):
     if not isinstance(status, str) or not _is_status(status):
-        raise ProtocolError("LIDO_404", repr(status))
+        raise ProtocolError("LIDO_404", show(status))
+    # What was checked is what is sent, whatever class a pair is of.
+    parts = [status]
     lengths = 0
     for header in headers:
         if not isinstance(header, (tuple, list)) or len(header) != 2:
-            raise ProtocolError("LIDO_405", repr(header))
+            raise ProtocolError("LIDO_405", show(header))
         name, value = header
         if not isinstance(name, str) or not isinstance(value, str) or not _is_token(name) or not _is_value(value):
-            raise ProtocolError("LIDO_405", repr(header))
+            raise ProtocolError("LIDO_405", show(header))
         lower = name.lower()
         if lower in _HOP_BY_HOP:
-            raise ProtocolError("LIDO_406", repr(name))
+            raise ProtocolError("LIDO_406", show(name))
         if lower == "content-length":
             lengths += 1
             if lengths > 1 or not _is_length(value):
-                raise ProtocolError("LIDO_409", repr(value))
-    return latin_1_encode("\n".join(chain((status,), *headers)))[0]
+                raise ProtocolError("LIDO_409", show(value))
+        parts += (name, value)
+    return latin_1_encode("\n".join(parts))[0]

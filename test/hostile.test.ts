@@ -1,0 +1,83 @@
+// What an application does to itself: a 500 that names it, on a worker that goes on.
+import { describe, expect, it } from 'vitest';
+import { exchange, get } from './support/raw-client.js';
+import { type Language, languages, type RunningServer, root, startServer, venv } from './support/server.js';
+
+/** What is answered with 500, and what the log says: the code, and a part of the message. */
+const REFUSED: Record<Language, [deed: string, code: string, message: string][]> = {
+  javascript: [
+    ['raisesWithoutText', 'LIDO_401', 'Error: hidden'],
+    ['raisesWithOddStack', 'LIDO_401', 'Error: odd'],
+    ['raisesProxy', 'LIDO_401', 'raised object'],
+    ['rejectsWithProxy', 'LIDO_401', 'raised object'],
+    ['raisesItsOwnCause', 'LIDO_401', 'Error: round'],
+    ['statusWithoutText', 'LIDO_404', 'malformed status 200'],
+    ['headerWithoutText', 'LIDO_405', 'malformed header X-A,1'],
+    ['headerInItself', 'LIDO_405', 'malformed header'],
+    ['textTooEarly', 'LIDO_402', 'did not call start_response'],
+    ['undefinedBlock', 'LIDO_407', 'a block is undefined'],
+    ['hole', 'LIDO_407', 'a block is undefined'],
+    ['nothingRead', 'LIDO_407', 'a block is undefined'],
+    ['iterationFails', 'LIDO_401', 'TypeError: of its own'],
+    ['closeFailsToo', 'LIDO_401', 'Error: of its own'],
+    ['readsNaN', 'LIDO_401', 'wsgi.input takes a whole number of bytes, not NaN'],
+    ['readsNull', 'LIDO_401', 'wsgi.input takes a whole number of bytes, not null'],
+    ['writesLate', 'LIDO_307', 'its request is over'],
+    ['startsLate', 'LIDO_403', 'a second time'],
+    ['replacesLate', 'LIDO_401', 'Error: too late'],
+  ],
+  python: [
+    ['raisesWithoutText', 'LIDO_401', 'Misprinted'],
+    ['raisesOddSyntaxError', 'LIDO_401', 'SyntaxError'],
+    ['raisesItsOwnCause', 'LIDO_401', 'ValueError: round'],
+    ['statusWithoutText', 'LIDO_404', 'malformed status a Unreadable'],
+    ['headerWithoutText', 'LIDO_405', 'malformed header a tuple'],
+    ['headersWithoutText', 'LIDO_405', 'malformed header list: a Unreadable'],
+    ['iterationFails', 'LIDO_401', 'TypeError: of its own'],
+    ['iterationIsNone', 'LIDO_401', 'non-iterator'],
+    ['closeFailsToo', 'LIDO_401', 'ValueError: of its own'],
+    ['writesLate', 'LIDO_401', 'its request is over'],
+    ['startsLate', 'LIDO_403', 'a second time'],
+    ['replacesLate', 'LIDO_401', 'ValueError: too late'],
+  ],
+};
+
+describe.each(languages)('a hostile %s application', (language) => {
+  const file = language === 'javascript' ? 'hostile.mjs' : 'hostile.py';
+  const serve = () => startServer({ application: `${root}test/apps/${file}:application`, python: venv });
+  const ask = ({ port }: RunningServer, deed: string) => exchange(port, get(`/${deed}`));
+
+  it('is told what it did, each time, and its worker goes on', async () => {
+    const server = await serve();
+    expect((await ask(server, 'keeps')).body.toString()).toBe('kept');
+    for (const [deed, code, message] of REFUSED[language]) {
+      const seen = server.lines.length;
+      expect([deed, (await ask(server, deed)).status]).toEqual([deed, 500]);
+      const line = server.lines.slice(seen).find((found) => found.code !== undefined);
+      expect([deed, line?.code, line?.msg]).toEqual([deed, code, expect.stringContaining(message)]);
+    }
+    expect(server.lines.filter(({ code }) => code === 'LIDO_503')).toEqual([]);
+  });
+
+  it('cannot slip a header past the check by changing it', async () => {
+    const { status, rawHeaders } = await ask(await serve(), 'changingHeader');
+    expect(status).toBe(200);
+    expect(rawHeaders.map(([name]) => name)).not.toContain('X-Injected');
+  });
+
+  it('gets a length for its body though a value of its headers reads like one', async () => {
+    expect((await ask(await serve(), 'namesLengthInValue')).headers['content-length']).toBe('400000');
+  });
+});
+
+describe('a hostile Python application', () => {
+  it('may send bytes of a class that lies about them: what they hold is sent', async () => {
+    const server = await startServer({
+      application: `${root}test/apps/hostile.py:application`,
+      python: venv,
+    });
+    for (const deed of ['boastingBlock', 'boastingBlocks']) {
+      expect((await exchange(server.port, get(`/${deed}`))).body.toString()).toBe('body');
+    }
+  });
+});
