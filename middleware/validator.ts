@@ -1,7 +1,7 @@
 /** `lido/validator`: holds an application and its server to PEP 3333, in the spirit of Python's wsgiref.validate. */
-import type { Application, AsyncResult, Environ, Result, StartResponse } from '../src/wsgi.js';
+import type { Application, AsyncResult, Environ, ErrorStream, Result, StartResponse } from '../src/wsgi.js';
 import { type Block, checkAsyncBody, checkBody } from './validator/body.js';
-import { breach, ProtocolError } from './validator/breach.js';
+import { breach, describe, ProtocolError } from './validator/breach.js';
 import { CheckedResponse } from './validator/checked-response.js';
 import { checkEnviron } from './validator/environ.js';
 import { CheckedErrors, CheckedInput } from './validator/streams.js';
@@ -27,7 +27,7 @@ export function validator(application: Application): Application {
     const errors = new CheckedErrors(environ['wsgi.errors']);
     const input = new CheckedInput(environ['wsgi.input'], response);
     const checked = { ...environ, 'wsgi.input': input, 'wsgi.errors': errors };
-    return checkResult(application(checked, response.start), response);
+    return checkResult(application(checked, response.start), response, errors);
   };
 }
 
@@ -52,10 +52,10 @@ function checkCall(call: unknown[]): [Environ, StartResponse] {
   return [environ as Environ, startResponse as StartResponse];
 }
 
-function checkResult(result: unknown, response: CheckedResponse): Result | AsyncResult {
+function checkResult(result: unknown, response: CheckedResponse, errors: ErrorStream): Result | AsyncResult {
   const thenable = result as PromiseLike<unknown> | null | undefined;
   if (typeof thenable?.then === 'function') {
-    return Promise.resolve(thenable).then((value) => checkResult(value, response));
+    return Promise.resolve(thenable).then((value) => checkResult(value, response, errors));
   }
   const isBytes = typeof result === 'string' || result instanceof Uint8Array;
   if (isBytes)
@@ -67,19 +67,14 @@ function checkResult(result: unknown, response: CheckedResponse): Result | Async
     );
   const body = result as Partial<Iterable<Block> & AsyncIterable<Block>> | null | undefined;
   if (typeof body?.[Symbol.asyncIterator] === 'function') {
-    return checkAsyncBody(body as AsyncIterable<Block>, response);
+    return checkAsyncBody(body as AsyncIterable<Block>, response, errors);
   }
-  if (typeof body?.[Symbol.iterator] === 'function') return checkBody(body as Iterable<Block>, response);
+  if (typeof body?.[Symbol.iterator] === 'function')
+    return checkBody(body as Iterable<Block>, response, errors);
   throw breach(
     'application',
     'Specification Details',
     `returned ${describe(result)}, which cannot be iterated`,
     'return an array of blocks, or a generator',
   );
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? `a ${value.constructor?.name ?? 'object'}`
-    : String(value);
 }

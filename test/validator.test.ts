@@ -1,4 +1,7 @@
 // lido/validator by itself, and every kind of application under --validate in both languages.
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError, validator } from '../dist/middleware/validator.js';
 import type { Application, Environ, StartResponse } from '../dist/src/wsgi.js';
@@ -116,6 +119,9 @@ async function run(application: unknown, environ = createEnviron()): Promise<voi
   }
 }
 
+const circular: unknown[] = [];
+circular.push(circular);
+
 type Start = (...args: unknown[]) => (...args: unknown[]) => void;
 const starting =
   (...args: unknown[]) =>
@@ -136,6 +142,8 @@ describe('the validator', () => {
     ['one argument', starting('200 OK'), 'called startResponse with 1 arguments'],
     ['a status without a reason', starting('200', TEXT), 'gave the status "200"'],
     ['a status that is a number', starting(200, TEXT), 'gave the status 200'],
+    ['a status that has no JSON', starting(200n, TEXT), 'gave the status 200n'],
+    ['a header in itself', starting('200 OK', [circular]), 'gave the header a Array'],
     ['a status of 1xx', starting('100 Continue', TEXT), 'gave the status "100 Continue"'],
     ['headers in an object', starting('200 OK', {}), 'for headers'],
     ['a header of three', starting('200 OK', [['a', 'b', 'c']]), 'gave the header ["a","b","c"]'],
@@ -282,6 +290,24 @@ describe('the validator', () => {
     const closed = serve();
     closed.close();
     expect(() => [...closed]).toThrow('asked for a block after close()');
+  });
+
+  it('tells the log of a body that the server forgets to close', async () => {
+    const log: string[] = [];
+    const errors = { write: (text: string) => log.push(text), writelines() {}, flush() {} };
+    const forget = (): void => {
+      validator(fine)(createEnviron({ 'wsgi.errors': errors }), startResponse);
+    };
+    const closing = validator(fine)(createEnviron({ 'wsgi.errors': errors }), startResponse);
+    (closing as unknown as { close(): void }).close();
+    forget();
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    while (log.length === 0) {
+      collect();
+      await setImmediate();
+    }
+    expect(log.join('')).toMatch(/^the server never closed the body: .*"Specification Details"\)\n$/);
   });
 
   it('blames the server for its own calls', () => {

@@ -1,5 +1,5 @@
 /** What an application returns, and how the server goes through it. */
-import type { Block } from '../../src/wsgi.js';
+import type { Block, ErrorStream } from '../../src/wsgi.js';
 import { breach, type ProtocolError } from './breach.js';
 import type { CheckedResponse } from './checked-response.js';
 
@@ -8,13 +8,19 @@ export type { Block };
 type Body<Iterated> = Iterated & { close(): void };
 type Closable = { close?(): unknown };
 
+/** A body that is forgotten unclosed has nobody left to throw at: its request's log is told. */
+const forgotten = new FinalizationRegistry((errors: ErrorStream) => {
+  errors.write(`${wrong('never closed the body', 'call close() once, after errors too').message}\n`);
+});
+
 /** The body, checked: the server iterates over it once, and closes it once. */
 export function checkBody(
   body: Iterable<Block> & Closable,
   response: CheckedResponse,
+  errors: ErrorStream,
 ): Body<Iterable<Block>> {
   const use = new Use(body, response);
-  return {
+  return use.watch(errors, {
     *[Symbol.iterator]() {
       use.begin();
       for (const block of body) {
@@ -25,16 +31,17 @@ export function checkBody(
       response.checkEnd();
     },
     close: () => use.close(),
-  };
+  });
 }
 
 /** As checkBody(), for the asynchronous iterables that Lido takes beyond PEP 3333. */
 export function checkAsyncBody(
   body: AsyncIterable<Block> & Closable,
   response: CheckedResponse,
+  errors: ErrorStream,
 ): Body<AsyncIterable<Block>> {
   const use = new Use(body, response);
-  return {
+  return use.watch(errors, {
     async *[Symbol.asyncIterator]() {
       use.begin();
       for await (const block of body) {
@@ -45,7 +52,7 @@ export function checkAsyncBody(
       response.checkEnd();
     },
     close: () => use.close(),
-  };
+  });
 }
 
 /** How the server uses one body. */
@@ -57,6 +64,12 @@ class Use {
   constructor(body: Closable, response: CheckedResponse) {
     this.#body = body;
     this.#response = response;
+  }
+
+  /** Has it told if the body is forgotten before it is closed. */
+  watch<Checked extends object>(errors: ErrorStream, checked: Checked): Checked {
+    forgotten.register(checked, errors, this);
+    return checked;
   }
 
   begin(): void {
@@ -73,6 +86,7 @@ class Use {
   close(): unknown {
     if (this.#response.isOver) throw wrong('called close() a second time', 'call it once');
     this.#response.isOver = true;
+    forgotten.unregister(this);
     return this.#body.close?.();
   }
 }

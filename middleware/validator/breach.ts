@@ -20,3 +20,19 @@ export class ProtocolError extends Error {
 export function breach(party: Party, section: string, deed: string, instead: string): ProtocolError {
   return new ProtocolError(party, section, `the ${party} ${deed}: ${instead} (PEP 3333, "${section}")`);
 }
+
+/** What kind of value stands where another was wanted. */
+export function describe(value: unknown): string {
+  return typeof value === 'object' && value !== null
+    ? `a ${String(value.constructor?.name ?? 'object')}`
+    : String(value);
+}
+
+/** A value as it would be written in the source, or where it has no JSON what kind it is. */
+export function show(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return typeof value === 'bigint' ? `${value}n` : describe(value);
+  }
+}

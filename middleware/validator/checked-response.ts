@@ -1,6 +1,6 @@
 /** What an application does with start_response and write, and how that fits the body. */
 import type { Block, Header, StartResponse, Write } from '../../src/wsgi.js';
-import { breach, type ProtocolError } from './breach.js';
+import { breach, describe, type ProtocolError } from './breach.js';
 import { type CheckedHead, checkHead } from './head.js';
 
 export class CheckedResponse {
@@ -93,12 +93,6 @@ export class CheckedResponse {
         'Handling the Content-Length Header',
       );
   }
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'object' && value !== null
-    ? `a ${value.constructor?.name ?? 'object'}`
-    : String(value);
 }
 
 function wrong(deed: string, instead: string, section = 'The start_response() Callable'): ProtocolError {

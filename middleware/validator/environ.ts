@@ -1,6 +1,6 @@
 /** What a server puts into environ. */
 import type { Environ } from '../../src/wsgi.js';
-import { breach, type ProtocolError } from './breach.js';
+import { breach, type ProtocolError, show } from './breach.js';
 
 const REQUIRED = [
   'REQUEST_METHOD',
@@ -50,10 +50,10 @@ function checkText(key: string, value: unknown): void {
 function checkVersion(environ: Environ): void {
   const version: unknown = environ['wsgi.version'];
   if (!Array.isArray(version) || version.length !== 2 || version[0] !== 1 || version[1] !== 0)
-    throw wrong(`set wsgi.version to ${JSON.stringify(version)}`, 'it is [1, 0]');
+    throw wrong(`set wsgi.version to ${show(version)}`, 'it is [1, 0]');
   const scheme: unknown = environ['wsgi.url_scheme'];
   if (scheme !== 'http' && scheme !== 'https')
-    throw wrong(`set wsgi.url_scheme to ${JSON.stringify(scheme)}`, 'it is "http" or "https"');
+    throw wrong(`set wsgi.url_scheme to ${show(scheme)}`, 'it is "http" or "https"');
 }
 
 function checkPaths(environ: Environ): void {

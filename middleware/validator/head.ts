@@ -1,5 +1,5 @@
 /** The status and the headers that an application gives. */
-import { breach, type ProtocolError } from './breach.js';
+import { breach, type ProtocolError, show } from './breach.js';
 
 export interface CheckedHead {
   readonly status: number;
@@ -18,11 +18,11 @@ const HOP_BY_HOP =
 export function checkHead(status: unknown, headers: unknown): CheckedHead {
   if (typeof status !== 'string' || !STATUS.test(status))
     throw wrong(
-      `gave the status ${JSON.stringify(status)}`,
+      `gave the status ${show(status)}`,
       'a status is three digits, a space and a reason: "200 OK"',
     );
   if (!Array.isArray(headers))
-    throw wrong(`gave ${String(headers)} for headers`, 'give an array of [name, value] pairs');
+    throw wrong(`gave ${show(headers)} for headers`, 'give an array of [name, value] pairs');
   const code = Number(status.slice(0, 3));
   const fields = headers.map(checkField);
   checkContentType(
@@ -33,7 +33,7 @@ export function checkHead(status: unknown, headers: unknown): CheckedHead {
 }
 
 function checkField(header: unknown): [name: string, value: string] {
-  const shown = JSON.stringify(header);
+  const shown = show(header);
   if (!Array.isArray(header) || header.length !== 2)
     throw wrong(`gave the header ${shown}`, 'a header is an array of name and value');
   const [name, value] = header as unknown[];
