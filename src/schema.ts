@@ -89,8 +89,7 @@ function buildRow(name: SettingName): string {
 }
 
 function describeType({ type, choices, min = 0 }: Setting): string {
-  if (choices !== undefined)
-    return `${type === 'strings' ? 'list of ' : ''}${choices.map(code).join(', ')}`;
+  if (choices !== undefined) return `${type === 'strings' ? 'list of ' : ''}${choices.map(code).join(', ')}`;
   const from = `, ${min} or more`;
   const types = {
     application: '`MODULE:CALLABLE`',
