@@ -43,7 +43,8 @@ def note(request, note_id):
 
 urlpatterns = [path("", notes), path("<int:note_id>", note)]
 
-with connection.schema_editor() as editor:
-    editor.create_model(Note)
+if Note._meta.db_table not in connection.introspection.table_names():
+    with connection.schema_editor() as editor:
+        editor.create_model(Note)
 
 application = get_wsgi_application()

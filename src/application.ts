@@ -5,7 +5,7 @@ import { parseApplicationName } from './application-name.js';
 import { LidoError } from './errors.js';
 import { nearest } from './nearest.js';
 import type { Settings } from './options.js';
-import type { ApplicationSpec } from './protocol.js';
+import type { ApplicationSpec, PythonInstallation } from './protocol.js';
 import { findPython } from './python.js';
 import { isFile, nameModule, type PythonModule } from './python-module.js';
 
@@ -27,14 +27,15 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
   const found = chooseRuntime(findModule(module, folder), module, settings, folder);
   if (found.runtime === 'javascript') return { runtime: 'javascript', file: found.file, callable, spec };
   const python = describePython(found.file, module, folder);
+  const installation = await findPython(settings.python, folder);
   const listed = settings.pythonpath.flatMap((entry) => entry.split(delimiter));
   return {
     runtime: 'cpython',
     module: python.module,
     callable,
     spec,
-    python: await findPython(settings.python, folder),
-    interpreter: 'shared',
+    python: installation,
+    interpreter: chooseInterpreter(settings, installation),
     // The file's own directory comes first, as it does for a script; the working directory comes last.
     path: [
       ...(python.folder === folder ? [] : [python.folder]),
@@ -42,6 +43,16 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
       folder,
     ],
   };
+}
+
+/** Interpreters with GILs of their own came with 3.12, and ones that end without leaking with 3.13; without a GIL there is nothing to part. */
+function chooseInterpreter(
+  { pythonInterpreter }: Settings,
+  { version, versionInfo: [major, minor], freeThreaded }: PythonInstallation,
+): 'shared' | 'isolated' {
+  if (pythonInterpreter === 'shared' || freeThreaded) return 'shared';
+  if (major > 3 || minor >= 13) return 'isolated';
+  throw new LidoError('LIDO_310', [version]);
 }
 
 /** Every file that the module's name may mean: a path, a path without its extension, a dotted name. */

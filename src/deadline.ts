@@ -47,7 +47,7 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
     pool.kill(session, verdict);
     return;
   }
-  void host.interrupt(session.thread, exchange.id).then((stack) => logStack(exchange, verdict, stack));
+  void host.interrupt(session, exchange.id).then((stack) => logStack(exchange, verdict, stack));
   setTimeout(() => {
     if (exchange.session === session) pool.abandon(session, verdict);
   }, INTERRUPT_GRACE_MS);

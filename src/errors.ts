@@ -116,6 +116,21 @@ export const catalogue = {
     message: '%s cannot be loaded anew: Python keeps its modules for as long as the process lives',
     remedy: 'start a new process before the old one is stopped',
   },
+  LIDO_310: {
+    exit: EXIT_APPLICATION,
+    message: 'Python %s gives interpreters no GIL of their own that could be relied on',
+    remedy: 'use CPython 3.13 or later, or leave --python-interpreter at shared and use --processes',
+  },
+  LIDO_311: {
+    exit: EXIT_APPLICATION,
+    message: 'Python made no interpreter: %s',
+    remedy: 'leave --python-interpreter at shared and use --processes',
+  },
+  LIDO_312: {
+    exit: EXIT_APPLICATION,
+    message: '%s needs %s, which cannot be loaded by an interpreter with a GIL of its own',
+    remedy: 'leave --python-interpreter at shared, and use --processes for more cores',
+  },
 
   // 4xx: what the application did (PEP 3333)
   LIDO_401: { status: 500, message: 'the application raised %s', remedy: 'mend what the traceback shows' },

@@ -70,8 +70,8 @@ export class WorkerPool {
   async start(): Promise<string> {
     const { threads, settings } = this.#options;
     try {
-      // Where one interpreter is shared, one thread imports for all; should that fail, no other is in the midst of it.
-      const first = await this.#openTogether(importsOnce(settings) ? 1 : threads);
+      // One thread shows first whether Python can import it at all: should that fail, no other is in the midst of it.
+      const first = await this.#openTogether(settings.application.runtime === 'cpython' ? 1 : threads);
       const others = await this.#openTogether(threads - first.length);
       for (const member of [...first, ...others]) void this.#watch(member);
       return await (first[0] as Member).session.ready;
@@ -133,7 +133,10 @@ export class WorkerPool {
   /** Rejects with what the first failure was. */
   async #openTogether(count: number): Promise<readonly Member[]> {
     const members = Array.from({ length: count }, () => this.#open());
-    await Promise.all(members.map((member) => this.#enlist(member)));
+    const started = members.map((member) => this.#enlist(member));
+    // A thread inside Python must not be ended, so the failure of one waits for the rest.
+    if (this.#options.settings.application.runtime === 'cpython') await Promise.allSettled(started);
+    await Promise.all(started);
     return members;
   }
 
@@ -229,8 +232,4 @@ export class WorkerPool {
     this.#members.clear();
     await this.#piscina.destroy();
   }
-}
-
-function importsOnce({ application }: WorkerSettings): boolean {
-  return application.runtime === 'cpython' && application.interpreter === 'shared';
 }

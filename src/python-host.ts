@@ -79,9 +79,12 @@ export class PythonHost {
   }
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */
-  interrupt(thread: number, request: number): Promise<string> {
+  interrupt(
+    { thread, interpreter }: { readonly thread: number; readonly interpreter: number },
+    request: number,
+  ): Promise<string> {
     this.#lastToken += 1;
-    const message: HostRequest = ['interrupt', this.#lastToken, thread, request];
+    const message: HostRequest = ['interrupt', this.#lastToken, thread, interpreter, request];
     const stack = new Promise<string>((resolve) => this.#waiting.set(this.#lastToken, resolve));
     this.#worker.postMessage(message);
     return stack;

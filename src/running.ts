@@ -131,11 +131,13 @@ function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): Acc
 }
 
 function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {
+  const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
   return {
     application,
     constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
-    multithread: true,
-    multiprocess: settings.processes > 1,
+    // Interpreters share as little as processes do: each has an application object of its own.
+    multithread: !isIsolated,
+    multiprocess: settings.processes > 1 || isIsolated,
     debug: settings.debug,
     validate: settings.validate,
     timeout: settings.timeout,

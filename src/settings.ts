@@ -159,6 +159,14 @@ export const settings = {
     value: 'PATH',
     also: ['venv', 'virtualenv', 'home'],
   },
+  pythonInterpreter: {
+    type: 'string',
+    group: 'Python',
+    default: 'shared',
+    choices: ['shared', 'isolated'],
+    text: 'one interpreter for all threads, which share its GIL, or one for each with a GIL of its own (CPython 3.13 and later)',
+    also: ['single-interpreter'],
+  },
   pythonpath: {
     type: 'strings',
     group: 'Python',

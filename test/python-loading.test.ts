@@ -131,7 +131,7 @@ describe('loading a Python application', () => {
 
   it('says which runtime it is', async () => {
     const { version } = await findPython(interpreter, '/');
-    expect(await open('gateway_cases', 'one_block')).toBe(`CPython ${version}`);
+    expect(await open('gateway_cases', 'one_block')).toBe(`CPython ${version} with one GIL`);
   });
 
   it('calls a factory with literal arguments', async () => {

@@ -17,6 +17,8 @@ export interface Runtime {
   readonly description: string;
   /** Python's identity of this thread, for whoever may have to interrupt it; 0 where there is no Python. */
   readonly thread: number;
+  /** The interpreter that the thread runs in, for the same; 0 where a process has only one. */
+  readonly interpreter: number;
   /** True when there is no event loop to serve while idle: the worker then blocks until a request comes. */
   readonly blocking: boolean;
   /** Answers one request; whatever happens, exactly one of the sender's final messages is sent. Never throws. */

@@ -5,6 +5,7 @@ import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '..
 import type { RequestBody } from '../request-body.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import type { Sender } from '../sender.js';
+import { type EnteredInterpreter, enterInterpreter, leaveInterpreter } from './interpreter.js';
 import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
@@ -47,6 +48,7 @@ class CpythonRuntime implements Runtime {
   readonly blocking = true;
   readonly thread: number;
   readonly #python: LibPython;
+  readonly #entered: EnteredInterpreter;
   readonly #thread: Pointer;
   readonly #namespace: Pointer;
   readonly #post: RegisteredCallback;
@@ -66,12 +68,11 @@ class CpythonRuntime implements Runtime {
     spec: PythonSpec,
     log: (level: 'error' | 'warn' | 'info', text: string) => void,
   ) {
-    this.description = `CPython ${spec.python.version}${spec.python.freeThreaded ? ' (free-threaded)' : ''}`;
+    this.description = `CPython ${spec.python.version} ${describeGil(spec)}`;
     this.#log = log;
     this.#python = openLibpython(spec.python);
-    this.#thread = this.#python.newThread(this.#python.mainInterpreter());
-    this.#python.acquire(this.#thread);
-    this.#python.protectStack(this.#thread);
+    this.#entered = enterInterpreter(this.#python, spec.interpreter === 'isolated');
+    this.#thread = this.#entered.thread;
     this.#namespace = this.#python.newNamespace();
     this.#post = this.#python.wrapCallback('post', () => this.#receivePost());
     try {
@@ -82,6 +83,10 @@ class CpythonRuntime implements Runtime {
     }
     this.thread = (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number);
     this.#python.release();
+  }
+
+  get interpreter(): number {
+    return this.#entered.interpreter;
   }
 
   handle({ id, environ, body, sender }: WorkerRequest): void {
@@ -112,8 +117,7 @@ class CpythonRuntime implements Runtime {
     const python = this.#python;
     if (!python.runCode('if worker: gateway.forget(worker)\n', this.#namespace)) python.clearError();
     python.decref(this.#namespace);
-    python.clearThread(this.#thread);
-    python.deleteCurrentThread();
+    leaveInterpreter(python, this.#entered);
     this.#post.unregister();
   }
 
@@ -262,6 +266,11 @@ handle = worker and worker.handle
     if (size <= TEXT_LIMIT) return this.#text(start, size);
     return this.#outbox.subarray(start, start + size);
   }
+}
+
+function describeGil({ python, interpreter }: PythonSpec): string {
+  if (python.freeThreaded) return 'without a GIL';
+  return interpreter === 'isolated' ? 'with a GIL for each thread' : 'with one GIL';
 }
 
 function intsOf(buffer: Buffer): Int32Array {

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { LidoError, toPayload } from '../../src/errors.js';
 import type { HostMessage, HostRequest, PythonInstallation } from '../../src/protocol.js';
 import { IMPORT_GATEWAY } from './cpython.js';
-import { type LibPython, openLibpython, type Pointer } from './libpython.js';
+import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
 const PREPARE = `${IMPORT_GATEWAY}
 from _lido.failures import LidoTimeout
@@ -15,28 +15,28 @@ function post(message: HostMessage): void {
   parentPort?.postMessage(message);
 }
 
+/** What it takes to interrupt a request, within one interpreter. */
+interface Means {
+  readonly namespace: Pointer;
+  readonly timeout: Pointer;
+  readonly raise: RegisteredCallback;
+}
+
 /** Holds Python's main thread state; the GIL is free unless a request is being interrupted. */
 class PythonHost {
   readonly #python: LibPython;
   readonly #thread: Pointer;
-  readonly #namespace: Pointer;
-  readonly #timeout: Pointer;
-  /** The thread that is being interrupted. */
+  readonly #means: Means;
+  /** The thread that is being interrupted, and what is raised in it. */
   #target = 0;
+  #timeout: Pointer = 0;
 
   constructor(installation: PythonInstallation) {
     this.#python = openLibpython(installation);
     this.#python.nameProgram(installation.executable);
     // Signals stay Node's.
     this.#python.initialize(0);
-    this.#namespace = this.#python.newNamespace();
-    if (!this.#python.runCode(PREPARE, this.#namespace))
-      throw new LidoError('LIDO_306', [this.#python.takeError()]);
-    this.#timeout = this.#python.getItem(this.#namespace, 'LidoTimeout');
-    const { callable } = this.#python.wrapCallback('raise_timeout', () => {
-      this.#python.setAsyncException(this.#target, this.#timeout);
-    });
-    this.#python.setAndDrop(this.#namespace, 'raise_timeout', callable);
+    this.#means = this.#prepare();
     this.#thread = this.#python.release();
   }
 
@@ -46,19 +46,56 @@ class PythonHost {
   }
 
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
-  interrupt(thread: number, request: number): string {
+  interrupt(thread: number, interpreter: Pointer, request: number): string {
+    if (interpreter !== 0) return this.#interruptWithin(interpreter, thread, request);
+    this.#python.acquire(this.#thread);
+    try {
+      return this.#raise(this.#means, thread, request);
+    } finally {
+      this.#python.release();
+    }
+  }
+
+  /** An interpreter of a worker's own is entered for this once. */
+  #interruptWithin(interpreter: Pointer, thread: number, request: number): string {
+    const python = this.#python;
+    const state = python.newThread(interpreter);
+    python.acquire(state);
+    python.protectStack(state);
+    try {
+      const means = this.#prepare();
+      const stack = this.#raise(means, thread, request);
+      python.decref(means.namespace);
+      means.raise.unregister();
+      return stack;
+    } catch {
+      return '';
+    } finally {
+      python.clearThread(state);
+      python.deleteCurrentThread();
+    }
+  }
+
+  #prepare(): Means {
+    const python = this.#python;
+    const namespace = python.newNamespace();
+    if (!python.runCode(PREPARE, namespace)) throw new LidoError('LIDO_306', [python.takeError()]);
+    const raise = python.wrapCallback('raise_timeout', () => {
+      python.setAsyncException(this.#target, this.#timeout);
+    });
+    python.setAndDrop(namespace, 'raise_timeout', raise.callable);
+    return { namespace, timeout: python.getItem(namespace, 'LidoTimeout'), raise };
+  }
+
+  #raise({ namespace, timeout }: Means, thread: number, request: number): string {
     const python = this.#python;
     this.#target = thread;
-    python.acquire(this.#thread);
-    try {
-      if (!python.runCode(`stack = interrupt(${thread}, ${request}, raise_timeout)`, this.#namespace)) {
-        python.clearError();
-        return '';
-      }
-      return python.asText(python.getItem(this.#namespace, 'stack')) ?? '';
-    } finally {
-      python.release();
+    this.#timeout = timeout;
+    if (!python.runCode(`stack = interrupt(${thread}, ${request}, raise_timeout)`, namespace)) {
+      python.clearError();
+      return '';
     }
+    return python.asText(python.getItem(namespace, 'stack')) ?? '';
   }
 }
 
@@ -66,7 +103,7 @@ try {
   const host = new PythonHost(workerData as PythonInstallation);
   parentPort?.on('message', (message: HostRequest) => {
     if (message[0] === 'exit') host.exit(message[1]);
-    else post(['interrupted', message[1], host.interrupt(message[2], message[3])]);
+    else post(['interrupted', message[1], host.interrupt(message[2], message[3], message[4])]);
   });
   post(['ready']);
 } catch (error) {

@@ -43,6 +43,9 @@ export function openLibpython(python: PythonInstallation) {
     newThread: declare('PyThreadState_New', ADDRESS, [ADDRESS]) as (interpreter: Pointer) => Pointer,
     clearThread: declare('PyThreadState_Clear', 'void', [ADDRESS]) as (thread: Pointer) => void,
     deleteCurrentThread: declare('PyThreadState_DeleteCurrent', 'void', []) as () => void,
+    interpreterOf: declare('PyThreadState_GetInterpreter', ADDRESS, [ADDRESS]) as (
+      thread: Pointer,
+    ) => Pointer,
     acquire: declare('PyEval_RestoreThread', 'void', [ADDRESS]) as (thread: Pointer) => void,
     release: declare('PyEval_SaveThread', ADDRESS, []) as () => Pointer,
     importModule: declare('PyImport_ImportModule', ADDRESS, ['const char *']) as (name: string) => Pointer,
@@ -104,6 +107,19 @@ export function openLibpython(python: PythonInstallation) {
       const result = api.run(code, FILE_INPUT, namespace, namespace);
       if (result !== 0) api.decref(result);
       return result !== 0;
+    },
+    /**
+     * An interpreter with a GIL of its own, and this thread's state in it, which is current from then on; what Python says
+     * where it makes none. For CPython 3.13 and later. PEP 684.
+     */
+    newInterpreter(): Pointer | string {
+      const create = library.func('Py_NewInterpreterFromConfig', PyStatus, ['void *', 'void *']) as (
+        thread: Buffer,
+        config: Int32Array,
+      ) => { readonly type: number; readonly message: string | null };
+      const thread = Buffer.alloc(8);
+      const { type, message } = create(thread, ISOLATED);
+      return type === 0 ? Number(thread.readBigUInt64LE()) : (message ?? 'no reason is given');
     },
     /** A memoryview over a Buffer, which the caller keeps alive. */
     viewBuffer(buffer: Buffer, writable: boolean): Pointer {
@@ -185,6 +201,19 @@ function declareProgramName(library: ReturnType<typeof load>): (executable: stri
     declared(wide);
   };
 }
+
+/** CPython's PyStatus. */
+const PyStatus = koffi.struct({
+  type: 'int',
+  function: 'const char *',
+  message: 'const char *',
+  status: 'int',
+});
+/**
+ * PyInterpreterConfig: its own memory, fork, exec and threads allowed, no daemon threads, only extension modules that say
+ * they can be loaded more than once, its own GIL.
+ */
+const ISOLATED = Int32Array.of(0, 1, 1, 1, 0, 1, 2);
 
 const MethodDef = koffi.struct({ name: 'size_t', method: 'void *', flags: 'int', doc: 'size_t' });
 /** Python keeps the address of what describes a function. */

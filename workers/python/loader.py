@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import sys
 
 from .failures import LoadError, format_error, name_type
@@ -37,7 +38,20 @@ def _import(name, path):
             raise LoadError("LIDO_201", name, place, trace=format_error(error)) from None
         raise LoadError("LIDO_202", name, trace=format_error(error)) from None
     except BaseException as error:
+        refused = _find_refused(error)
+        if refused is not None:
+            raise LoadError("LIDO_312", name, refused, trace=format_error(error)) from None
         raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+
+
+def _find_refused(error):
+    """The extension module that refuses an interpreter with a GIL of its own, which may have been caught on the way."""
+    while error is not None:
+        found = re.match(r"module (\S+) does not support loading in subinterpreters", str(error))
+        if found:
+            return found[1]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _refuse_greenlets(name):
