@@ -1,0 +1,88 @@
+// Each setting has a test that shows its effect from outside; the table says which, and those that stand nowhere else follow.
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { type SettingName, settingNames } from '../dist/src/settings.js';
+import { makeFolder } from './support/command.js';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { fixture, root, startServer } from './support/server.js';
+
+/** The file and the words of the test. */
+const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
+  application: ['examples', 'greets, and shows a path in any script'],
+  mounts: ['mounts', 'split the path at a segment'],
+  runtime: ['application', 'that is both asks which is meant, and --runtime says it'],
+  chdir: ['config', 'is looked for where --chdir leads, which is entered once'],
+  env: ['cli', 'gives --env to the application, and listens on every --bind'],
+  debug: ['gateway', 'with debug the client sees the traceback'],
+  validate: ['validator', 'under --validate, an application that breaks a rule'],
+  bind: ['cli', 'gives --env to the application, and listens on every --bind'],
+  processes: ['supervisor', '--processes'],
+  threads: ['faults', 'two threads run two requests at the same time'],
+  concurrency: ['setting-effects', 'concurrency lets one worker hold several requests that wait'],
+  backlog: ['faults', 'a full backlog answers 503 with Retry-After at once'],
+  python: ['python-loading', 'finds that of a virtual environment'],
+  pythonInterpreter: ['python-isolated', 'has modules of its own, and says what it shares'],
+  pythonpath: ['application', 'imports a Python application with --pythonpath before the working directory'],
+  timeout: ['faults', 'an endless loop is ended by the time-out with 504, and only it'],
+  gracefulTimeout: ['fastify', 'ends what outlives gracefulTimeout, with 503'],
+  keepalive: ['setting-effects', 'keepalive ends a connection that asks nothing more'],
+  headerTimeout: ['faults', 'that stalls within its head is dropped with 408'],
+  bodyTimeout: ['faults', 'that stalls within its body is dropped with 408'],
+  sendTimeout: ['faults', 'that takes nothing of a response is dropped'],
+  forwardedAllowIps: ['forwarded', 'lets the environ tell what the proxy told'],
+  forwardedFields: ['forwarded', 'lets the environ tell what the proxy told'],
+  limitRequestLine: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
+  limitRequestFields: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
+  limitRequestFieldSize: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
+  maxBodySize: ['faults', 'that sends more than the largest body gets 413'],
+  logLevel: ['cli', 'is silent where it is asked to be'],
+  logFormat: ['cli', 'as JSON is one object a line'],
+};
+
+it('stands in the table, once for each that exists', () => {
+  expect(Object.keys(shownBy).sort()).toEqual([...settingNames].sort());
+});
+
+it.each(Object.entries(shownBy))('%s has its test', (_name, [file, words]) => {
+  expect(readFileSync(`${root}test/${file}.test.ts`, 'utf8')).toContain(words);
+});
+
+describe('over a socket', () => {
+  it('keepalive ends a connection that asks nothing more', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'hello'), keepalive: 0.2 });
+    const client = new RawClient(port);
+    client.send(get('/'));
+    await client.readUntil('Hello, world!\n');
+    expect(await client.closes()).toBe(true);
+  });
+
+  it.each([
+    [{ limitRequestLine: 100 }, get(`/${'a'.repeat(40)}`), get(`/${'a'.repeat(100)}`), 414],
+    [{ limitRequestFields: 3 }, get('/', 'A: 1\r\nB: 2\r\n'), get('/', 'A: 1\r\nB: 2\r\nC: 3\r\n'), 431],
+    [{ limitRequestFieldSize: 50 }, get('/', 'A: 1\r\n'), get('/', `A: ${'1'.repeat(60)}\r\n`), 431],
+  ])('the limits refuse what exceeds them, and nothing else: %j', async (limit, fits, exceeds, status) => {
+    const { port } = await startServer({ ...fixture('javascript', 'hello'), ...limit });
+    expect((await exchange(port, fits)).status).toBe(200);
+    expect((await exchange(port, exceeds)).status).toBe(status);
+  });
+
+  it.each([
+    [1, 1],
+    [3, 3],
+  ])('concurrency lets one worker hold several requests that wait: %d', async (concurrency, most) => {
+    const source = `
+      let running = 0, most = 0;
+      export async function application(environ, startResponse) {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        running -= 1;
+        startResponse('200 OK', []);
+        return [String(most)];
+      }`;
+    const application = `${makeFolder({ 'counts.mjs': source })}/counts.mjs`;
+    const { port } = await startServer({ application, concurrency });
+    const answers = await Promise.all(Array.from({ length: 9 }, () => exchange(port, get('/'))));
+    expect(Math.max(...answers.map(({ body }) => Number(body)))).toBe(most);
+  });
+});
