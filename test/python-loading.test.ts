@@ -29,7 +29,7 @@ describe.each(findPythons())('the probe of Python %s', (version, path) => {
     expect(`3.${python.versionInfo[1]}`).toBe(version.split(' ')[0]);
     expect(python.version).toBe(python.versionInfo.join('.'));
     expect(python.libpython).toContain(`libpython3.${python.versionInfo[1]}`);
-    expect(python.freeThreaded).toBe(false);
+    expect(python.freeThreaded).toBe(python.libpython.includes(`${python.versionInfo[1]}t.`));
   });
 
   it('finds that of a virtual environment, whose packages the application then imports', async () => {
@@ -37,7 +37,12 @@ describe.each(findPythons())('the probe of Python %s', (version, path) => {
     await run(path, ['-m', 'venv', '--without-pip', environment]);
     const python = await findPython(environment, '/');
     expect(python.executable).toBe(join(environment, 'bin', 'python'));
-    const packages = join(environment, 'lib', `python3.${python.versionInfo[1]}`, 'site-packages');
+    const packages = join(
+      environment,
+      'lib',
+      `python3.${python.versionInfo[1]}${python.freeThreaded ? 't' : ''}`,
+      'site-packages',
+    );
     const elsewhere = join(environment, 'elsewhere');
     await mkdir(elsewhere);
     await writeFile(join(packages, 'elsewhere.pth'), `${elsewhere}\n`);

@@ -215,5 +215,7 @@ export function findPythons(): readonly (readonly [version: string, interpreter:
 function hasLibrary(folder: string, minor: number): boolean {
   const library = join(dirname(folder), 'lib');
   const places = [library, join(library, 'x86_64-linux-gnu'), join(library, 'aarch64-linux-gnu')];
-  return places.some((place) => existsSync(join(place, `libpython3.${minor}.so.1.0`)));
+  // A free-threaded build has a t behind its version.
+  const names = ['', 't'].map((flag) => `libpython3.${minor}${flag}.so.1.0`);
+  return places.some((place) => names.some((name) => existsSync(join(place, name))));
 }
