@@ -285,6 +285,7 @@ describe.each(languages)('a %s application', (language) => {
     ['Connection', { headers: [['Connection', 'close']] }, 'LIDO_406'],
     ['Transfer-Encoding', { headers: [['transfer-encoding', 'chunked']] }, 'LIDO_406'],
     ['a negative length', { headers: [['Content-Length', '-1']] }, 'LIDO_409'],
+    ['an endless length', { headers: [['Content-Length', '9'.repeat(16)]] }, 'LIDO_409'],
     [
       'two lengths',
       {

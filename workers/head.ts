@@ -8,7 +8,8 @@ const STATUS = /^[2-9]\d\d [\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff]$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // RFC 9110, section 5.5, obs-text included; neither CR, LF nor NUL, and nothing beyond latin-1.
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const DIGITS = /^\d+$/;
+/** A number of bytes that a double holds exactly. */
+const DIGITS = /^\d{1,15}$/;
 
 /** PEP 3333, "Other HTTP Features": an application has no say in what concerns the connection. */
 const HOP_BY_HOP = new Set([

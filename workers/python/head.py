@@ -10,7 +10,8 @@ _is_status = re.compile("[2-9][0-9][0-9] [\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\
 # RFC 9110, section 5.6.2 and 5.5.
 _is_token = re.compile("[!#$%&'*+\\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile("[\t\x20-\x7e\x80-\xff]*").fullmatch
-_is_length = re.compile("[0-9]+").fullmatch
+# A number of bytes that JavaScript holds exactly.
+_is_length = re.compile("[0-9]{1,15}").fullmatch
 # PEP 3333, "Other HTTP Features": an application has no say in what concerns the connection.
 _HOP_BY_HOP = frozenset(
     (
