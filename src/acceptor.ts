@@ -61,6 +61,8 @@ const MAX_DRAINED_BODY = 64 * 1024;
 /** Handles requests for one application. */
 export class Acceptor {
   readonly options: AcceptorOptions;
+  #unanswered = 0;
+  #whenAnswered: (() => void) | null = null;
 
   constructor(options: AcceptorOptions) {
     this.options = options;
@@ -76,7 +78,31 @@ export class Acceptor {
     if (isEnding(request)) return;
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) answerRefusal(request, response, refusal, context, this.options.sendTimeoutMs);
-    else new RequestExchange(this.options, request, response, context).begin();
+    else this.#accept(new RequestExchange(this.options, request, response, context));
+  };
+
+  /** Requests whose answers are not whole on their way, the worker may be done with them or not. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
+  /** Resolves once every request is answered, to the last byte that the socket has to take, or its client is gone. */
+  async whenAnswered(): Promise<void> {
+    if (this.#unanswered === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#whenAnswered = resolve;
+    });
+  }
+
+  #accept(exchange: RequestExchange): void {
+    this.#unanswered += 1;
+    exchange.response.once('close', this.#countAnswered);
+    exchange.begin();
+  }
+
+  readonly #countAnswered = (): void => {
+    this.#unanswered -= 1;
+    if (this.#unanswered === 0) this.#whenAnswered?.();
   };
 }
 

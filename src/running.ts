@@ -50,13 +50,18 @@ export async function startApplication(
   return { application, runtime, ...parts };
 }
 
-/** Waits until no request waits or runs, at most `graceMs`. */
-export async function drainApplication({ dispatcher }: Running, graceMs: number, log: Logger): Promise<void> {
+/** Waits until every request is answered, to the last byte, at most `graceMs`. */
+export async function drainApplication(
+  { acceptor, dispatcher }: Running,
+  graceMs: number,
+  log: Logger,
+): Promise<void> {
   const timeout = new AbortController();
+  const finish = () => Promise.all([dispatcher.whenIdle(), acceptor.whenAnswered()]);
   const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
-  const finished = await Promise.race([dispatcher.whenIdle().then(() => true), patience]);
+  const finished = await Promise.race([finish().then(() => true), patience]);
   timeout.abort();
-  if (!finished) log.warn(`${dispatcher.sent} requests did not finish within the graceful time-out`);
+  if (!finished) log.warn(`${acceptor.unanswered} requests did not finish within the graceful time-out`);
 }
 
 /** Ends the workers. Resolves with false when one is stuck inside Python and only the process's end ends it. */

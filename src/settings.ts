@@ -164,6 +164,7 @@ export const settings = {
     group: 'Python',
     default: 'shared',
     choices: ['shared', 'isolated'],
+    value: 'KIND',
     text: 'one interpreter for all threads, which share its GIL, or one for each with a GIL of its own (CPython 3.13 and later)',
     also: ['single-interpreter'],
   },

@@ -140,6 +140,17 @@ describe.each(languages)('a file of %s', (language) => {
     expect(Buffer.concat(await response.toArray()).equals(CONTENT)).toBe(true);
   });
 
+  it('is sent to its end while the server closes', async () => {
+    const { url, server, port } = await serve(language);
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      http.get(`${url}/?large`, { agent: false }, resolve).on('error', reject);
+    });
+    expect(await exchange(port, get('/?hello'))).toMatchObject({ status: 200 });
+    const closed = server.close();
+    expect(Buffer.concat(await response.toArray()).equals(CONTENT)).toBe(true);
+    await closed;
+  });
+
   it('has no body for HEAD and for 204, but a length for the first', async () => {
     const running = await serve(language);
     const head = await exchange(running.port, get('/?large', '', 'HEAD'), 'HEAD');
