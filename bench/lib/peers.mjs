@@ -47,6 +47,13 @@ export const peers = {
     version: nodePackage('piscina'),
     command: ({ port, threads }) => script('fastify-piscina', port, threads),
   },
+  'Fastify + Lido': {
+    own: true,
+    language: 'javascript',
+    found: () => existsSync(`${bench}/node_modules/fastify`) && existsSync(lidoCommand),
+    version: () => versionOf(`${root}/package.json`),
+    command: ({ port, threads }) => script('fastify-lido', port, threads),
+  },
 
   Lido: {
     own: true,

@@ -34,6 +34,13 @@ export default {
       ],
     },
     {
+      name: "Fastify's own route beside slow ones that work",
+      app: 'work',
+      expect,
+      loads: [load('/cpu/200')],
+      contestants: [enter('Fastify + Lido', { threads: CORES }), enter('Fastify')],
+    },
+    {
       name: 'Python mixed, slow ones wait',
       app: 'work',
       expect,
