@@ -41,6 +41,13 @@ export default {
       contestants: [enter('Fastify + Lido', { threads: CORES }), enter('Fastify')],
     },
     {
+      name: 'Python below /legacy beside JavaScript that computes, in one Fastify process',
+      app: 'work',
+      expect: { path: '/legacy/tiny', body: 'done\n' },
+      loads: [{ ...load('/cpu/200'), tiny: '/legacy/tiny' }],
+      contestants: [enter('Fastify + Lido', { threads: CORES })],
+    },
+    {
       name: 'Python mixed, slow ones wait',
       app: 'work',
       expect,
