@@ -1,8 +1,10 @@
 // More ways for an application to bring its worker down: each costs what ran, and nothing else, while others load the server.
+import { rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, serveLido } from './support/command.js';
+import { load, untilWhole } from './support/load.js';
 import { exchange, get } from './support/raw-client.js';
-import { type RunningServer, startServer } from './support/server.js';
+import { type RunningServer, root, startServer } from './support/server.js';
 
 const source = `
   import { parentPort } from 'node:worker_threads';
@@ -47,32 +49,6 @@ function serve(settings = {}): Promise<RunningServer> {
   return startServer({ application, threads: 2, ...settings });
 }
 
-/** Requests that come all the while; resolves with how many there were, all of them answered as they should be. */
-function load(port: number): { stop(): Promise<number> } {
-  let over = false;
-  let count = 0;
-  const client = async () => {
-    while (!over) {
-      const { status, body } = await exchange(port, get('/'));
-      expect([status, body.toString()]).toEqual([200, 'hello']);
-      count += 1;
-    }
-  };
-  const clients = Array.from({ length: 4 }, client);
-  return {
-    stop: async () => {
-      over = true;
-      await Promise.all(clients);
-      return count;
-    },
-  };
-}
-
-/** Resolves once as many workers are there as at the start. */
-async function untilWhole({ server }: RunningServer): Promise<void> {
-  while (server.stats()[0]?.workers !== 2) await new Promise(setImmediate);
-}
-
 describe('a worker', () => {
   it.each([
     ['/matches', 504],
@@ -107,5 +83,18 @@ describe('a worker', () => {
     expect((await fetch(`${url}/hoards`)).status).toBe(500);
     await others.stop();
     expect(await (await fetch(url)).text()).toBe('hello');
+  });
+
+  it('that cannot start again leaves the work to those that run', async () => {
+    const folder = makeFolder({ flag: '' });
+    process.env.STARTS_ONCE = `${folder}/flag`;
+    const running = await startServer({ application: `${root}test/apps/starts-once.mjs`, threads: 2 });
+    rmSync(`${folder}/flag`);
+    const others = load(running.port, 'started');
+    expect((await exchange(running.port, get('/exit'))).status).toBe(500);
+    await running.findLine(({ msg }) => msg.startsWith('a worker cannot start'));
+    expect(await others.stop()).toBeGreaterThan(3);
+    writeFileSync(`${folder}/flag`, '');
+    await untilWhole(running);
   });
 });
