@@ -1,4 +1,5 @@
 /** Main thread. Ends requests whose application takes longer than the time-out. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Dispatcher } from './dispatcher.js';
 import { LidoError } from './errors.js';
@@ -47,10 +48,29 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
     pool.kill(session, verdict);
     return;
   }
-  void host.interrupt(session, exchange.id).then((stack) => logStack(exchange, verdict, stack));
+  void interruptUntilOver(host, session, exchange, timeoutMs, (stack) => logStack(exchange, verdict, stack));
   setTimeout(() => {
     if (exchange.session === session) pool.abandon(session, verdict);
   }, INTERRUPT_GRACE_MS);
+}
+
+/**
+ * What swallows the exception, or begins anew in a finally clause, is interrupted again after each further time-out: its
+ * thread would take time under the GIL from all others for ever, though it was given up.
+ */
+async function interruptUntilOver(
+  host: PythonHost,
+  session: Session,
+  { id }: Exchange,
+  timeoutMs: number,
+  show: (stack: string) => void,
+): Promise<void> {
+  let stack = await host.interrupt(session, id);
+  show(stack);
+  while (stack !== '') {
+    await pause(Math.max(INTERRUPT_GRACE_MS, timeoutMs), undefined, { ref: false });
+    stack = await host.interrupt(session, id);
+  }
 }
 
 function logStack({ requestId, log }: Exchange, { code, message }: LidoError, stack: string): void {

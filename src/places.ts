@@ -7,6 +7,9 @@ const SLOT_BITS = 10;
 const MAX_SLOTS = 1 << SLOT_BITS;
 const MAX_TENANCIES = 0x7fffffff >> SLOT_BITS;
 
+/** Of all sessions: a thread that has begun a new one must not take an interrupt that was meant for its last. */
+let tenancies = 0;
+
 /** One place. `exchange` is null while it is free. */
 export class Place {
   readonly slot: number;
@@ -64,7 +67,6 @@ export class Place {
 export class Places {
   readonly #places: readonly Place[];
   readonly #free: Place[];
-  #tenancies = 0;
 
   /** `count` is at most 1,024. */
   constructor(count: number, control: Int32Array) {
@@ -81,8 +83,8 @@ export class Places {
   /** Gives the exchange a free place; the caller has checked that there is one. */
   take(exchange: Exchange): Place {
     const place = this.#free.pop() as Place;
-    this.#tenancies = this.#tenancies === MAX_TENANCIES ? 1 : this.#tenancies + 1;
-    place.offer(exchange, (this.#tenancies << SLOT_BITS) | place.slot);
+    tenancies = tenancies === MAX_TENANCIES ? 1 : tenancies + 1;
+    place.offer(exchange, (tenancies << SLOT_BITS) | place.slot);
     return place;
   }
 
