@@ -99,7 +99,8 @@ export class Dispatcher {
   /** A worker finished a request. */
   released(session: Session): void {
     if (this.#backlog.size > 0) this.#drainBacklog();
-    else if (session.load === 0 && !this.#policy.sharedGil) this.#stealFor(session);
+    else if (session.load === 0 && !this.#policy.sharedGil && this.#sessions.has(session))
+      this.#stealFor(session);
     this.#settleIdle();
   }
 

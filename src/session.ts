@@ -144,13 +144,18 @@ export class Session {
     this.#post(['close']);
   }
 
-  /** The worker ended before the application was loaded; nothing if it was. */
+  /** The worker ended before the application was loaded; nothing if it was. What it said of that comes first. */
   failStart(error: LidoError): void {
+    this.#receiveWaiting(Number.POSITIVE_INFINITY);
     this.#rejectReady(error);
   }
 
-  /** The worker is gone: what it had claimed fails with `error`, the rest is returned to be sent elsewhere. */
+  /**
+   * The worker is gone: what it had claimed and not answered fails with `error`, the rest is returned to be sent
+   * elsewhere. Its last answers may still lie in the port.
+   */
   lose(error: LidoError): Exchange[] {
+    this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
     for (const place of this.#places.byAge()) this.#finish(place, error);
     this.#requests.close();
@@ -161,7 +166,11 @@ export class Session {
   /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */
   #receiveAll(first: FromWorker): void {
     this.#receive(first);
-    for (let count = 1; count < MAX_BATCH; count += 1) {
+    this.#receiveWaiting(MAX_BATCH - 1);
+  }
+
+  #receiveWaiting(most: number): void {
+    for (let count = 0; count < most; count += 1) {
       const received = receiveMessageOnPort(this.#requests);
       if (received === undefined) return;
       this.#receive(received.message as FromWorker);
