@@ -20,8 +20,8 @@ export type Origin = 'flag' | 'environment' | 'file' | 'option';
 export interface Source {
   readonly origin: Origin;
   readonly values: Readonly<Record<string, unknown>>;
-  /** Where the value of a key stands, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3". */
-  readonly placeOf: (key: string) => string;
+  /** Where the value of a key stands, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3"; of one within it too. */
+  readonly placeOf: (key: string, ...inner: readonly string[]) => string;
 }
 
 export type Checked = Map<SettingName, unknown>;
@@ -51,36 +51,36 @@ const MOUNT_PATH = /^\/$|^(\/[^/?#%\s]+)+$/;
 
 function checkMounts(mounts: object, { origin, placeOf }: Source, mistakes: string[]): Mounts {
   const checked = Object.entries(mounts).map(([path, given]): [string, MountSettings] => {
-    const place = `${placeMount(path, placeOf)}: mounts ${path}`;
+    const placeIn: PlaceIn = (...keys) => `${placeOf('mounts', path, ...keys)}: mounts ${path}`;
+    const place = placeIn();
     if (!MOUNT_PATH.test(path) || /\/\.\.?(\/|$)/.test(path))
       mistakes.push(`${place}: a path looks like /shop or /shop/admin, unescaped, and / is the root`);
-    return [path, checkMount(given, origin, place, mistakes)];
+    return [path, checkMount(given, origin, placeIn, mistakes)];
   });
   return Object.freeze(Object.fromEntries(checked));
 }
 
-function checkMount(given: unknown, origin: Origin, place: string, mistakes: string[]): MountSettings {
+/** Where a mount stands, or a setting within it. */
+type PlaceIn = (...keys: readonly string[]) => string;
+
+function checkMount(given: unknown, origin: Origin, placeIn: PlaceIn, mistakes: string[]): MountSettings {
+  const place = placeIn();
   const values = typeof given === 'string' ? { application: given } : given;
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
     mistakes.push(`${place}: takes MODULE:CALLABLE or an object of settings, not ${JSON.stringify(given)}`);
     return { application: '' };
   }
   const foreign = NOT_FOR_MOUNTS.filter((name) => Object.hasOwn(values, name));
-  for (const name of foreign) mistakes.push(`${place}: ${name} is for the whole server, not for a mount`);
+  for (const name of foreign)
+    mistakes.push(`${placeIn(name)}: ${name} is for the whole server, not for a mount`);
   const own = Object.entries(values).filter(([key]) => !foreign.includes(key as SettingName));
   if (!own.some(([key]) => key === 'application')) mistakes.push(`${place}: names no application`);
   const source: Source = {
     origin: origin === 'option' ? 'option' : 'file',
     values: Object.fromEntries(own),
-    placeOf: (key) => (origin === 'option' ? `${place} ${key}` : place),
+    placeOf: (key) => (origin === 'option' ? `${place} ${key}` : placeIn(key)),
   };
   return Object.freeze(Object.fromEntries(checkSource(source, mistakes))) as unknown as MountSettings;
-}
-
-/** The mount's own line, where the source can tell it. */
-function placeMount(path: string, placeOf: Source['placeOf']): string {
-  const own = placeOf(path);
-  return /:\d+$/.test(own) ? own : placeOf('mounts');
 }
 
 function describeUnknown(key: string, origin: Origin, place: string): string {

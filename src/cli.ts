@@ -92,16 +92,19 @@ function printConfig({ settings: values, origins }: Resolved): void {
 function fail(error: unknown): never {
   if (error instanceof CommanderError) failUsage(error);
   if (!(error instanceof LidoError)) throw error;
-  if (error.traceback !== undefined) process.stderr.write(`${error.traceback.trimEnd()}\n`);
-  process.stderr.write(`lido: ${error.code} ${error.message}\n  ${error.remedy}\n`);
+  for (const each of [error, ...error.others]) printError(each);
   process.exit(error.exit ?? 1);
+}
+
+function printError({ traceback, code, message, remedy }: LidoError): void {
+  if (traceback !== undefined) process.stderr.write(`${traceback.trimEnd()}\n`);
+  process.stderr.write(`lido: ${code} ${message}\n  ${remedy}\n`);
 }
 
 function failUsage(error: CommanderError): never {
   // --help and --version end this way too.
   if (error.exitCode === 0) process.exit(0);
-  const mistake = new LidoError('LIDO_102', ['the command line', error.message.replace(/^error: /, '')]);
-  process.stderr.write(`lido: ${mistake.code} ${mistake.message}\n  ${mistake.remedy}\n`);
+  printError(new LidoError('LIDO_102', ['the command line', error.message.replace(/^error: /, '')]));
   process.exit(EXIT_USAGE);
 }
 

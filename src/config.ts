@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { createJiti } from 'jiti';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { LidoError } from './errors.js';
+import { locateKey } from './locate-key.js';
 import type { Source, UserSettings } from './options.js';
 
 const ENDINGS = ['ts', 'mts', 'js', 'mjs', 'json', 'toml'];
@@ -54,8 +55,12 @@ export async function loadConfig(file: string): Promise<Source> {
   }
   // $schema is for editors.
   const { $schema: _, ...rest } = values as Record<string, unknown>;
-  const lines = readFileSync(path, 'utf8').split('\n');
-  return { origin: 'file', values: rest, placeOf: (key) => locateKey(basename(path), lines, key) };
+  const text = readFileSync(path, 'utf8');
+  const placeOf = (...keys: readonly string[]) => {
+    const line = locateKey(text, extname(path).slice(1), keys);
+    return line === null ? basename(path) : `${basename(path)}:${line}`;
+  };
+  return { origin: 'file', values: rest, placeOf };
 }
 
 async function readConfig(path: string): Promise<unknown> {
@@ -118,13 +123,4 @@ function countLines(text: string): number {
 
 function escapePattern(text: string): string {
   return text.replace(/[^\w$]/g, '\\$&');
-}
-
-/** "lido.config.toml:3": the first line that gives the key a value. The file alone where a program made the key. */
-function locateKey(name: string, lines: readonly string[], key: string): string {
-  const pattern = new RegExp(
-    `(^|[{,])\\s*(["']?)${escapePattern(key)}\\2\\s*[:=]|^\\s*\\[+${escapePattern(key)}[\\].]`,
-  );
-  const index = lines.findIndex((line) => pattern.test(line));
-  return index < 0 ? name : `${name}:${index + 1}`;
 }

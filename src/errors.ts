@@ -19,7 +19,8 @@ export const catalogue = {
   LIDO_101: {
     exit: EXIT_USAGE,
     message: 'no application was named',
-    remedy: 'name it as MODULE:CALLABLE, for example: lido hello.js:application',
+    remedy:
+      'name it as MODULE:CALLABLE, for example lido hello.js:application, or in lido.config.toml: application = "hello.js:application"',
   },
   LIDO_102: {
     exit: EXIT_USAGE,
@@ -241,6 +242,8 @@ export class LidoError extends Error {
   readonly exit: number | undefined;
   /** The application's own traceback, as its language prints it. */
   readonly traceback: string | undefined;
+  /** Other applications' failures, where several are started together. */
+  others: readonly LidoError[] = [];
 
   constructor(
     code: ErrorCode,

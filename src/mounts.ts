@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerRefusal, PLAIN_CONTEXT, type RequestContext } from './acceptor.js';
 import { decodePath } from './environ.js';
+import { LidoError } from './errors.js';
 import { checkRequest } from './gate.js';
 import { ApplicationHandler, type ApplicationStats } from './handler.js';
 import type { Log } from './log.js';
@@ -43,18 +44,14 @@ export class MountTable {
     this.handle = settings.mounts === null && only !== undefined ? only.handler.handle : this.#route;
   }
 
-  /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails. */
+  /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */
   async start(): Promise<void> {
-    const started = await Promise.allSettled(this.#mounts.map(({ handler }) => handler.start()));
-    const failed = started.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.start())));
   }
 
-  /** Loads each application anew, as ApplicationHandler.reload() does. Rejects with the LidoError of the first that fails. */
+  /** Loads each application anew, as ApplicationHandler.reload() does; rejects as start() does. */
   async reload(): Promise<void> {
-    const reloaded = await Promise.allSettled(this.#mounts.map(({ handler }) => handler.reload()));
-    const failed = reloaded.find((result) => result.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.reload())));
   }
 
   /** "hello.js:application by Node.js 20.20.2 on 2 threads", or a list of such with their paths. */
@@ -104,6 +101,19 @@ export class MountTable {
   #inOrder(): readonly Mount[] {
     return [...this.#mounts].sort((one, other) => (one.path < other.path ? -1 : 1));
   }
+}
+
+/** Throws the first of the failures with the others in it; the same failure of several mounts is one. */
+function throwFailures(results: readonly PromiseSettledResult<void>[]): void {
+  const reasons = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as unknown] : [],
+  );
+  if (reasons.length === 0) return;
+  const errors = reasons.filter((reason) => reason instanceof LidoError);
+  const [first, ...others] = new Map(errors.map((error) => [error.message, error])).values();
+  if (first === undefined) throw reasons[0];
+  first.others = others;
+  throw first;
 }
 
 /** /shop fits /shop and /shop/cart, and not /shopping. The root fits all, OPTIONS * too. */

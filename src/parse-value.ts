@@ -85,8 +85,8 @@ function parseList(
   isGood: (text: string) => boolean,
 ): readonly string[] | Mistake {
   const list: unknown[] = Array.isArray(value) ? value : [value];
-  const bad = list.find((item) => typeof item !== 'string' || !isGood(item));
-  if (bad !== undefined) return reject(what, bad);
+  const bad = list.filter((item) => typeof item !== 'string' || !isGood(item));
+  if (bad.length > 0) return reject(what, ...bad);
   return Object.freeze([...(list as string[])]);
 }
 
@@ -114,7 +114,10 @@ function parseAddresses(value: unknown): readonly string[] | Mistake {
 
 function parseTexts({ choices }: Setting, value: unknown): readonly string[] | Mistake {
   if (choices === undefined) return parseList(value, 'a list of texts', (text) => text !== '');
-  return parseList(value, `a list of ${choices.join(', ')}`, (text) => choices.includes(text));
+  const list = parseList(value, `a list of ${choices.join(', ')}`, (text) => choices.includes(text));
+  if (!(list instanceof Mistake)) return list;
+  const bad: unknown = (Array.isArray(value) ? value : [value]).find((item) => !choices.includes(item));
+  return typeof bad === 'string' ? suggest(list, bad, choices) : list;
 }
 
 function isProxy(text: string): boolean {
@@ -145,10 +148,16 @@ function parseApplication(value: unknown): string | Mistake {
 function parseText({ choices }: Setting, value: unknown): string | Mistake {
   if (typeof value !== 'string' || value === '') return reject(choices?.join(', ') ?? 'a text', value);
   if (choices === undefined || choices.includes(value)) return value;
-  const near = nearest(value, choices) ?? choices.find((choice) => value.startsWith(choice)) ?? null;
-  return reject(choices.join(', '), value, near === null ? '' : `; did you mean ${near}?`);
+  return suggest(reject(choices.join(', '), value), value, choices);
 }
 
-function reject(expected: string, value: unknown, hint = ''): Mistake {
-  return new Mistake(`takes ${expected}, not ${JSON.stringify(value) ?? String(value)}${hint}`);
+/** Adds "; did you mean warn?" where a choice is near. */
+function suggest({ text }: Mistake, value: string, choices: readonly string[]): Mistake {
+  const near = nearest(value, choices) ?? choices.find((choice) => value.startsWith(choice));
+  return new Mistake(near === undefined ? text : `${text}; did you mean ${near}?`);
+}
+
+function reject(expected: string, ...values: readonly unknown[]): Mistake {
+  const shown = values.map((value) => JSON.stringify(value) ?? String(value));
+  return new Mistake(`takes ${expected}, not ${shown.join(', ')}`);
 }

@@ -86,7 +86,7 @@ describe('the lido command', () => {
   it('says what to do in an empty directory', async () => {
     const { code, stderr, stdout } = await runLido([], { cwd: makeFolder({}) });
     expect(stderr).toBe(
-      'lido: LIDO_101 no application was named\n  name it as MODULE:CALLABLE, for example: lido hello.js:application\n',
+      'lido: LIDO_101 no application was named\n  name it as MODULE:CALLABLE, for example lido hello.js:application, or in lido.config.toml: application = "hello.js:application"\n',
     );
     expect([code, stdout]).toEqual([2, '']);
   });

@@ -85,6 +85,98 @@ bind = "1::2::3"
     expect([code, stdout]).toEqual([2, '']);
   });
 
+  it('of each kind is answered with the line of every mistake, in mounts too', async () => {
+    const files = {
+      'lido.config.json': `{
+  "$schema": "x",
+  "mounts": {
+    "/": { "application": "site.mjs",
+      "threads": 2 },
+    "/shop": {
+      "application": "shop.wsgi:",
+      "pythn": ".venv",
+      "timeout": "30"
+    },
+    "blog": "blog.mjs"
+  }, "threads": 1.5, "bind": ["::", "127.0.0.1:x"],
+  "forwardedFields": ["x-forwarded-fro"],
+  "runtime": "node",
+  "max_requests": 100,
+  "logLevel": "warning",
+  "debug": 1
+}`,
+      'lido.config.toml': `threads = 1.5 # timeout = 3
+bind = ["::", "127.0.0.1:x"]
+forwardedFields = [
+  "x-forwarded-fro",
+]
+runtime = "node"
+max_requests = 100
+logLevel = "warning"
+debug = 1
+
+[mounts]
+"/" = { application = "site.mjs", threads = 2 }
+blog = "blog.mjs"
+
+[mounts."/shop"]
+application = "shop.wsgi"
+pythn = ".venv"
+timeout = "30"
+`,
+      'lido.config.ts': `import { defineConfig } from 'lido';
+/* threads: 2 */
+const threads: number = 1.5;
+const site = { application: 'site.mjs', threads: 2, bind: ':80' };
+const { bind, ...own } = site;
+
+export default defineConfig({
+  mounts: {
+    '/': own,
+    '/shop': {
+      application: "shop.wsgi", // timeout: 30
+      pythn: \`.venv\`,
+      timeout: '30',
+    },
+    blog: 'blog.mjs',
+  },
+  threads,
+  bind: ['::', '127.0.0.1:x'], forwardedFields: ['x-forwarded-fro'],
+  runtime: 'node',
+  max_requests: 100,
+  logLevel: 'warning',
+  debug: bind === ':80' ? 1 : 0,
+} as never);
+`,
+    };
+    const mistakes = [
+      'mounts /shop: unknown setting pythn; did you mean python?',
+      'mounts /shop: timeout takes a number of seconds, 0 or more, not "30"',
+      'mounts blog: a path looks like /shop or /shop/admin, unescaped, and / is the root',
+      'threads takes a whole number, 1 or more, not 1.5',
+      'bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "::", "127.0.0.1:x"',
+      'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, not "x-forwarded-fro"; did you mean x-forwarded-for?',
+      'runtime takes auto, javascript, cpython, not "node"',
+      'unknown setting max_requests',
+      'logLevel takes trace, debug, info, warn, error, fatal, silent, not "warning"; did you mean warn?',
+      'debug takes true or false, not 1',
+    ];
+    const lines = {
+      'lido.config.json': [8, 9, 11, 12, 12, 13, 14, 15, 16, 17],
+      'lido.config.toml': [17, 18, 13, 1, 2, 3, 6, 7, 8, 9],
+      'lido.config.ts': [12, 13, 15, 17, 18, 18, 19, 20, 21, 22],
+    };
+    for (const [name, text] of Object.entries(files)) {
+      const { stderr } = await runLido(['check'], { cwd: makeFolder({ [name]: text }) });
+      const found = stderr.split('\n').filter((line) => line.startsWith('  - '));
+      const expected = mistakes.map(
+        (mistake, index) => `  - ${name}:${lines[name as keyof typeof lines][index]}: ${mistake}`,
+      );
+      expect(found.sort()).toEqual(expected.sort());
+      expect(stderr).toContain('settings: 10 mistakes');
+    }
+  });
+
   it.each([
     ['lido.config.json', '{ "threads": }'],
     ['lido.config.toml', 'threads = '],

@@ -128,6 +128,26 @@ describe('the command', () => {
     expect(stdout.match(/site\.mjs is ready to be served by Node/g)).toHaveLength(2);
   });
 
+  it('tells of every application that fails, once for each', async () => {
+    const cwd = makeFolder({
+      'first.mjs': `throw new Error('no database');`,
+      'second.mjs': `throw new Error('no cache');`,
+      'good.mjs': 'export function application() {}',
+    });
+    const mounts = ['/=first.mjs', '/again=first.mjs', '/good=good.mjs', '/second=second.mjs'];
+    const words = mounts.flatMap((mount) => ['--mounts', mount]);
+    for (const action of [['check'], []]) {
+      const { code, stderr } = await runLido([...action, '--bind', '127.0.0.1:0', ...words], { cwd });
+      expect(stderr.match(/^Error: .*|^lido: .*/gm)).toEqual([
+        'Error: no database',
+        expect.stringMatching(/^lido: LIDO_202 .*first\.mjs failed while it was imported$/),
+        'Error: no cache',
+        expect.stringMatching(/^lido: LIDO_202 .*second\.mjs failed while it was imported$/),
+      ]);
+      expect(code).toBe(3);
+    }
+  });
+
   it('tells every mistake in mounts with its place', async () => {
     const cwd = makeFolder({
       'lido.config.json': `{

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type SettingName, settingNames } from '../dist/src/settings.js';
-import { makeFolder } from './support/command.js';
+import { makeFolder, serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { fixture, root, startServer } from './support/server.js';
+import { fixture, root, startServer, venv } from './support/server.js';
 
 /** The file and the words of the test. */
 const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
@@ -17,10 +17,10 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   validate: ['validator', 'under --validate, an application that breaks a rule'],
   bind: ['cli', 'gives --env to the application, and listens on every --bind'],
   processes: ['supervisor', '--processes'],
-  threads: ['faults', 'two threads run two requests at the same time'],
+  threads: ['setting-effects', 'threads run as many requests at the same time'],
   concurrency: ['setting-effects', 'concurrency lets one worker hold several requests that wait'],
   backlog: ['faults', 'a full backlog answers 503 with Retry-After at once'],
-  python: ['python-loading', 'finds that of a virtual environment'],
+  python: ['setting-effects', 'python runs the application in that virtual environment'],
   pythonInterpreter: ['python-isolated', 'has modules of its own, and says what it shares'],
   pythonpath: ['application', 'imports a Python application with --pythonpath before the working directory'],
   timeout: ['faults', 'an endless loop is ended by the time-out with 504, and only it'],
@@ -85,4 +85,29 @@ describe('over a socket', () => {
     const answers = await Promise.all(Array.from({ length: 9 }, () => exchange(port, get('/'))));
     expect(Math.max(...answers.map(({ body }) => Number(body)))).toBe(most);
   });
+
+  it.each([1, 3])('threads run as many requests at the same time: %d', async (threads) => {
+    const source = `
+      import { threadId } from 'node:worker_threads';
+      export function application(environ, startResponse) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+        startResponse('200 OK', []);
+        return [String(threadId)];
+      }`;
+    const application = `${makeFolder({ 'names.mjs': source })}/names.mjs`;
+    const { port } = await startServer({ application, threads });
+    const answers = await Promise.all(Array.from({ length: 9 }, () => exchange(port, get('/'))));
+    expect(new Set(answers.map(({ body }) => body.toString())).size).toBe(threads);
+  });
+});
+
+it('python runs the application in that virtual environment', async () => {
+  const source = `import sys
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [sys.prefix.encode()]
+`;
+  const cwd = makeFolder({ 'prefix.py': source });
+  const server = await serveLido(['--python', venv, 'prefix.py'], { cwd, env: { VIRTUAL_ENV: '' } });
+  expect(await (await fetch(server.url)).text()).toBe(venv);
 });
