@@ -71,7 +71,8 @@ function chooseAnswer(environ: Environ, stats: Stats, type: Header): Answer {
     return { status: '412 Precondition Failed', fields: [type, ['Content-Length', '0']], part: null };
   }
   if (isUnmodified(environ, stats)) return { status: '304 Not Modified', fields: [], part: null };
-  const part = choosePart(environ, stats);
+  // RFC 9110, section 14.2: ranges are for GET alone.
+  const part = environ.REQUEST_METHOD === 'GET' ? choosePart(environ, stats) : null;
   if (part === 'unsatisfiable') {
     const fields: Header[] = [type, ['Content-Range', `bytes */${stats.size}`], ['Content-Length', '0']];
     return { status: '416 Range Not Satisfiable', fields, part: null };

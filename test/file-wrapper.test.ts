@@ -38,6 +38,7 @@ const applications: Record<Language, string> = {
     }`,
   python: `
 import io
+import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -46,6 +47,37 @@ class Reader(io.FileIO):
     """Reads something else than what its descriptor holds."""
     def read(self, size=-1):
         return super().read(size)
+
+class Shouting:
+    """Keeps a file as tempfile's wrapper and Django's File do, and reads something else than that holds."""
+    def __init__(self, file):
+        self.file = file
+    def read(self, size=-1):
+        return self.file.read(size).replace(b'0', b'!')
+
+class Proxy:
+    """Keeps a file, and reads it as it is."""
+    def __init__(self, file):
+        self.file = file
+        self.read = file.read
+
+def wrap(kind, path):
+    if kind == 'shouting':
+        return Shouting(open(path, 'rb'))
+    if kind == 'replaced':
+        file = open(path, 'rb')
+        read = file.read
+        file.read = lambda size=-1: read(size).replace(b'0', b'!')
+        return file
+    if kind == 'proxy':
+        return Proxy(open(path, 'rb'))
+    if kind == 'text':
+        return open(path)
+    # Not flushed, not closed by hand, and gone from the folder: the descriptor is all that there is.
+    file = tempfile.NamedTemporaryFile() if kind == 'named' else tempfile.TemporaryFile()
+    file.write(path.read_bytes())
+    file.seek(10)
+    return file
 
 def application(environ, start_response):
     kind = environ['QUERY_STRING']
@@ -60,6 +92,8 @@ def application(environ, start_response):
     if kind == 'nothing':
         return environ['wsgi.file_wrapper'](object())
     path = FOLDER / ('small' if kind == 'small' else 'large')
+    if kind in ('shouting', 'replaced', 'proxy', 'text', 'named', 'unnamed'):
+        return environ['wsgi.file_wrapper'](wrap(kind, path))
     file = Reader(path) if kind == 'like' else open(path, 'rb')
     if kind == 'position':
         file.read(10)
@@ -183,5 +217,25 @@ describe.each(languages)('a file of %s', (language) => {
   it('is an error where it is none', async () => {
     const running = await serve(language);
     expect((await exchange(running.port, get('/?nothing'))).status).toBe(500);
+  });
+});
+
+describe('an object that keeps a file, in Python,', () => {
+  it.each([
+    ['shouting', 'chunked', Buffer.from(CONTENT.toString().replaceAll('0', '!'))],
+    ['replaced', 'chunked', Buffer.from(CONTENT.toString().replaceAll('0', '!'))],
+    ['proxy', 'length', CONTENT],
+    ['named', 'length', CONTENT.subarray(10)],
+    ['unnamed', 'length', CONTENT.subarray(10)],
+  ])('is sent as its own read() gives it: %s', async (kind, framing, expected) => {
+    const { port } = await serve('python');
+    const response = await exchange(port, get(`/?${kind}`));
+    expect([response.framing, response.body.equals(expected)]).toEqual([framing, true]);
+  });
+
+  it('is refused when it holds text', async () => {
+    const running = await serve('python');
+    expect((await exchange(running.port, get('/?text'))).status).toBe(500);
+    expect((await running.findLine(({ code }) => code !== undefined)).code).toBe('LIDO_407');
   });
 });

@@ -181,6 +181,16 @@ describe('lido/static', () => {
     if (field !== undefined) expect(answer.headers['content-range']).toBe(field);
   });
 
+  it('knows ranges for GET alone', async () => {
+    const { ask } = await serveFolder();
+    const { status, headers } = await ask('/page.html', 'Range: bytes=0-4\r\n', 'HEAD');
+    expect([status, headers['content-length'], headers['content-range']]).toEqual([
+      200,
+      String(PAGE.length),
+      undefined,
+    ]);
+  });
+
   it('refuses other methods, and folders that are not there', async () => {
     const { ask } = await serveFolder();
     const answer = await ask('/page.html', '', 'DELETE');

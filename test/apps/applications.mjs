@@ -26,6 +26,12 @@ export function severalBlocks(_environ, startResponse) {
   return [latin1('one,'), latin1(''), latin1('two,'), latin1('three')];
 }
 
+/** More than goes from a worker in one piece. */
+export function largeBlock(_environ, startResponse) {
+  startResponse('200 OK', TEXT);
+  return [Buffer.alloc(300_000, 'x')];
+}
+
 export function* generator(_environ, startResponse) {
   startResponse('200 OK', TEXT);
   yield latin1('one,');

@@ -29,6 +29,12 @@ def severalBlocks(environ, start_response):
     return (b"one,", b"", b"two,", b"three")
 
 
+def largeBlock(environ, start_response):
+    """More than goes from a worker in one piece."""
+    start_response("200 OK", TEXT)
+    return [b"x" * 300_000]
+
+
 def generator(environ, start_response):
     start_response("200 OK", TEXT)
     yield b"one,"

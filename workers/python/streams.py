@@ -4,6 +4,7 @@ import io
 import os
 import stat
 import sys
+import tempfile
 import threading
 
 _BUFFER_SIZE = 65536
@@ -102,11 +103,8 @@ class FileWrapper:
 
     def find_file(self):
         """Descriptor, position and length where the file is a regular one; None where it has to go by blocks."""
-        file = self.filelike
-        # tempfile's wrapper.
-        file = getattr(file, "file", file)
-        # A class of its own may read something else than what the descriptor holds, as gzip's does.
-        if type(file) not in _PLAIN_FILES:
+        file = _unwrap(self.filelike)
+        if file is None:
             return None
         try:
             if file.writable():
@@ -129,3 +127,14 @@ class FileWrapper:
         if block:
             return block
         raise StopIteration
+
+
+def _unwrap(file):
+    """The plain file whose content read() gives; None where read() may give something else, as gzip's does."""
+    inner = getattr(file, "file", file)
+    if type(inner) not in _PLAIN_FILES or "read" in vars(inner):
+        return None
+    # Django's File hands out its file's read(), tempfile's wrapper a function around it.
+    if inner is file or type(file) is tempfile._TemporaryFileWrapper or getattr(file, "read", None) == inner.read:
+        return inner
+    return None
