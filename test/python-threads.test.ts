@@ -66,6 +66,30 @@ describe('an application', () => {
   });
 });
 
+describe('a package that gives threads identities of its own', () => {
+  it('leaves requests the thread that they have, as eventlet.monkey_patch() must', async () => {
+    const application = [
+      'import itertools, threading',
+      'threading.get_ident = itertools.count(1).__next__',
+      'def app(environ, start_response):',
+      '    body = environ["wsgi.input"].read()',
+      '    start_response("200 OK", [("Content-Type", "text/plain")])',
+      '    yield b"read: "',
+      '    yield body',
+    ];
+    const folder = makeFolder({ 'renames_threads.py': application.join('\n') });
+    const { url } = await startServer({
+      application: `${folder}/renames_threads.py`,
+      python: venv,
+      threads: 2,
+    });
+    const answers = Array.from({ length: 4 }, async () =>
+      (await fetch(url, { method: 'POST', body: 'hi' })).text(),
+    );
+    expect(await Promise.all(answers)).toEqual(Array(4).fill('read: hi'));
+  });
+});
+
 describe('an application that fails while it is imported', () => {
   const failing = 'import sys\nprint("imported", file=sys.stderr)\nraise RuntimeError("no pool")\n';
 

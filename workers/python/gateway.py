@@ -13,6 +13,7 @@ import threading
 from codecs import latin_1_decode
 from contextvars import copy_context
 from struct import Struct
+from threading import get_ident
 
 from . import failures
 from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_error, explain, format_error, name_type
@@ -132,7 +133,7 @@ class Worker(Interruptible):
 
     def check_thread(self, request):
         """The callback belongs to this worker's thread: from another one it would bring the process to a halt."""
-        if threading.get_ident() != self.thread:
+        if get_ident() != self.thread:
             raise RuntimeError(explain("LIDO_307", threading.current_thread().name))
         if self.request != request:
             raise RuntimeError(explain("LIDO_307", "its request is over"))

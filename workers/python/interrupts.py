@@ -9,6 +9,9 @@ and waits until the exception has arrived: it never hits the gateway, nor the ne
 import sys
 import threading
 
+# By name: what an application puts in its place (eventlet does) is not the identity of a thread.
+from threading import get_ident
+
 from .failures import LidoTimeout, format_stack
 
 #: Workers by the identity of their thread.
@@ -21,7 +24,7 @@ class Interruptible:
     """What a worker has to do with its interruption."""
 
     def __init__(self):
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         # The request that runs, 0 while idle.
         self.request = 0
         # The same, but only while the application's own code runs.

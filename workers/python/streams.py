@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 import tempfile
-import threading
+from threading import get_ident
 
 _BUFFER_SIZE = 65536
 _PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
@@ -86,7 +86,7 @@ class ErrorStream:
     def _log(self, line):
         # A logging handler keeps the stream it was made with, and other threads may write to it: stderr takes those.
         worker = self.worker
-        if worker.request == self.request and threading.get_ident() == worker.thread:
+        if worker.request == self.request and get_ident() == worker.thread:
             worker.log(line)
         else:
             sys.stderr.write(line + "\n")
