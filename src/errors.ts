@@ -132,6 +132,10 @@ export const catalogue = {
     message: '%s needs %s, which cannot be loaded by an interpreter with a GIL of its own',
     remedy: 'leave --python-interpreter at shared, and use --processes for more cores',
   },
+  LIDO_313: {
+    message: 'sys.%s() reaches into the interpreters of other threads and corrupts their memory',
+    remedy: 'use faulthandler.dump_traceback() or sys._getframe(), or leave --python-interpreter at shared',
+  },
 
   // 4xx: what the application did (PEP 3333)
   LIDO_401: { status: 500, message: 'the application raised %s', remedy: 'mend what the traceback shows' },

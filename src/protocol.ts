@@ -32,7 +32,7 @@ export type FromWorker =
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
    * `thread` is Python's identity of the worker's thread, 0 where there is no Python.
    */
-  | readonly [kind: 'ready', runtime: string, thread: number, interpreter: number]
+  | readonly [kind: 'ready', runtime: string, thread: number, state: number]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
   /** A whole response in one message; the request is over. A string body is latin-1 text. */
@@ -222,7 +222,7 @@ export const STRING_BLOCK_LIMIT = 16 * 1024;
 
 /** Main thread to the thread that holds Python's main thread state. */
 export type HostRequest =
-  | readonly [kind: 'interrupt', token: number, thread: number, interpreter: number, request: number]
+  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number]
   /** End the process with this status, at once and without waiting for any thread. */
   | readonly [kind: 'exit', status: number];
 

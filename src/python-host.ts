@@ -80,11 +80,11 @@ export class PythonHost {
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */
   interrupt(
-    { thread, interpreter }: { readonly thread: number; readonly interpreter: number },
+    { thread, state }: { readonly thread: number; readonly state: number },
     request: number,
   ): Promise<string> {
     this.#lastToken += 1;
-    const message: HostRequest = ['interrupt', this.#lastToken, thread, interpreter, request];
+    const message: HostRequest = ['interrupt', this.#lastToken, thread, state, request];
     const stack = new Promise<string>((resolve) => this.#waiting.set(this.#lastToken, resolve));
     this.#worker.postMessage(message);
     return stack;

@@ -45,8 +45,8 @@ export class Session {
   #rejectReady: (error: LidoError) => void = () => {};
   /** Python's identity of the worker's thread, 0 where there is no Python. */
   thread = 0;
-  /** The Python interpreter that its thread runs in; 0 where the process has only one. */
-  interpreter = 0;
+  /** Python's state of that thread where it has an interpreter of its own; 0 elsewhere. */
+  state = 0;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
   busySince = 0;
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
@@ -181,7 +181,7 @@ export class Session {
     switch (message[0]) {
       case 'ready':
         this.thread = message[2];
-        this.interpreter = message[3];
+        this.state = message[3];
         this.#resolveReady(message[1]);
         return;
       case 'failed':

@@ -19,7 +19,7 @@ if (able.length === 0)
   console.warn('isolated interpreters were not tested: no CPython 3.13 or later is here');
 
 const source = `
-import sys, threading
+import sys, threading, time
 
 count = 0
 
@@ -33,6 +33,15 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     if environ['PATH_INFO'] == '/echo':
         return (body[start:start + 1000] for start in range(0, len(body), 1000))
+    if environ['PATH_INFO'] == '/calls':
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            sum(map(sum, ((n, n) for n in range(100))))
+    if environ['PATH_INFO'] == '/frames':
+        try:
+            getattr(sys, environ['QUERY_STRING'])()
+        except RuntimeError as error:
+            return [str(error).encode()]
     if environ['PATH_INFO'] == '/background':
         threading.Thread(target=threading.Event().wait, args=(0.2,)).start()
     state = [id(sys.modules), environ['wsgi.multithread'], environ['wsgi.multiprocess']]
@@ -93,6 +102,22 @@ describe.each(able)('an interpreter for each thread of %s', (python) => {
     }
     const line = await findLine(({ msg }) => msg.endsWith('it stood here'));
     expect(line.traceback).toContain('separate.py');
+  });
+
+  it('leaves the frames of other interpreters alone while it looks where it stands', async () => {
+    const { port } = await serve(python, { timeout: 0.2 });
+    const busy = () => exchange(port, get('/calls'));
+    for (let round = 0; round < 5; round += 1) {
+      const [loop, ...others] = await Promise.all([exchange(port, get('/loop')), busy(), busy()]);
+      expect(loop.status).toBe(504);
+      for (const { status } of others) expect([200, 504]).toContain(status);
+    }
+  });
+
+  it.each(['_current_frames', '_current_exceptions'])('refuses sys.%s()', async (name) => {
+    const { port } = await serve(python);
+    const { body } = await exchange(port, get(`/frames?${name}`));
+    expect(body.toString()).toContain(`LIDO_313: sys.${name}() reaches into`);
   });
 
   it('ends with the server, also where a thread of the application still runs', async () => {

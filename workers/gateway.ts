@@ -17,7 +17,7 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
   readonly thread = 0;
-  readonly interpreter = 0;
+  readonly state = 0;
   readonly blocking = false;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;

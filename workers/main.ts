@@ -31,7 +31,7 @@ export default async function serve(start: SessionStart): Promise<void> {
     // A module that failed stays failed for its thread: the next try needs another one.
     process.exit(1);
   }
-  post(requests, ['ready', runtime.description, runtime.thread, runtime.interpreter]);
+  post(requests, ['ready', runtime.description, runtime.thread, runtime.state]);
   const session = new WorkerSession(start, runtime);
   if (runtime.blocking) session.serveBlocking();
   else await session.serveOnEventLoop();

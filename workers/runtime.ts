@@ -17,8 +17,8 @@ export interface Runtime {
   readonly description: string;
   /** Python's identity of this thread, for whoever may have to interrupt it; 0 where there is no Python. */
   readonly thread: number;
-  /** The interpreter that the thread runs in, for the same; 0 where a process has only one. */
-  readonly interpreter: number;
+  /** Python's state of it, for the same, where it has an interpreter of its own; 0 elsewhere. */
+  readonly state: number;
   /** True when there is no event loop to serve while idle: the worker then blocks until a request comes. */
   readonly blocking: boolean;
   /** Answers one request; whatever happens, exactly one of the sender's final messages is sent. Never throws. */

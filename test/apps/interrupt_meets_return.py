@@ -10,7 +10,7 @@ package.__path__ = [sys.argv[1]]
 sys.modules["_lido"] = package
 
 from _lido.failures import LidoTimeout  # noqa: E402
-from _lido.interrupts import Interruptible, interrupt, workers  # noqa: E402
+from _lido.interrupts import Interruptible, find_frame, interrupt, workers  # noqa: E402
 
 started, raising, returned, next_began, raised = (threading.Event() for _ in range(5))
 result = []
@@ -53,6 +53,6 @@ def raise_late():
 thread = threading.Thread(target=work)
 thread.start()
 started.wait()
-interrupt(thread.ident, 1, raise_late)
+interrupt(thread.ident, 1, raise_late, find_frame)
 thread.join()
 print(result[0])

@@ -94,7 +94,7 @@ const commands = {
   },
 
   interrupt({ session, id }) {
-    return host.interrupt({ thread: sessions.get(session).thread, interpreter: 0 }, id);
+    return host.interrupt({ thread: sessions.get(session).thread, state: 0 }, id);
   },
 
   gone({ session, id }) {

@@ -85,8 +85,8 @@ class CpythonRuntime implements Runtime {
     this.#python.release();
   }
 
-  get interpreter(): number {
-    return this.#entered.interpreter;
+  get state(): number {
+    return this.#entered.isIsolated ? this.#entered.thread : 0;
   }
 
   handle({ id, environ, body, sender }: WorkerRequest): void {
@@ -127,6 +127,7 @@ class CpythonRuntime implements Runtime {
       constants: settings.constants,
       multithread: settings.multithread,
       multiprocess: settings.multiprocess,
+      isolated: this.#entered.isIsolated,
       module: spec.module,
       callable: spec.callable,
       path: spec.path,

@@ -18,7 +18,7 @@ from threading import get_ident
 from . import failures
 from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_error, explain, format_error, name_type
 from .head import build_head, declare_length
-from .interrupts import Interruptible, interrupt, workers
+from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load
 from .streams import ErrorStream, FileWrapper, open_chunked
 
@@ -358,6 +358,8 @@ def start(settings, post, inbox, outbox):
     failures.messages.update(settings["messages"])
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"])
     worker.timeout = str(settings["timeout"])
+    if settings["isolated"]:
+        refuse_all_frames()
     worker.connect(post, inbox, outbox)
     try:
         for stream in (sys.stdout, sys.stderr):

@@ -8,7 +8,7 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 
 const PREPARE = `${IMPORT_GATEWAY}
 from _lido.failures import LidoTimeout
-from _lido.interrupts import interrupt
+from _lido.interrupts import find_frame, interrupt
 `;
 
 function post(message: HostMessage): void {
@@ -46,25 +46,27 @@ class PythonHost {
   }
 
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
-  interrupt(thread: number, interpreter: Pointer, request: number): string {
-    if (interpreter !== 0) return this.#interruptWithin(interpreter, thread, request);
+  interrupt(thread: number, state: Pointer, request: number): string {
+    if (state !== 0) return this.#interruptWithin(state, thread, request);
     this.#python.acquire(this.#thread);
     try {
-      return this.#raise(this.#means, thread, request);
+      return this.#raise(this.#means, thread, request, 'find_frame');
     } finally {
       this.#python.release();
     }
   }
 
   /** An interpreter of a worker's own is entered for this once. */
-  #interruptWithin(interpreter: Pointer, thread: number, request: number): string {
+  #interruptWithin(target: Pointer, thread: number, request: number): string {
     const python = this.#python;
-    const state = python.newThread(interpreter);
+    const state = python.newThread(python.interpreterOf(target));
     python.acquire(state);
     python.protectStack(state);
     try {
       const means = this.#prepare();
-      const stack = this.#raise(means, thread, request);
+      const frame = python.frameOf(target);
+      if (frame !== 0) python.setAndDrop(means.namespace, 'frame', frame);
+      const stack = frame === 0 ? '' : this.#raise(means, thread, request, 'lambda _: frame');
       python.decref(means.namespace);
       means.raise.unregister();
       return stack;
@@ -87,11 +89,12 @@ class PythonHost {
     return { namespace, timeout: python.getItem(namespace, 'LidoTimeout'), raise };
   }
 
-  #raise({ namespace, timeout }: Means, thread: number, request: number): string {
+  /** `frameOf` is Python for what gives a thread's frame. */
+  #raise({ namespace, timeout }: Means, thread: number, request: number, frameOf: string): string {
     const python = this.#python;
     this.#target = thread;
     this.#timeout = timeout;
-    if (!python.runCode(`stack = interrupt(${thread}, ${request}, raise_timeout)`, namespace)) {
+    if (!python.runCode(`stack = interrupt(${thread}, ${request}, raise_timeout, ${frameOf})`, namespace)) {
       python.clearError();
       return '';
     }

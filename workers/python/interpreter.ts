@@ -5,8 +5,8 @@ import type { LibPython, Pointer } from './libpython.js';
 export interface EnteredInterpreter {
   /** This thread's state, current from here on. */
   readonly thread: Pointer;
-  /** What other threads enter to reach it; 0 for the process's own. */
-  readonly interpreter: Pointer;
+  /** Whether the interpreter is this thread's alone. */
+  readonly isIsolated: boolean;
 }
 
 /** Makes a thread state and takes the GIL that goes with it. Throws LIDO_311 where Python makes no interpreter. */
@@ -15,7 +15,7 @@ export function enterInterpreter(python: LibPython, isIsolated: boolean): Entere
   python.acquire(shared);
   if (!isIsolated) {
     python.protectStack(shared);
-    return { thread: shared, interpreter: 0 };
+    return { thread: shared, isIsolated };
   }
   const thread = python.newInterpreter();
   if (typeof thread === 'string') {
@@ -30,15 +30,15 @@ export function enterInterpreter(python: LibPython, isIsolated: boolean): Entere
   python.deleteCurrentThread();
   python.acquire(thread);
   python.protectStack(thread);
-  return { thread, interpreter: python.interpreterOf(thread) };
+  return { thread, isIsolated };
 }
 
 /**
  * Drops the current thread's state, and with it the application's thread-local objects. An interpreter of its own stays
  * until the process ends, as the process's one does: CPython 3.13 corrupts its heap when one ends that has had Flask in it.
  */
-export function leaveInterpreter(python: LibPython, { thread, interpreter }: EnteredInterpreter): void {
-  if (interpreter !== 0) {
+export function leaveInterpreter(python: LibPython, { thread, isIsolated }: EnteredInterpreter): void {
+  if (isIsolated) {
     python.release();
     return;
   }

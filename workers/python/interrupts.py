@@ -8,11 +8,12 @@ and waits until the exception has arrived: it never hits the gateway, nor the ne
 
 import sys
 import threading
+from functools import partial
 
 # By name: what an application puts in its place (eventlet does) is not the identity of a thread.
 from threading import get_ident
 
-from .failures import LidoTimeout, format_stack
+from .failures import LidoTimeout, explain, format_stack
 
 #: Workers by the identity of their thread.
 workers = {}
@@ -48,11 +49,28 @@ class Interruptible:
         self.interrupting = False
 
 
-def interrupt(thread, request, raise_timeout):
+def find_frame(thread):
+    """What this thread is at, where the process has one interpreter: Python makes frames for those of all others, too."""
+    return sys._current_frames().get(thread)
+
+
+def refuse_all_frames():
+    """For an interpreter with a GIL of its own: these reach into the others, whose memory they corrupt while those run."""
+    for name in ("_current_frames", "_current_exceptions"):
+        setattr(sys, name, partial(_refuse, name))
+
+
+def _refuse(name):
+    raise RuntimeError(explain("LIDO_313", name))
+
+
+def interrupt(thread, request, raise_timeout, frame_of):
     """Called by the host. Returns the stack of the application that runs this request, or '' when none does."""
     worker = workers.get(thread)
-    frame = sys._current_frames().get(thread)
-    if worker is None or frame is None or worker.request != request:
+    if worker is None or worker.request != request:
+        return ""
+    frame = frame_of(thread)
+    if frame is None:
         return ""
     stack = format_stack(frame)
     del frame

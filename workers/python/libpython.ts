@@ -46,6 +46,8 @@ export function openLibpython(python: PythonInstallation) {
     interpreterOf: declare('PyThreadState_GetInterpreter', ADDRESS, [ADDRESS]) as (
       thread: Pointer,
     ) => Pointer,
+    /** A new reference to the frame that a thread of the current interpreter is in; 0 where it is in none. */
+    frameOf: declare('PyThreadState_GetFrame', ADDRESS, [ADDRESS]) as (thread: Pointer) => Pointer,
     acquire: declare('PyEval_RestoreThread', 'void', [ADDRESS]) as (thread: Pointer) => void,
     release: declare('PyEval_SaveThread', ADDRESS, []) as () => Pointer,
     importModule: declare('PyImport_ImportModule', ADDRESS, ['const char *']) as (name: string) => Pointer,
