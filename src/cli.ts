@@ -92,7 +92,7 @@ function printConfig({ settings: values, origins }: Resolved): void {
 function fail(error: unknown): never {
   if (error instanceof CommanderError) failUsage(error);
   if (!(error instanceof LidoError)) throw error;
-  for (const each of [error, ...error.others]) printError(each);
+  for (const each of [error, ...(error.others ?? [])]) printError(each);
   process.exit(error.exit ?? 1);
 }
 

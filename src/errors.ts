@@ -246,8 +246,8 @@ export class LidoError extends Error {
   readonly exit: number | undefined;
   /** The application's own traceback, as its language prints it. */
   readonly traceback: string | undefined;
-  /** Other applications' failures, where several are started together. */
-  others: readonly LidoError[] = [];
+  /** What failed beside it, where several applications are started together and more than one fails. */
+  declare others?: readonly LidoError[];
 
   constructor(
     code: ErrorCode,

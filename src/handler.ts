@@ -47,7 +47,7 @@ export class ApplicationHandler {
   /**
    * Starts workers that load the application's code anew, lets them have all requests from then on, and ends the others
    * once they have finished theirs. Rejects with a LidoError where the new code fails, and goes on with the old; with
-   * LIDO_309 for Python, which keeps its modules for as long as the process lives.
+   * LIDO_309 for Python, which keeps its modules for as long as the process lives, in interpreters of their own too.
    */
   reload(): Promise<void> {
     const reload = this.#reloaded.then(() => this.#exchange());

@@ -112,7 +112,7 @@ function throwFailures(results: readonly PromiseSettledResult<void>[]): void {
   const errors = reasons.filter((reason) => reason instanceof LidoError);
   const [first, ...others] = new Map(errors.map((error) => [error.message, error])).values();
   if (first === undefined) throw reasons[0];
-  first.others = others;
+  if (others.length > 0) first.others = others;
   throw first;
 }
 

@@ -224,12 +224,14 @@ describe('the log', () => {
     expect(failure.traceback).toContain('forged');
   });
 
-  it('is silent where it is asked to be', async () => {
-    const cwd = makeFolder({ 'fail.mjs': FAIL });
-    const server = await serveLido(['--log-level', 'info', 'fail.mjs'], { cwd });
-    server.child.kill('SIGTERM');
-    expect((await server.ended).stderr).toContain('INFO: SIGTERM');
-    const { stderr } = await runLido(['check', '--log-level', 'silent', 'fail.mjs'], { cwd });
-    expect(stderr).toBe('');
+  it.each([
+    ['info', ' INFO: SIGTERM: finishing what runs\n'],
+    ['warn', ''],
+    ['silent', ''],
+  ])('at --log-level %s has no less severe lines', async (level, end) => {
+    const source = `process.kill(process.pid, 'SIGTERM');\nexport function application() {}\n`;
+    const words = ['--bind', '127.0.0.1:0', '--threads', '1', '--log-level', level, 'ends.mjs'];
+    const { code, stderr } = await runLido(words, { cwd: makeFolder({ 'ends.mjs': source }) });
+    expect([code, stderr.replace(/^\[.*?\]/, '')]).toEqual([0, end]);
   });
 });

@@ -35,7 +35,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   limitRequestFields: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
   limitRequestFieldSize: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
   maxBodySize: ['faults', 'that sends more than the largest body gets 413'],
-  logLevel: ['cli', 'is silent where it is asked to be'],
+  logLevel: ['cli', 'at --log-level %s has no less severe lines'],
   logFormat: ['cli', 'as JSON is one object a line'],
 };
 
