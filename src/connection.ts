@@ -15,6 +15,8 @@ export interface Connection {
 /** What is kept with a socket, for keep-alive asks again and again. */
 interface SocketState extends Connection {
   unanswered: number;
+  /** When the last request was taken in, by performance.now(). */
+  askedAt: number;
   isEnding: boolean;
   whenAnswered: (() => void) | null;
   failBody: FailBody | null;
@@ -36,6 +38,7 @@ export function describeConnection(request: IncomingMessage): Connection {
 export function countRequest(request: IncomingMessage, failBody: FailBody | null): void {
   const state = stateOf(request);
   state.unanswered += 1;
+  state.askedAt = performance.now();
   state.failBody = failBody;
 }
 
@@ -44,6 +47,12 @@ export function countAnswer(request: IncomingMessage): void {
   const state = stateOf(request);
   state.unanswered -= 1;
   if (state.unanswered === 0) state.whenAnswered?.();
+}
+
+/** Milliseconds since the last request was taken in on this connection; Infinity where there was none. */
+export function sinceLastRequest(socket: Duplex): number {
+  const state = (socket as KnownSocket)[kState];
+  return state === undefined ? Number.POSITIVE_INFINITY : performance.now() - state.askedAt;
 }
 
 /** The answer to this request is the connection's last: what comes behind it is not looked at. RFC 9112, section 9.6. */
@@ -79,6 +88,7 @@ function stateOf(request: IncomingMessage): SocketState {
     remoteAddress: socket.remoteAddress ?? '',
     remotePort: String(socket.remotePort ?? ''),
     unanswered: 0,
+    askedAt: 0,
     isEnding: false,
     whenAnswered: null,
     failBody: null,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type BindAddress, formatAddress, parseBind, removeStaleSocket } from './bind.js';
 import { answerClientError, answerConnect } from './client-error.js';
 import { LidoError } from './errors.js';
+import { answerHalfClosed } from './half-close.js';
 import type { ApplicationStats } from './handler.js';
 import type { Log } from './log.js';
 import { expandMounts, MountTable } from './mounts.js';
@@ -119,6 +120,7 @@ export class Server {
       maxHeaderSize: Math.max(...expandMounts(this.#settings).map(([, own]) => countHeadBytes(own))),
     });
     listener.maxHeadersCount = 0;
+    answerHalfClosed(listener);
     dropStalledClients(listener, this.#longestSendTimeout() * 1000);
     listener.on('request', this.#mounts.handle);
     listener.on('checkContinue', this.#mounts.handle);

@@ -1,8 +1,9 @@
 // Applications and clients that misbehave harm only themselves.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { fixture, languages, root, startServer } from './support/server.js';
 
@@ -63,21 +64,35 @@ describe.each(languages)('a %s worker', (language) => {
     await answers(port);
   });
 
-  test('a request whose client goes away while it waits is never run', async () => {
-    const { port, lines } = await serve();
-    const slow = exchange(port, get('/sleep?0.3'));
-    const leaving = Array.from({ length: 5 }, () => {
-      const client = new RawClient(port);
-      client.send(get('/exit'));
-      return client;
+  test.each([
+    ['resets its connection', 0, (socket: Socket) => socket.resetAndDestroy()],
+    ['ends it later than a client that has only said all', 2000, (socket: Socket) => socket.destroy()],
+  ])('a request whose client goes away while it waits, and %s, is never run', async (_name, ageMs, leave) => {
+    const { port, server, lines } = await serve();
+    const slow = exchange(port, get('/sleep?0.5'));
+    const leaving = Array.from({ length: 5 }, () => new RawClient(port));
+    for (const client of leaving) client.send(get('/exit'));
+    const asked = () => server.stats().reduce((sum, { sent, waiting }) => sum + sent + waiting, 0);
+    await vi.waitUntil(() => asked() === 6);
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + ageMs);
+    onTestFinished(() => {
+      vi.restoreAllMocks();
     });
-    await Promise.all(
-      leaving.map((client) => new Promise((resolve) => client.socket.once('connect', resolve))),
-    );
-    for (const client of leaving) client.socket.destroy();
+    for (const client of leaving) leave(client.socket);
     expect((await slow).status).toBe(200);
     await answers(port);
     expect(lines.filter(({ code }) => code !== undefined)).toEqual([]);
+  });
+
+  test('a client that ends its side as soon as it has asked is answered, and then the connection ends', async () => {
+    const { port } = await serve();
+    const client = new RawClient(port);
+    client.send(get('/') + get('/sleep?0.1'));
+    client.socket.end();
+    expect((await client.readResponse()).body.toString()).toBe('Hello, world!\n');
+    expect((await client.readResponse()).status).toBe(200);
+    expect(await client.closes()).toBe(true);
   });
 
   test('an upload whose sender disappears frees the worker', async () => {
