@@ -19,7 +19,7 @@ if (able.length === 0)
   console.warn('isolated interpreters were not tested: no CPython 3.13 or later is here');
 
 const source = `
-import sys, threading, time
+import concurrent.futures, multiprocessing, os, sys, threading, time
 
 count = 0
 
@@ -44,6 +44,20 @@ def application(environ, start_response):
             return [str(error).encode()]
     if environ['PATH_INFO'] == '/background':
         threading.Thread(target=threading.Event().wait, args=(0.2,)).start()
+    if environ['PATH_INFO'] == '/daemon':
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    if environ['PATH_INFO'] == '/processes':
+        context = multiprocessing.get_context('spawn')
+        with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+            return [repr(list(pool.map(abs, [-1, -2]))).encode()]
+    if environ['PATH_INFO'] == '/fork':
+        try:
+            child = os.fork()
+        except RuntimeError as error:
+            return [str(error).encode()]
+        if child == 0:
+            os._exit(3)
+        return [b'%d' % os.waitpid(child, 0)[1]]
     state = [id(sys.modules), environ['wsgi.multithread'], environ['wsgi.multiprocess']]
     return [repr(state).encode()]
 `;
@@ -120,10 +134,20 @@ describe.each(able)('an interpreter for each thread of %s', (python) => {
     expect(body.toString()).toContain(`LIDO_313: sys.${name}() reaches into`);
   });
 
-  it('ends with the server, also where a thread of the application still runs', async () => {
-    const { server, port } = await serve(python);
-    expect((await exchange(port, get('/background'))).status).toBe(200);
-    expect(await server.close()).toBe(true);
+  it.each(['/background', '/daemon'])(
+    'ends with the server, also where a thread runs from %s',
+    async (path) => {
+      const { server, port } = await serve(python);
+      expect((await exchange(port, get(path))).status).toBe(200);
+      expect(await server.close()).toBe(true);
+    },
+  );
+
+  it('starts processes anew, and refuses to fork, whose child would be aborted', async () => {
+    const { port } = await serve(python);
+    expect((await exchange(port, get('/processes'))).body.toString()).toBe('[1, 2]');
+    const refusal = 'fork not supported for isolated subinterpreters';
+    expect((await exchange(port, get('/fork'))).body.toString()).toBe(refusal);
   });
 
   it('is told which extension module refuses it', async () => {

@@ -212,10 +212,11 @@ const PyStatus = koffi.struct({
   status: 'int',
 });
 /**
- * PyInterpreterConfig: its own memory, fork, exec and threads allowed, no daemon threads, only extension modules that say
- * they can be loaded more than once, its own GIL.
+ * PyInterpreterConfig: its own memory; no fork, whose child Python aborts outside of the first interpreter; exec, threads
+ * and daemon threads, which nothing waits for since the interpreter stays; only extension modules that say they can be
+ * loaded more than once; its own GIL.
  */
-const ISOLATED = Int32Array.of(0, 1, 1, 1, 0, 1, 2);
+const ISOLATED = Int32Array.of(0, 0, 1, 1, 1, 1, 2);
 
 const MethodDef = koffi.struct({ name: 'size_t', method: 'void *', flags: 'int', doc: 'size_t' });
 /** Python keeps the address of what describes a function. */
