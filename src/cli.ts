@@ -72,12 +72,20 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   }
   const supervisor = settings.processes > 1 ? new Supervisor(settings, log) : null;
   const server = supervisor ?? createServer(settings, { log });
+  let stopping = false;
   const stop = async (signal: string) => {
+    stopping = true;
     log.info(`${signal}: finishing what runs`);
     if (!(await server.close())) await exitPastPython(0);
   };
   stopOnSignals(stop, () => supervisor?.kill());
-  await server.listen();
+  try {
+    await server.listen();
+  } catch (error) {
+    // Told to stop before it served: the end of the process is on its way.
+    if (stopping) return;
+    throw error;
+  }
   log.info(server.describe());
 }
 

@@ -29,6 +29,7 @@ export class ApplicationHandler {
   readonly #settings: Settings;
   readonly #log: Logger;
   #running: Running | null = null;
+  #isStarting = false;
   #draining = false;
   /** Settles when the last reload has, and what it replaced is ended. */
   #reloaded: Promise<void> = Promise.resolve();
@@ -39,9 +40,17 @@ export class ApplicationHandler {
     this.#log = log as Logger;
   }
 
-  /** Finds the application and starts its workers. Rejects with a LidoError. */
+  /** Finds the application and starts its workers. Rejects with a LidoError: LIDO_504 where close() came meanwhile. */
   async start(): Promise<void> {
-    this.#running = await this.#startAnother();
+    this.#isStarting = true;
+    try {
+      this.#running = await this.#startAnother();
+    } finally {
+      this.#isStarting = false;
+    }
+    if (!this.#draining) return;
+    await endApplication(this.#running);
+    throw new LidoError('LIDO_504');
   }
 
   /**
@@ -90,9 +99,13 @@ export class ApplicationHandler {
     if (this.#running !== null) await drainApplication(this.#running, graceMs, this.#log);
   }
 
-  /** Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end ends it. */
+  /**
+   * Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end
+   * ends it, and at once when the application is still being imported, which nothing interrupts.
+   */
   async close(): Promise<boolean> {
     this.#draining = true;
+    if (this.#isStarting) return false;
     await this.#reloaded;
     return this.#running === null || endApplication(this.#running);
   }

@@ -1,4 +1,5 @@
 /** Main thread. The only file that imports Piscina: workers started, replaced and ended. One task is one session. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
@@ -14,6 +15,8 @@ const SPARE_THREADS = 16;
 /** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
+/** How long workers may take to end that have nothing to finish. Milliseconds. */
+const END_PATIENCE_MS = 500;
 
 export interface PoolOptions {
   readonly settings: WorkerSettings;
@@ -116,9 +119,11 @@ export class WorkerPool {
       if (verdict === null && session.load > 0) this.kill(session, new LidoError('LIDO_504'));
       else if (verdict === null) session.close();
     }
-    await Promise.allSettled(ending.map((member) => member.ended));
+    const ended = await waitForEnds(ending);
     for (const { session } of stuck) this.#options.dispatcher.loseSession(session, new LidoError('LIDO_504'));
-    if (stuck.length > 0) return false;
+    // Python's may still import the application, or wait for a GIL that a stuck one keeps; a JavaScript one can be ended.
+    if (stuck.length > 0 || (!ended && this.#options.settings.application.runtime === 'cpython'))
+      return false;
     await this.#destroy();
     return true;
   }
@@ -232,4 +237,14 @@ export class WorkerPool {
     this.#members.clear();
     await this.#piscina.destroy();
   }
+}
+
+/** Resolves with true when all have ended, with false when the patience is over. */
+async function waitForEnds(members: readonly Member[]): Promise<boolean> {
+  const timer = new AbortController();
+  const patience = sleep(END_PATIENCE_MS, false, { signal: timer.signal }).catch(() => false);
+  const ends = Promise.allSettled(members.map(({ ended }) => ended)).then(() => true);
+  const ended = await Promise.race([ends, patience]);
+  timer.abort();
+  return ended;
 }

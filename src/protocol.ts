@@ -221,10 +221,13 @@ export const STRING_BLOCK_LIMIT = 16 * 1024;
 // ---- The Python host ------------------------------------------------------------------------------------
 
 /** Main thread to the thread that holds Python's main thread state. */
-export type HostRequest =
-  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number]
-  /** End the process with this status, at once and without waiting for any thread. */
-  | readonly [kind: 'exit', status: number];
+export type HostRequest = readonly [
+  kind: 'interrupt',
+  token: number,
+  thread: number,
+  state: number,
+  request: number,
+];
 
 /** And back. */
 export type HostMessage =

@@ -4,8 +4,10 @@ import { fromPayload, LidoError } from './errors.js';
 import type { HostMessage, HostRequest, PythonInstallation } from './protocol.js';
 
 const HOST_FILE = new URL('../workers/python/host.js', import.meta.url);
+const EXIT_FILE = new URL('../workers/python/exit.js', import.meta.url);
 
-const HOST_PATIENCE_MS = 500;
+/** How long the thread that ends the process may take to start. */
+const EXIT_PATIENCE_MS = 500;
 
 interface LoadedHost {
   readonly installation: PythonInstallation;
@@ -29,11 +31,10 @@ export function startPythonHost(installation: PythonInstallation): Promise<Pytho
 
 /** Ends the process although a thread is stuck inside Python; process.exit() would wait for it. Never resolves. */
 export async function exitPastPython(status: number): Promise<void> {
-  const host = await loaded?.host;
-  if (host === undefined) process.exit(status);
-  host.exit(status);
-  // The host itself may wait for a GIL that never comes.
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), HOST_PATIENCE_MS);
+  if (loaded === null) process.exit(status);
+  // A thread of its own: the host may itself wait for a GIL that never comes.
+  new Worker(EXIT_FILE, { execArgv: [], workerData: status });
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), EXIT_PATIENCE_MS);
   await new Promise(() => {});
 }
 
@@ -70,12 +71,6 @@ export class PythonHost {
       this.#waiting.delete(message[1]);
     });
     worker.unref();
-  }
-
-  exit(status: number): void {
-    const message: HostRequest = ['exit', status];
-    this.#worker.ref();
-    this.#worker.postMessage(message);
   }
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */

@@ -86,7 +86,8 @@ export class Server {
 
   /**
    * Stops accepting, finishes what runs within the grace period, ends the workers. Idempotent. Resolves with false when
-   * a worker is stuck inside Python, where only the end of the process ends it.
+   * a worker is stuck inside Python, where only the end of the process ends it, and when an application is still being
+   * imported: listen() then rejects with LIDO_504 as soon as it is.
    */
   close(): Promise<boolean> {
     this.#closed ??= this.#drain();

@@ -1,13 +1,24 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { makeFolder, runLido, serveLido } from './support/command.js';
+import { makeFolder, runLido, serveLido, startLido } from './support/command.js';
 
 const HELLO = `export function application(environ, startResponse) {
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return ['hello'];
 }
+`;
+
+/** Opening a pipe waits for whoever opens its other end. */
+const IMPORTS_UNTIL_TOLD = `import os, sys
+os.mkfifo('gate')
+print('it imports', file=sys.stderr, flush=True)
+open('gate').read()
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return []
 `;
 
 const usage = '  lido --help lists every option with what it takes\n';
@@ -81,6 +92,20 @@ describe('the lido command', () => {
     server.child.kill('SIGTERM');
     expect(await server.ended).toMatchObject({ code: 0 });
     expect(await answer).toBe('lost');
+  });
+
+  it.each([
+    ['goes on', ''],
+    ['is over right then', 'go'],
+  ])('exits with 0 when it is told to stop while Python imports, and that %s', async (_how, answer) => {
+    const cwd = makeFolder({ 'slow.py': IMPORTS_UNTIL_TOLD });
+    const python = fileURLToPath(new URL('../.venv', import.meta.url));
+    const { child, waitFor, ended } = startLido(['--python', python, 'slow.py'], { cwd });
+    await waitFor('it imports');
+    child.kill('SIGTERM');
+    await waitFor('SIGTERM: finishing what runs');
+    if (answer !== '') writeFileSync(`${cwd}/gate`, answer);
+    expect(await ended).toMatchObject({ code: 0, stderr: expect.not.stringContaining('lido: LIDO') });
   });
 
   it('says what to do in an empty directory', async () => {

@@ -209,6 +209,15 @@ describe('createServer', () => {
     await server.close();
     await expect(fetch(url)).rejects.toThrow();
   });
+
+  it.each(languages)('never listens when it is closed while it imports %s', async (language) => {
+    const { log } = createMemoryLog();
+    const server = createServer({ ...fixture(language, 'hello'), bind: ['127.0.0.1:0'], threads: 2, log });
+    const listening = server.listen();
+    expect(await server.close()).toBe(false);
+    await expect(listening).rejects.toMatchObject({ code: 'LIDO_504' });
+    expect(server.addresses).toEqual([]);
+  });
 });
 
 describe('the options', () => {

@@ -30,6 +30,9 @@ const source = `
       case '/closes-forever':
         startResponse('200 OK', [...TEXT, ['Content-Length', '5']]);
         return { [Symbol.iterator]: () => ['whole'].values(), close() { for (;;); } };
+      case '/loops-later':
+        setImmediate(() => { for (;;); });
+        return say(startResponse, 'loops');
       case '/never':
         return new Promise(() => {});
       case '/posts':
@@ -83,6 +86,12 @@ describe('a worker', () => {
     expect((await fetch(`${url}/hoards`)).status).toBe(500);
     await others.stop();
     expect(await (await fetch(url)).text()).toBe('hello');
+  });
+
+  it('that loops after its answer is ended with the server', async () => {
+    const { server, port } = await serve({ threads: 1 });
+    expect((await exchange(port, get('/loops-later'))).status).toBe(200);
+    expect(await server.close()).toBe(true);
   });
 
   it('that cannot start again leaves the work to those that run', async () => {

@@ -43,25 +43,26 @@ export function makeFolder(files: Readonly<Record<string, string>>): string {
 
 /** Runs the command to its end. */
 export async function runLido(words: readonly string[], place: Place): Promise<Ended> {
-  return await start(words, place).ended;
+  return await startLido(words, place).ended;
 }
 
-/** Starts the command and waits until it listens; it is killed after the test. */
+/** Starts the command and waits until it listens. */
 export async function serveLido(words: readonly string[], place: Place): Promise<Running> {
-  const { child, stderr, waitFor, ended } = start(['--bind', '127.0.0.1:0', ...words], place);
-  onTestFinished(() => void child.kill('SIGKILL'));
+  const { child, stderr, waitFor, ended } = startLido(['--bind', '127.0.0.1:0', ...words], place);
   await waitFor('http://127.0.0.1:');
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(stderr())?.[0] ?? '';
   return { child, url, stderr, waitFor, ended };
 }
 
-function start(words: readonly string[], { cwd, env = {} }: Place): Omit<Running, 'url'> {
+/** Starts the command; it is killed after the test. */
+export function startLido(words: readonly string[], { cwd, env = {} }: Place): Omit<Running, 'url'> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LIDO_'));
   const child = spawn(process.execPath, [CLI, ...words], {
     cwd,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  onTestFinished(() => void child.kill('SIGKILL'));
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text;

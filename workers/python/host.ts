@@ -40,11 +40,6 @@ class PythonHost {
     this.#thread = this.#python.release();
   }
 
-  /** Ends the process, whatever its threads are at; needs no GIL. */
-  exit(status: number): void {
-    this.#python.exitProcess(status);
-  }
-
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
   interrupt(thread: number, state: Pointer, request: number): string {
     if (state !== 0) return this.#interruptWithin(state, thread, request);
@@ -105,8 +100,7 @@ class PythonHost {
 try {
   const host = new PythonHost(workerData as PythonInstallation);
   parentPort?.on('message', (message: HostRequest) => {
-    if (message[0] === 'exit') host.exit(message[1]);
-    else post(['interrupted', message[1], host.interrupt(message[2], message[3], message[4])]);
+    post(['interrupted', message[1], host.interrupt(message[2], message[3], message[4])]);
   });
   post(['ready']);
 } catch (error) {

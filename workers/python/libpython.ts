@@ -86,8 +86,6 @@ export function openLibpython(python: PythonInstallation) {
       exception: Pointer,
     ) => number,
     asText: declare('PyUnicode_AsUTF8', 'const char *', [ADDRESS]) as (object: Pointer) => string | null,
-    /** libc's: no thread is waited for, no handler runs. */
-    exitProcess: koffi.load(null).func('_exit', 'void', ['int']) as (status: number) => void,
     newText: declare('PyUnicode_FromString', ADDRESS, ['const char *']) as (text: string) => Pointer,
   };
   const viewMemory = declare('PyMemoryView_FromMemory', ADDRESS, ['void *', 'intptr_t', 'int']) as (
@@ -176,6 +174,11 @@ export function openLibpython(python: PythonInstallation) {
     /** Before initialize(): what makes sys.prefix and sys.path those of the virtual environment. */
     nameProgram: setProgramName,
   };
+}
+
+/** Ends the process by libc's _exit(): no thread is waited for, no handler runs, no GIL is needed. */
+export function exitProcess(status: number): void {
+  koffi.load(null).func('_exit', 'void', ['int'])(status);
 }
 
 function load(python: PythonInstallation) {
