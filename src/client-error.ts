@@ -58,7 +58,7 @@ function isWithinLine(packet: Buffer | undefined): boolean {
 function endWith(status: number, socket: Duplex): void {
   const body = `${status} ${STATUS_CODES[status]}\n`;
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   );
   socket.resume();
   const patience = setTimeout(() => socket.destroy(), LINGER_MS);

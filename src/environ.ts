@@ -33,6 +33,8 @@ const FIXED_KEYS = [
   'SERVER_PORT',
   'SERVER_PROTOCOL',
   'REMOTE_ADDR',
+  // RFC 3875, section 4.1.9: the address stands in for a name that nobody looked up.
+  'REMOTE_HOST',
   'REMOTE_PORT',
   'wsgi.url_scheme',
   'lido.request_id',
@@ -58,7 +60,7 @@ export function buildEnviron(
   if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
-  const values = `${request.method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${request.httpVersion}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
+  const values = `${request.method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${request.httpVersion}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
   return FIXED_KEYS + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }
 

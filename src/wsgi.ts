@@ -76,6 +76,8 @@ export interface Environ {
   SERVER_PROTOCOL: string;
   SERVER_SOFTWARE: string;
   REMOTE_ADDR: string;
+  /** The same as REMOTE_ADDR: names are not looked up. */
+  REMOTE_HOST: string;
   REMOTE_PORT: string;
   /** The request's target as it came, percent-encoding and all. */
   REQUEST_URI: string;

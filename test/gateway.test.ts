@@ -67,6 +67,7 @@ describe.each(languages)('a %s application', (language) => {
       SERVER_PROTOCOL: 'HTTP/1.1',
       SERVER_SOFTWARE: 'lido/0.1.0',
       REMOTE_ADDR: '127.0.0.1',
+      REMOTE_HOST: '127.0.0.1',
       CONTENT_TYPE: 'text/x',
       CONTENT_LENGTH: '3',
       HTTP_HOST: 'example.test:81',

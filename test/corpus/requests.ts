@@ -262,6 +262,8 @@ const codings: Case[] = [
   served('chunk sizes in both letter cases', chunked('a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n')),
   served('a chunk extension', chunked('3;name=value\r\nabc\r\n0\r\n\r\n')),
   served('a quoted chunk extension', chunked('3;name="a value"\r\nabc\r\n0\r\n\r\n')),
+  served('a chunk extension with nothing behind its sign', chunked('3;name=\r\nabc\r\n0\r\n\r\n')),
+  refused(400, 'a semicolon without an extension', chunked('3;\r\nabc\r\n0\r\n\r\n')),
   served('a trailer', chunked('3\r\nabc\r\n0\r\nX-Trailer: a\r\n\r\n')),
   served('Chunked in capitals', chunked('3\r\nabc\r\n0\r\n\r\n', 'Chunked')),
   refused(
