@@ -13,7 +13,8 @@ async function observe(port: number, { request, statuses }: Case) {
     const response = await client.readResponse({ method, informational: expected < 200 });
     seen.push(response.status);
     // RFC 9110, section 6.6.1: every answer from 200 on tells the time.
-    if (expected >= 200) expect(response.headers.date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
+    if (expected >= 200)
+      expect(response.headers.date).toMatch(/^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
     if (response.status !== expected) break;
   }
   // A connection that stays open answers one more request, and nothing else.
