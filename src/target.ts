@@ -11,11 +11,14 @@ export interface Target {
 
 const ABSOLUTE_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?]*)/;
 
-/** Takes an origin-form, absolute-form or asterisk-form target apart. */
+/**
+ * Takes an origin-form, absolute-form or asterisk-form target apart. `*` becomes `/*`: RFC 3875, section 4.1.5, has every
+ * path that is not empty begin with a slash, and wsgiref.validate insists on it.
+ */
 export function parseTarget(url: string): Target {
   if (url.charCodeAt(0) === 0x2f) return splitQuery(url);
   const absolute = ABSOLUTE_FORM.exec(url);
-  if (absolute === null) return splitQuery(url);
+  if (absolute === null) return splitQuery(url === '*' ? '/*' : url);
   const [prefix, scheme = '', authority = ''] = absolute;
   const { path, query } = splitQuery(url.slice(prefix.length));
   return { path: path === '' ? '/' : path, query, scheme: scheme.toLowerCase(), authority };

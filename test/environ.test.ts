@@ -89,7 +89,7 @@ describe('the environ', () => {
 
 test.each([
   ['/a/b?c=d?e', { path: '/a/b', query: 'c=d?e' }],
-  ['*', { path: '*', query: '' }],
+  ['*', { path: '/*', query: '' }],
   ['http://h:1', { path: '/', query: '', scheme: 'http', authority: 'h:1' }],
   ['HTTPS://h/p?q', { path: '/p', query: 'q', scheme: 'https', authority: 'h' }],
   ['//a//b', { path: '//a//b', query: '' }],

@@ -7,7 +7,15 @@ import { ProtocolError, validator } from '../dist/middleware/validator.js';
 import type { Application, Environ, StartResponse } from '../dist/src/wsgi.js';
 import { makeFolder } from './support/command.js';
 import { exchange } from './support/raw-client.js';
-import { type Language, languages, type RunningServer, root, startServer, venv } from './support/server.js';
+import {
+  fixture,
+  type Language,
+  languages,
+  type RunningServer,
+  root,
+  startServer,
+  venv,
+} from './support/server.js';
 
 const KINDS = [
   'list',
@@ -58,6 +66,16 @@ describe.each(languages)('under --validate, %s applications', (language) => {
     }
     const complaints = lines.filter(({ level }) => level >= 40).map(({ msg }) => msg);
     expect(complaints).toEqual(Object.keys(REQUESTS).map(() => 'closed'));
+  });
+});
+
+describe.each(languages)('under --validate, %s environs', (language) => {
+  it('keep the rules for every form of a target', async () => {
+    const { port } = await startServer({ ...fixture(language, 'showEnviron'), validate: true });
+    for (const line of ['GET http://a', 'GET http://a?q', 'OPTIONS *', 'GET //', 'GET /?', 'GET /%']) {
+      const { status } = await exchange(port, `${line} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      expect([line, status]).toEqual([line, 200]);
+    }
   });
 });
 
