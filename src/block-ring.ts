@@ -69,16 +69,14 @@ export class BlockRing {
     this.#free();
   }
 
-  /** A short block becomes text of its own; a longer one is written from where it lies. */
+  /** A long block is written from where it lies. */
   #write(writer: ResponseWriter, id: number): void {
-    const start = this.#offset + RING_HEADER;
-    const end = start + this.#advance();
-    if (end - start <= STRING_BLOCK_LIMIT) {
-      const text = this.#bytes.toString('latin1', start, end);
-      this.#free();
-      writer.writeBlock(text);
+    if (this.#nextLength <= STRING_BLOCK_LIMIT) {
+      this.#writeText(writer, id);
       return;
     }
+    const start = this.#offset + RING_HEADER;
+    const end = start + this.#advance();
     const lease: Lease = { id, end: this.#read, isOver: false };
     this.#leases.push(lease);
     writer.writeBlock(this.#bytes.subarray(start, end), () => {
@@ -87,13 +85,29 @@ export class BlockRing {
     });
   }
 
+  /** Short blocks that are here together become one text: the client's connection takes them in one piece anyhow. */
+  #writeText(writer: ResponseWriter, id: number): void {
+    let text = '';
+    do {
+      const start = this.#offset + RING_HEADER;
+      text += this.#bytes.toString('latin1', start, start + this.#advance());
+    } while (this.#peek() === id && text.length + this.#nextLength <= STRING_BLOCK_LIMIT);
+    this.#free();
+    writer.writeBlock(text);
+  }
+
   get #offset(): number {
     return this.#read & (RING_SIZE - 1);
   }
 
+  /** The length of the block that is read next, where there is one. */
+  get #nextLength(): number {
+    return this.#ints[(this.#offset >> 2) + 1] as number;
+  }
+
   /** Goes on to the next block; returns the length of the one that is passed. */
   #advance(): number {
-    const length = this.#ints[(this.#offset >> 2) + 1] as number;
+    const length = this.#nextLength;
     this.#read = (this.#read + ringRecordSize(length)) >>> 0;
     return length;
   }

@@ -1,6 +1,6 @@
 /** Main thread. The places in a session's control words, and the exchanges that have them. */
 import type { Exchange } from './exchange.js';
-import { ACKED, CLAIM, GONE, recall, signal, slotWord } from './protocol.js';
+import { ACKED, CLAIM, GONE, recall, signal, slotWord, WINDOW_STEP } from './protocol.js';
 
 /** An id holds its place's number in its low bits and a count above them, so that a late message finds a stranger. */
 const SLOT_BITS = 10;
@@ -45,7 +45,13 @@ export class Place {
 
   /** The socket took so many bytes of the response. */
   acknowledge(bytes: number): void {
-    Atomics.add(this.#control, slotWord(this.slot, ACKED), bytes);
+    const before = Atomics.add(this.#control, slotWord(this.slot, ACKED), bytes);
+    if (((before ^ (before + bytes)) & -WINDOW_STEP) !== 0) this.signal();
+  }
+
+  /** FILE_TAKEN or FILE_REFUSED. */
+  answerFile(answer: number): void {
+    Atomics.add(this.#control, slotWord(this.slot, ACKED), answer);
     this.signal();
   }
 

@@ -235,7 +235,7 @@ export class Session {
         exchange.body.addCredit(message[2]);
         return;
       case 'file':
-        place.acknowledge(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
+        place.answerFile(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
         return;
       default:
         assertNever(message);

@@ -58,7 +58,7 @@ it('the end of an answer that nobody takes is dropped with its connection', asyn
 });
 
 describe.each(languages)('answers of %s', (language) => {
-  it('are whole for a client that reads late, and for those whom the worker serves meanwhile', async () => {
+  it('are whole for clients that read late, and for those whom the worker serves meanwhile', async () => {
     const file = language === 'javascript' ? 'blocks.mjs' : 'blocks.py';
     const folder = makeFolder({ [file]: applications[language] });
     // A Unix socket holds little, so that what is not read stays in the server.
@@ -66,12 +66,14 @@ describe.each(languages)('answers of %s', (language) => {
     const application = `${join(folder, file)}:application`;
     await startServer({ application, python: venv, bind: [`unix:${socketPath}`] });
 
-    const late = await request(socketPath, 28);
+    // Together they leave little room in what the threads share.
+    const unread = [];
+    for (const count of [28, 28, 28]) unread.push(await request(socketPath, count));
     for (const count of [70, 200, 70]) {
       const body = await read(await request(socketPath, count));
       expect(body.equals(expectedBody(count))).toBe(true);
     }
-    expect((await read(late)).equals(expectedBody(28))).toBe(true);
+    for (const answer of unread) expect((await read(answer)).equals(expectedBody(28))).toBe(true);
     expect((await read(await request(socketPath, 200))).equals(expectedBody(200))).toBe(true);
   });
 });

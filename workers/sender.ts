@@ -11,6 +11,7 @@ import {
   SIGNAL,
   STRING_BLOCK_LIMIT,
   slotWord,
+  WINDOW_STEP,
 } from '../src/protocol.js';
 import type { BlockRing } from './block-ring.js';
 import type { FilePart } from './file-wrapper.js';
@@ -65,13 +66,13 @@ export class Sender {
   }
 
   /**
-   * Sends a block after the head. Blocks the thread while more than RESPONSE_WINDOW bytes are unacknowledged; it is
-   * woken by an acknowledgement, or by the client's going away, and then sends nothing. `wait` is what surrounds a wait,
-   * for a thread that holds a lock while it runs.
+   * Sends a block after the head. Blocks the thread once RESPONSE_WINDOW bytes are unacknowledged, until they are fewer
+   * by WINDOW_STEP, or the client is gone: then it sends nothing. `wait` is what surrounds a wait, for a thread that holds
+   * a lock while it runs.
    */
   sendBlock(block: string | Uint8Array, wait: (blocking: () => void) => void = waitPlainly): void {
     for (const piece of cut(block)) {
-      if (!this.#isWindowOpen()) wait(() => this.#waitUntil(this.#isWindowOpen));
+      if (!this.#isWindowOpen()) wait(() => this.#waitUntil(this.#isWindowWide));
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
       this.#postBlock(piece);
@@ -81,7 +82,7 @@ export class Sender {
   /** The same for an asynchronous application: waits without blocking the thread. */
   async sendBlockAsync(block: string | Uint8Array): Promise<void> {
     for (const piece of cut(block)) {
-      await this.#windowOpened();
+      if (!this.#isWindowOpen()) await this.#windowWidened();
       if (this.clientGone) return;
       this.#sent = (this.#sent + piece.length) | 0;
       this.#postBlock(piece);
@@ -129,11 +130,11 @@ export class Sender {
     }
   }
 
-  async #windowOpened(): Promise<void> {
+  async #windowWidened(): Promise<void> {
     const word = slotWord(this.#slot, SIGNAL);
     for (;;) {
       const seen = Atomics.load(this.#control, word);
-      if (this.#isWindowOpen()) return;
+      if (this.#isWindowWide()) return;
       await Atomics.waitAsync(this.#control, word, seen).value;
     }
   }
@@ -142,8 +143,16 @@ export class Sender {
     return Atomics.load(this.#control, slotWord(this.#slot, ACKED));
   }
 
-  readonly #isWindowOpen = (): boolean =>
-    ((this.#sent - this.#acked) | 0) < RESPONSE_WINDOW || this.clientGone;
+  #isWindowOpen(): boolean {
+    return this.#unacknowledged < RESPONSE_WINDOW || this.clientGone;
+  }
+
+  readonly #isWindowWide = (): boolean =>
+    this.#unacknowledged <= RESPONSE_WINDOW - WINDOW_STEP || this.clientGone;
+
+  get #unacknowledged(): number {
+    return (this.#sent - this.#acked) | 0;
+  }
 
   #postBlock(piece: string | Uint8Array): void {
     if (this.#ring?.put(this.#id, piece) === true) return;
