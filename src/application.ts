@@ -7,7 +7,7 @@ import { nearest } from './nearest.js';
 import type { Settings } from './options.js';
 import type { ApplicationSpec, PythonInstallation } from './protocol.js';
 import { findPython } from './python.js';
-import { isFile, nameModule, type PythonModule } from './python-module.js';
+import { isFile, isFolder, nameModule, type PythonModule } from './python-module.js';
 
 const JAVASCRIPT = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
 const PYTHON = ['.py'];
@@ -97,6 +97,7 @@ function findInstalled(
   folder: string,
 ): Found {
   const { runtime, python, pythonpath } = settings;
+  if (candidates.length === 0) refuseOtherFile(module, folder);
   const isName = /^[\p{ID_Start}_]\p{ID_Continue}*(\.[\p{ID_Start}_]\p{ID_Continue}*)*$/u.test(module);
   const hasExtension = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
   const namesPython = runtime === 'cpython' || python !== null || pythonpath.length > 0;
@@ -105,6 +106,15 @@ function findInstalled(
   if (isName && !hasExtension && candidates.length === 0 && mayBePython && !isSlip)
     return { runtime: 'cpython', file: '' };
   throw new LidoError('LIDO_201', [module, describeSearch(candidates, module, settings, folder)]);
+}
+
+/** A file of that very name, such as mod_wsgi's site.wsgi: nothing tells its language, and Python could not import it. */
+function refuseOtherFile(module: string, folder: string): void {
+  const path = resolve(folder, module);
+  const isKnown = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
+  if (isKnown || !isFile(path)) return;
+  const better = `${stemOf(path).replaceAll(/\W/g, '_')}.py`;
+  throw new LidoError('LIDO_102', [path, `its ending tells no language: rename it, for example ${better}`]);
 }
 
 /**
@@ -138,7 +148,7 @@ function describeSearch(
 
 function findSimilar(path: string): string | null {
   const parent = dirname(path);
-  if (!existsSync(parent)) return null;
+  if (!isFolder(parent)) return null;
   const files = readdirSync(parent).filter((name) => [...JAVASCRIPT, ...PYTHON].includes(extname(name)));
   const near = nearest(basename(path, extname(path)), files.map(stemOf));
   const file = files.find((candidate) => stemOf(candidate) === near);

@@ -57,6 +57,8 @@ export function isHost(text: string): boolean {
 
 function checkRequestLine(request: IncomingMessage, limits: GateLimits): Refusal | null {
   const { method = '', url = '', httpVersion } = request;
+  // RFC 9112, section 3: a line without a version, which node:http takes for HTTP/0.9, is malformed.
+  if (request.httpVersionMajor === 0) return refuse(400, 'the request line names no version of HTTP in use');
   if (request.httpVersionMajor !== 1)
     return refuse(505, `HTTP/${httpVersion} is not served here: use HTTP/1.1`);
   if (limits.requestLine > 0 && method.length + url.length + 10 > limits.requestLine)

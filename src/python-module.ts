@@ -1,5 +1,5 @@
 /** Main thread. A Python file ► the name that it is imported by. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { LidoError } from './errors.js';
 
@@ -33,6 +33,11 @@ export function nameModule(file: string, root: string): PythonModule {
   return { module: names.join('.'), folder };
 }
 
+/** False for what cannot be looked at too, such as a path through a file. */
 export function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+  return existsSync(path) && statSync(path).isFile();
+}
+
+export function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory();
 }

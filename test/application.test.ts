@@ -112,6 +112,23 @@ describe('MODULE:CALLABLE', () => {
     );
   });
 
+  it.each([
+    ['site.wsgi', 'site.py'],
+    ['serve', 'serve.py'],
+  ])('may not be a file like %s, whose ending tells no language', async (application, better) => {
+    const folder = makeFolder({ [application]: '' });
+    expect(await refuse(folder, { application, python: venv })).toBe(
+      `LIDO_102 ${folder}/${application}: its ending tells no language: rename it, for example ${better}`,
+    );
+  });
+
+  it('is not looked for inside a file', async () => {
+    const folder = makeFolder({ 'hello.py': '' });
+    expect(await refuse(folder, { application: 'hello.py/app' })).toContain(
+      'LIDO_201 no module hello.py/app',
+    );
+  });
+
   it('may be a module that Python has installed', async () => {
     const found = await resolveIn(makeFolder({}), {
       application: 'wsgiref:x',

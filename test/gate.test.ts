@@ -67,7 +67,14 @@ describe('what no parser has seen', () => {
     expect(statusOf({ url })).toBe(400);
   });
 
-  it.each(['0.9', '2.0', '3.0'])('HTTP/%s is refused', (version) => {
+  it('a line without a version, which node:http calls HTTP/0.9, is malformed', () => {
+    expect(check({ version: '0.9' })).toEqual({
+      status: 400,
+      reason: 'the request line names no version of HTTP in use',
+    });
+  });
+
+  it.each(['2.0', '3.0'])('HTTP/%s is refused', (version) => {
     expect(check({ version })).toEqual({
       status: 505,
       reason: `HTTP/${version} is not served here: use HTTP/1.1`,
