@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.js';
 import type { WorkerPool } from './pool.js';
 import type { PythonHost } from './python-host.js';
 import type { Session } from './session.js';
+import { findStuckStack } from './stuck-stack.js';
 
 export interface DeadlineOptions {
   readonly dispatcher: Dispatcher;
@@ -45,13 +46,34 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
   const { pool, host, timeoutMs } = options;
   const verdict = new LidoError('LIDO_502', [timeoutMs / 1000]);
   if (host === null) {
-    pool.kill(session, verdict);
+    void endThread(pool, session, exchange, verdict);
     return;
   }
-  void interruptUntilOver(host, session, exchange, timeoutMs, (stack) => logStack(exchange, verdict, stack));
+  void interruptUntilOver(host, session, exchange, timeoutMs, (stack) => {
+    if (stack !== '') logPlace(exchange, verdict, 'it stood here', stack);
+  });
   setTimeout(() => {
-    if (exchange.session === session) pool.abandon(session, verdict);
+    if (exchange.session !== session) return;
+    // Its thread is left alone: it ends when the application comes back to Lido.
+    session.close();
+    pool.abandon(session, verdict);
   }, INTERRUPT_GRACE_MS);
+}
+
+/** The client is answered and another worker takes over before anybody looks where this one stands. */
+async function endThread(
+  pool: WorkerPool,
+  session: Session,
+  exchange: Exchange,
+  verdict: LidoError,
+): Promise<void> {
+  const thread = pool.findThread(session);
+  pool.abandon(session, verdict);
+  const { stack, reason } = await findStuckStack(thread);
+  pool.endThread(session);
+  // An asynchronous application may run several requests in one thread, and any of them may be the one that stands there.
+  if (stack !== '') logPlace(exchange, verdict, 'its thread stood here', stack);
+  else logPlace(exchange, verdict, `where it stood is not known: ${reason}`);
 }
 
 /**
@@ -73,6 +95,11 @@ async function interruptUntilOver(
   }
 }
 
-function logStack({ requestId, log }: Exchange, { code, message }: LidoError, stack: string): void {
-  if (stack !== '') log.error({ requestId, code, traceback: stack }, `${message}; it stood here`);
+function logPlace(
+  { requestId, log }: Exchange,
+  { code, message }: LidoError,
+  place: string,
+  traceback?: string,
+): void {
+  log.error({ requestId, code, traceback }, `${message}; ${place}`);
 }

@@ -203,7 +203,7 @@ export const catalogue = {
   LIDO_502: {
     status: 504,
     message: 'the application took longer than %s s',
-    remedy: 'raise --timeout, or mend what keeps it: the log shows where it stood',
+    remedy: 'raise --timeout, or mend what keeps it: the log shows where it stood, or why that is not known',
   },
   LIDO_503: {
     status: 500,

@@ -1,6 +1,7 @@
 /** Main thread. The only file that imports Piscina: workers started, replaced and ended. One task is one session. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import type { Dispatcher } from './dispatcher.js';
@@ -34,6 +35,8 @@ interface Member {
   readonly abort: AbortController;
   /** Why it is being ended, where it is ended on purpose. */
   verdict: LidoError | null;
+  /** What it ran was answered for, and another took its place, before it ended. */
+  abandoned: boolean;
   /** Settles when the worker's task is over, however it ended. */
   ended: Promise<void>;
 }
@@ -85,25 +88,24 @@ export class WorkerPool {
     }
   }
 
-  /** Ends a worker's thread at once; what it runs fails with `verdict`. Never for a thread inside Python. */
-  kill(session: Session, verdict: LidoError): void {
-    const member = this.#members.get(session);
-    if (member === undefined || member.verdict !== null) return;
-    member.verdict = verdict;
-    member.abort.abort();
+  /** The thread of a JavaScript session; undefined when it has ended. */
+  findThread({ thread }: Session): Worker | undefined {
+    return this.#piscina.threads.find(({ threadId }) => threadId === thread);
   }
 
-  /**
-   * Leaves a worker alone that cannot be ended, and puts another in its place. It ends by itself when its
-   * application comes back to Lido.
-   */
+  /** Answers for a worker what it runs, with `verdict`, and puts another in its place at once. It gets nothing more. */
   abandon(session: Session, verdict: LidoError): void {
     const member = this.#members.get(session);
     if (member === undefined || member.verdict !== null) return;
     member.verdict = verdict;
-    session.close();
+    member.abandoned = true;
     this.#options.dispatcher.loseSession(session, verdict);
-    this.#replace();
+    if (!this.#closing) this.#replace();
+  }
+
+  /** Ends the thread of a worker that was abandoned. Never for a thread inside Python. */
+  endThread(session: Session): void {
+    this.#members.get(session)?.abort.abort();
   }
 
   /**
@@ -115,9 +117,10 @@ export class WorkerPool {
     for (const pause of this.#pauses) clearTimeout(pause);
     const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
     const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
-    for (const { session, verdict } of ending) {
-      if (verdict === null && session.load > 0) this.kill(session, new LidoError('LIDO_504'));
-      else if (verdict === null) session.close();
+    for (const member of ending) {
+      if (member.session.load > 0) member.verdict ??= new LidoError('LIDO_504');
+      if (member.verdict === null) member.session.close();
+      else member.abort.abort();
     }
     const ended = await waitForEnds(ending);
     for (const { session } of stuck) this.#options.dispatcher.loseSession(session, new LidoError('LIDO_504'));
@@ -129,10 +132,9 @@ export class WorkerPool {
   }
 
   /** A thread inside Python must not be ended: the GIL would go with it, and the process would stand still. */
-  #mayEnd({ session, verdict, abort }: Member): boolean {
+  #mayEnd({ session, abandoned }: Member): boolean {
     if (this.#options.settings.application.runtime === 'javascript') return true;
-    const wasAbandoned = verdict !== null && !abort.signal.aborted;
-    return !wasAbandoned && session.load === 0;
+    return !abandoned && session.load === 0;
   }
 
   /** Rejects with what the first failure was. */
@@ -154,7 +156,7 @@ export class WorkerPool {
       transferList: [requests, bodies],
       signal: abort.signal,
     });
-    const member: Member = { session, abort, verdict: null, ended };
+    const member: Member = { session, abort, verdict: null, abandoned: false, ended };
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
@@ -177,8 +179,7 @@ export class WorkerPool {
       if (member.verdict === null) this.#options.log.error({ code: loss.code }, loss.message);
     }
     this.#members.delete(session);
-    const abandoned = member.verdict !== null && !member.abort.signal.aborted;
-    if (abandoned) return;
+    if (member.abandoned) return;
     this.#options.dispatcher.loseSession(session, loss ?? new LidoError('LIDO_503', ['it ended']));
     if (!this.#closing) this.#replace();
   }

@@ -30,7 +30,7 @@ export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
 export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
-   * `thread` is Python's identity of the worker's thread, 0 where there is no Python.
+   * `thread` is Python's identity of the worker's thread, Node's where there is no Python.
    */
   | readonly [kind: 'ready', runtime: string, thread: number, state: number]
   /** The application could not be loaded; sent instead of 'ready', and last. */

@@ -43,7 +43,7 @@ export class Session {
   readonly ready: Promise<string>;
   #resolveReady: (runtime: string) => void = () => {};
   #rejectReady: (error: LidoError) => void = () => {};
-  /** Python's identity of the worker's thread, 0 where there is no Python. */
+  /** Python's identity of the worker's thread, Node's where there is no Python. */
   thread = 0;
   /** Python's state of that thread where it has an interpreter of its own; 0 elsewhere. */
   state = 0;

@@ -1,4 +1,5 @@
 // Worker thread. [6] The server side of PEP 3333 for JavaScript applications, in wsgiref's order: call, iterate, close.
+import { threadId } from 'node:worker_threads';
 import { LidoError } from '../src/errors.js';
 import type { WorkerSettings } from '../src/protocol.js';
 import type { Application, Block, Environ } from '../src/wsgi.js';
@@ -16,7 +17,7 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 /** Runs a JavaScript application. */
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
-  readonly thread = 0;
+  readonly thread = threadId;
   readonly state = 0;
   readonly blocking = false;
   readonly #application: Application;

@@ -15,7 +15,7 @@ export interface WorkerRequest {
 export interface Runtime {
   /** For people: "Node.js 20.20.2", "CPython 3.11.7". */
   readonly description: string;
-  /** Python's identity of this thread, for whoever may have to interrupt it; 0 where there is no Python. */
+  /** Python's identity of this thread, for whoever may have to interrupt it; Node's where there is no Python. */
   readonly thread: number;
   /** Python's state of it, for the same, where it has an interpreter of its own; 0 elsewhere. */
   readonly state: number;

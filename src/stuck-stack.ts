@@ -1,0 +1,121 @@
+/**
+ * Main thread. Where the thread of a JavaScript worker stands: a profile of some milliseconds, which V8 takes in the midst
+ * of a loop. It does not pause the thread, as an inspector would: a paused thread cannot be ended.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import { describe } from './errors.js';
+
+/** V8 looks every millisecond where it can; the worker that takes over may have the processor meanwhile. */
+const SAMPLING_MS = 50;
+/** A thread that is in native code begins no profile before it is back. */
+const PATIENCE_MS = 1000;
+
+const ENDED = 'its thread has ended';
+const OWN_CODE = new URL('../workers/', import.meta.url).href;
+
+/** Where the thread stood: `stack` is '' where that cannot be told, and `reason` says why. */
+export interface StuckStack {
+  readonly stack: string;
+  readonly reason: string;
+}
+
+/** As Chrome's developer tools know it. */
+interface Profile {
+  readonly nodes: readonly ProfileNode[];
+  /** Ids of nodes: the innermost function whenever V8 looked. */
+  readonly samples: readonly number[];
+}
+
+interface ProfileNode {
+  readonly id: number;
+  /** `lineNumber` is where the function begins, counted from 0. */
+  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  readonly children?: readonly number[];
+  /** Where it stood while it was the innermost function. Lines are counted from 1. */
+  readonly positionTicks?: readonly { readonly line: number; readonly ticks: number }[];
+}
+
+interface ProfileHandle {
+  stop(): Promise<string | Profile>;
+}
+
+/** Not in Node 20. Node 22 demands a name, which Node 26 refuses. */
+type StartProfile = (name?: string) => Promise<ProfileHandle>;
+
+/** Looks where the thread stands. Takes about 100 ms, at most a second; never rejects, and leaves the thread as it is. */
+export async function findStuckStack(thread: Worker | undefined): Promise<StuckStack> {
+  if (thread === undefined) return unknown(ENDED);
+  const { startCpuProfile } = thread as { startCpuProfile?: StartProfile };
+  if (startCpuProfile === undefined) return unknown(`Node.js ${process.versions.node} cannot tell`);
+  const found = takeProfile(startCpuProfile.bind(thread)).then(readProfile);
+  const late = pause(PATIENCE_MS, unknown('its thread is in native code'), { ref: false });
+  return await Promise.race([found, late]).catch((error: NodeJS.ErrnoException) =>
+    unknown(error.code === 'ERR_WORKER_NOT_RUNNING' ? ENDED : describe(error)),
+  );
+}
+
+async function takeProfile(start: StartProfile): Promise<Profile> {
+  const handle = await startNamed(start);
+  await pause(SAMPLING_MS, undefined, { ref: false });
+  const profile = await handle.stop();
+  return typeof profile === 'string' ? (JSON.parse(profile) as Profile) : profile;
+}
+
+async function startNamed(start: StartProfile): Promise<ProfileHandle> {
+  try {
+    return await start();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_ARG_TYPE') throw error;
+    return await start('stuck');
+  }
+}
+
+/** The place that was seen most often. */
+function readProfile({ nodes, samples }: Profile): StuckStack {
+  const parents = new Map<number, ProfileNode>();
+  for (const node of nodes) for (const child of node.children ?? []) parents.set(child, node);
+  const times = new Map<number, number>();
+  for (const id of samples) times.set(id, (times.get(id) ?? 0) + 1);
+  const seen = nodes.filter(({ id }) => times.has(id));
+  // A thread that is idle between two looks is not stuck: the application waits for a promise.
+  if (seen.some(({ callFrame }) => callFrame.functionName === '(idle)'))
+    return unknown('its thread is idle, so it waits for something');
+  seen.sort((first, second) => (times.get(second.id) ?? 0) - (times.get(first.id) ?? 0));
+  for (const innermost of seen) {
+    const stack = formatStack(innermost, parents);
+    if (stack !== '') return { stack, reason: '' };
+  }
+  // V8's profiles know nothing of code that was optimized while it ran: they show the function that called it.
+  const caller = seen.find(({ callFrame }) => callFrame.url !== '');
+  const isOurs = caller?.callFrame.url.startsWith(OWN_CODE) === true;
+  return unknown(
+    `it loops in ${isOurs ? 'the very function that Lido called' : 'a function'}, which V8 does not show`,
+  );
+}
+
+/** From the innermost function to the outermost of the application; '' where it has none. */
+function formatStack(innermost: ProfileNode, parents: ReadonlyMap<number, ProfileNode>): string {
+  const lines: string[] = [];
+  let count = 0;
+  for (let node: ProfileNode | undefined = innermost; node !== undefined; node = parents.get(node.id)) {
+    const { url } = node.callFrame;
+    // What has no file is V8's own: the garbage collector, the root.
+    if (url === '') continue;
+    lines.push(formatFrame(node, node === innermost));
+    if (!url.startsWith('node:') && !url.startsWith(OWN_CODE)) count = lines.length;
+  }
+  return lines.slice(0, count).join('\n');
+}
+
+/** As in an error's stack, but only the innermost function's line is known: of the others it is where they begin. */
+function formatFrame({ callFrame, positionTicks = [] }: ProfileNode, isInnermost: boolean): string {
+  const name = callFrame.functionName || '(anonymous)';
+  const [busiest] = isInnermost ? [...positionTicks].sort((first, second) => second.ticks - first.ticks) : [];
+  if (busiest !== undefined) return `    at ${name} (${callFrame.url}:${busiest.line})`;
+  return `    in ${name} (${callFrame.url}:${callFrame.lineNumber + 1})`;
+}
+
+function unknown(reason: string): StuckStack {
+  return { stack: '', reason };
+}
