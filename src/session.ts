@@ -1,16 +1,11 @@
 /** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
-import type { ServerResponse } from 'node:http';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { BlockRing } from './block-ring.js';
 import { fromPayload, type LidoError } from './errors.js';
 import type { Exchange } from './exchange.js';
-import { openAgain, sendFile } from './file-body.js';
 import { type Place, Places } from './places.js';
 import {
   allocateControl,
-  type BodyMessage,
-  FILE_REFUSED,
-  FILE_TAKEN,
   type FromWorker,
   SERVICE_TIME,
   type SessionStart,
@@ -18,7 +13,7 @@ import {
   WAKE,
   type WorkerSettings,
 } from './protocol.js';
-import type { ResponseWriter } from './response.js';
+import { Receiver } from './receiver.js';
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
@@ -35,7 +30,7 @@ export class Session {
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #places: Places;
-  readonly #ring: BlockRing | null;
+  readonly #receiver: Receiver;
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
   readonly start: SessionStart;
@@ -59,13 +54,17 @@ export class Session {
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
     this.#places = new Places(slots, this.#control);
-    this.#ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
+    const ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
     this.#events = events;
+    this.#receiver = new Receiver(this.#places, this.#bodies, ring, {
+      finished: (place) => this.#release(place),
+      log: (exchange, level, text) => events.log(exchange, level, text),
+    });
     this.start = {
       requests: requests.port2,
       bodies: bodies.port2,
       control: this.#control,
-      ring: this.#ring?.memory ?? null,
+      ring: ring?.memory ?? null,
       settings,
     };
     this.ready = new Promise((resolve, reject) => {
@@ -157,7 +156,7 @@ export class Session {
   lose(error: LidoError): Exchange[] {
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
-    for (const place of this.#places.byAge()) this.#finish(place, error);
+    for (const place of this.#places.byAge()) this.#receiver.finish(place, error);
     this.#requests.close();
     this.#bodies.close();
     return survivors;
@@ -190,113 +189,9 @@ export class Session {
       case 'log':
         this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
-      case 'blocks':
-        this.#ring?.listen();
-        this.#ring?.deliver(this.#writerOf);
-        return;
       default:
-        this.#receiveForExchange(message);
+        this.#receiver.receive(message);
     }
-  }
-
-  #receiveForExchange(
-    message: Exclude<FromWorker, readonly ['ready' | 'failed' | 'log' | 'blocks', ...unknown[]]>,
-  ): void {
-    const place = this.#places.find(message[1]);
-    if (place === null || place.exchange === null) return;
-    const { exchange } = place;
-    const { writer } = exchange;
-    place.lastSign = 0;
-    switch (message[0]) {
-      case 'response':
-        this.#finish(place, exchange.state === 'over' ? null : writer.writeWhole(message[2], message[3]));
-        return;
-      case 'head':
-        this.#listen(place, exchange);
-        if (exchange.state !== 'over') writer.writeHead(message[2], message[3]);
-        this.#ring?.deliver(this.#writerOf);
-        return;
-      case 'block':
-        this.#ring?.deliver(this.#writerOf);
-        writer.writeBlock(message[2]);
-        return;
-      case 'end':
-        this.#ring?.deliver(this.#writerOf);
-        this.#finish(place, exchange.state === 'over' ? null : writer.end());
-        return;
-      case 'fail':
-        this.#ring?.deliver(this.#writerOf);
-        this.#finish(place, fromPayload(message[2]));
-        return;
-      case 'read':
-        this.#letBodyFlow(place, exchange);
-        return;
-      case 'credit':
-        exchange.body.addCredit(message[2]);
-        return;
-      case 'file':
-        place.answerFile(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
-        return;
-      default:
-        assertNever(message);
-    }
-  }
-
-  /** From here on the response is nobody's but the file's: the worker is done with it, whatever becomes of the client. */
-  #takeFile(
-    exchange: Exchange,
-    [, , head, fd, position, length]: Extract<FromWorker, readonly ['file', ...unknown[]]>,
-  ): boolean {
-    if (exchange.state === 'over') return true;
-    const file = openAgain(fd);
-    if (file === null) return false;
-    exchange.state = 'over';
-    exchange.body.close();
-    sendFile(exchange, head, { fd: file, position, length });
-    return true;
-  }
-
-  /** Null for blocks that nobody wants any more. */
-  readonly #writerOf = (id: number): ResponseWriter | null => {
-    const place = this.#places.find(id);
-    if (place === null || place.exchange === null || place.exchange.state === 'over') return null;
-    place.lastSign = 0;
-    return place.exchange.writer;
-  };
-
-  #listen(place: Place, exchange: Exchange): void {
-    const { id } = place;
-    const ring = this.#ring;
-    if (ring !== null) exchange.response.once('close', () => ring.releaseAll(id));
-    exchange.writer.listen({
-      // The socket may take the last bytes when the place is somebody else's already.
-      acknowledge: (bytes) => {
-        if (place.id === id) place.acknowledge(bytes);
-      },
-      stop: (error) => {
-        this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
-        place.stop();
-      },
-    });
-  }
-
-  #letBodyFlow(place: Place, exchange: Exchange): void {
-    if (exchange.state === 'over') return;
-    if (exchange.body.expectsContinue && !hasContinued(exchange.response)) exchange.response.writeContinue();
-    const { id } = place;
-    exchange.body.flowTo((chunk) => {
-      const message: BodyMessage = [id, chunk];
-      this.#bodies.postMessage(message, transferable(chunk));
-      place.signal();
-    });
-  }
-
-  #finish(place: Place, error: LidoError | null): void {
-    const exchange = place.exchange as Exchange;
-    exchange.state = 'over';
-    exchange.body.close();
-    exchange.conclude(error);
-    this.#release(place);
   }
 
   #release(place: Place): void {
@@ -318,22 +213,4 @@ export class Session {
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE);
   }
-}
-
-/**
- * A chunk that has a buffer of its own, as node:http makes them, changes hands; copying it would leave garbage here that
- * V8 collects late, for it lies outside the heap.
- */
-function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
-  if (chunk === null || chunk.byteLength !== chunk.buffer.byteLength) return [];
-  return [chunk.buffer as ArrayBuffer];
-}
-
-/** Without a 'checkContinue' listener node:http says 100 itself, and keeps that in a field of its own. */
-function hasContinued(response: ServerResponse & { readonly _sent100?: boolean }): boolean {
-  return response._sent100 === true;
-}
-
-function assertNever(message: never): never {
-  throw new Error(`unexpected message ${JSON.stringify(message)}`);
 }
