@@ -10,6 +10,9 @@ import {
 } from './protocol.js';
 import type { ResponseWriter } from './response.js';
 
+/** So many bytes of blocks are many. */
+const PILE = 4096;
+
 /** A part of the ring, up to `end`, that a socket may still read from. */
 interface Lease {
   readonly id: number;
@@ -55,9 +58,14 @@ export class BlockRing {
     this.#free();
   }
 
+  /** Bytes that the worker has written and nobody has read. */
+  get #waiting(): number {
+    return (Atomics.load(this.#control, RING_WRITTEN) - this.#read) >>> 0;
+  }
+
   /** The id that the next block belongs to; 0 when there is none. */
   #peek(): number {
-    if (this.#read === Atomics.load(this.#control, RING_WRITTEN) >>> 0) return 0;
+    if (this.#waiting === 0) return 0;
     const id = this.#ints[this.#offset >> 2] as number;
     if (id !== 0) return id;
     this.#read = (this.#read + RING_SIZE - this.#offset) >>> 0;
@@ -85,13 +93,14 @@ export class BlockRing {
     });
   }
 
-  /** Short blocks that are here together become one text: the client's connection takes them in one piece anyhow. */
+  /** Short blocks go out one by one, or as one text where many have piled up. */
   #writeText(writer: ResponseWriter, id: number): void {
+    const most = this.#waiting < PILE ? 0 : STRING_BLOCK_LIMIT;
     let text = '';
     do {
       const start = this.#offset + RING_HEADER;
       text += this.#bytes.toString('latin1', start, start + this.#advance());
-    } while (this.#peek() === id && text.length + this.#nextLength <= STRING_BLOCK_LIMIT);
+    } while (this.#peek() === id && text.length + this.#nextLength <= most);
     this.#free();
     writer.writeBlock(text);
   }

@@ -48,6 +48,8 @@ export type FromWorker =
    * before any block; the worker keeps the descriptor open until it sees FILE_TAKEN, FILE_REFUSED, or the client gone.
    */
   | readonly [kind: 'file', id: number, head: string, fd: number, position: number, length: number]
+  /** The iterable is exhausted, and its close() is about to run: the client need not wait for that. Before 'end'. */
+  | readonly [kind: 'whole', id: number]
   /** The iterable is exhausted and closed; the request is over. */
   | readonly [kind: 'end', id: number]
   /** The application failed; the request is over. Before the head this is a 500, after it an aborted connection. */

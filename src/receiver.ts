@@ -56,6 +56,10 @@ export class Receiver {
         this.#ring?.deliver(this.#writerOf);
         writer.writeBlock(message[2]);
         return;
+      case 'whole':
+        this.#ring?.deliver(this.#writerOf);
+        if (exchange.state !== 'over') this.#endBody(exchange);
+        return;
       case 'end':
         this.#ring?.deliver(this.#writerOf);
         this.finish(place, exchange.state === 'over' ? null : writer.end());
@@ -99,6 +103,11 @@ export class Receiver {
     exchange.body.close();
     sendFile(exchange, head, { fd: file, position, length });
     return true;
+  }
+
+  #endBody(exchange: Exchange): void {
+    const error = exchange.writer.end();
+    if (error !== null) this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
   }
 
   /** Null for blocks that nobody wants any more. */

@@ -1,7 +1,34 @@
 // PEP 3333 as a client sees it, in both languages.
+import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { fixture, languages, startServer } from './support/server.js';
+import { fixture, type Language, languages, startServer, venv } from './support/server.js';
+
+/** Their close() waits for a file. */
+const slowClose: Record<Language, string> = {
+  javascript: `
+    import { existsSync } from 'node:fs';
+    export function application({ QUERY_STRING: path }, startResponse) {
+      startResponse('200 OK', []);
+      const blocks = ['one,', 'two'].values();
+      const close = () => { while (!existsSync(path)); };
+      return { [Symbol.iterator]: () => blocks, close };
+    }`,
+  python: `
+import os, time
+
+class application:
+    def __init__(self, environ, start_response):
+        self.path = environ['QUERY_STRING']
+        start_response('200 OK', [])
+    def __iter__(self):
+        return iter((b'one,', b'two'))
+    def close(self):
+        while not os.path.exists(self.path):
+            time.sleep(0.01)
+`,
+};
 
 describe.each(languages)('a %s application', (language) => {
   const serve = (name: string, settings = {}) => startServer({ ...fixture(language, name), ...settings });
@@ -256,6 +283,18 @@ describe.each(languages)('a %s application', (language) => {
     client.send(get('/'));
     await expect(client.readResponse()).rejects.toThrow('the connection ended');
     expect((await findLine(({ code }) => code === 'LIDO_401')).msg).toContain('too late');
+  });
+
+  test('a close() that takes its time keeps no client waiting for the end of the body', async () => {
+    const file = language === 'javascript' ? 'slow_close.mjs' : 'slow_close.py';
+    const folder = makeFolder({ [file]: slowClose[language] });
+    const application = `${folder}/${file}:application`;
+    const { port, server } = await startServer({ application, python: venv, threads: 1 });
+    const { body, framing } = await exchange(port, get(`/?${folder}/go`));
+    expect([body.toString(), framing]).toEqual(['one,two', 'chunked']);
+    expect(server.stats()[0]?.busy).toBe(1);
+    writeFileSync(`${folder}/go`, '');
+    expect((await exchange(port, get(`/?${folder}/go`))).status).toBe(200);
   });
 
   test('a close() that fails takes nothing from a response that is whole', async () => {

@@ -86,6 +86,7 @@ function respond(result: SyncResult, response: Response): void {
     }
     return;
   }
+  if (result.close !== undefined) response.endBody();
   try {
     result.close?.();
   } catch (error) {
@@ -110,6 +111,7 @@ async function respondAsync(result: AnyResult, response: Response): Promise<void
     }
     return;
   }
+  if (result.close !== undefined) response.endBody();
   try {
     await result.close?.();
   } catch (error) {

@@ -71,6 +71,11 @@ export class Response {
     return true;
   }
 
+  /** Lets the client have the end of the body before close() runs, which may take its time. */
+  endBody(): void {
+    if (this.#state === 'sending' && !this.clientGone) this.#sender.endBody();
+  }
+
   /** Ends the response; a body that stayed empty sends its head now. */
   end(): void {
     if (this.#state === 'unstarted') throw new LidoError('LIDO_402');

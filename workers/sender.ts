@@ -105,6 +105,11 @@ export class Sender {
     return false;
   }
 
+  /** Says that the body is complete; the request is not over. */
+  endBody(): void {
+    this.#post(['whole', this.#id]);
+  }
+
   /** Says that the response is complete; the request is over. */
   end(): void {
     this.#post(['end', this.#id]);

@@ -11,7 +11,7 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
 /** gateway.py's constants: what the outbox holds, and what post() found. */
-const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE] = [1, 2, 3, 4, 5, 6, 7, 8];
+const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE, WHOLE] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const [OK, CLIENT_GONE] = [0, 1];
 
 /** The first four 32-bit integers of each buffer. */
@@ -213,6 +213,7 @@ handle = worker and worker.handle
     if (kind === READ) this.#readChunk();
     else if (kind === HEAD) sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second));
     else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), this.#withoutGil);
+    else if (kind === WHOLE) sender.endBody();
     else if (kind === FILE) this.#inboxInts[1] = this.#leaveFile(sender, first, second) ? 1 : 0;
     if (sender.clientGone) this.#inboxInts[0] = CLIENT_GONE;
   }

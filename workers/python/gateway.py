@@ -14,6 +14,7 @@ from codecs import latin_1_decode
 from contextvars import copy_context
 from struct import Struct
 from threading import get_ident
+from types import GeneratorType
 
 from . import failures
 from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_error, explain, format_error, name_type
@@ -28,7 +29,7 @@ _unpack = _ints.unpack_from
 _HEADER = 16
 
 # What the outbox holds; the same numbers as in cpython.ts.
-_RESPONSE, _HEAD, _BLOCK, _END, _FAIL, _LOG, _READ, _FILE = range(1, 9)
+_RESPONSE, _HEAD, _BLOCK, _END, _FAIL, _LOG, _READ, _FILE, _WHOLE = range(1, 10)
 # What post() found, in the inbox; the same numbers as in cpython.ts.
 _OK, _CLIENT_GONE = 0, 1
 
@@ -38,6 +39,9 @@ _SMALL_FILE = 65536
 
 # The context variables as the import of a module left them, by its name: only one of the threads imports it.
 _contexts = {}
+
+# Their close(), where they have one, does nothing once they are exhausted.
+_CLOSED_BY_THEMSELVES = (list, tuple, GeneratorType)
 
 # An exchange's state. STARTED: the head is held back until the first block that is not empty.
 _UNSTARTED, _STARTED, _SENDING, _OVER = range(4)
@@ -240,6 +244,8 @@ class Exchange:
             self.fail(error)
             return
         # The body is whole: should close() fail now, the client gets the body and the log the error.
+        if self.state == _SENDING and not self.gone and type(result) not in _CLOSED_BY_THEMSELVES:
+            self.end_body()
         self.close(result)
         if self.worker.timed_out == self.request:
             self.fail(LidoTimeout())
@@ -295,6 +301,13 @@ class Exchange:
         if is_taken:
             self.state = _SENDING
         return is_taken
+
+    def end_body(self):
+        """Lets the client have the end of the body before close() runs, which may take its time."""
+        worker = self.worker
+        if worker.timed_out != self.request:
+            _pack(worker.outbox, 0, _WHOLE, 0, 0, 0)
+            worker.post()
 
     def leave_application(self):
         """From here on the gateway runs, which is not interrupted."""
