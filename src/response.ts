@@ -41,6 +41,7 @@ export class ResponseWriter {
   #head: Head | null = null;
   #written = 0;
   #unacknowledged = 0;
+  #isStopped = false;
   #sendTimer: NodeJS.Timeout | null = null;
   #events: ResponseEvents | null = null;
   #keepsConnection: (() => boolean) | null = null;
@@ -108,6 +109,8 @@ export class ResponseWriter {
     const head = parseHead(wire);
     this.#startHead(head, null);
     this.#state = 'open';
+    // Without a body node:http keeps the head back until the end, which may be long in coming.
+    if (this.#isHead || !head.mayHaveBody) this.#response.flushHeaders();
     this.writeBlock(block);
   }
 
@@ -125,7 +128,7 @@ export class ResponseWriter {
   writeBlock(block: string | Uint8Array, giveBack?: () => void): void {
     if (this.#state !== 'open' || this.#head === null || this.#isHead || !this.#head.mayHaveBody) {
       giveBack?.();
-      if (this.#state === 'open') this.#events?.acknowledge(block.length);
+      this.#dropBlock(block);
       return;
     }
     const declared = this.#head.contentLength;
@@ -134,7 +137,24 @@ export class ResponseWriter {
     this.#written += Math.min(block.length, room);
     const last = declared !== null && this.#written >= declared;
     this.#writeBytes(fits ? block : cutOff(block, room), last, giveBack);
-    if (!fits) this.#events?.stop(new LidoError('LIDO_411', [declared ?? 0]));
+    if (!fits) this.#stopExcess();
+  }
+
+  /** What cannot be sent: a body where none may be, or what follows the declared length. */
+  #dropBlock(block: string | Uint8Array): void {
+    if (this.#state === 'complete' && block.length > 0) this.#stopExcess();
+    if (this.#state !== 'open') return;
+    // Nothing will be written that could tell a client that ended its side from one that is gone: it has the head.
+    if (this.#response.req.socket?.readableEnded) this.abort();
+    else this.#events?.acknowledge(block.length);
+  }
+
+  /** An application may go on for ever behind the length that it declared. */
+  #stopExcess(): void {
+    const declared = this.#head?.contentLength ?? null;
+    if (this.#isStopped || this.#isHead || declared === null) return;
+    this.#isStopped = true;
+    this.#events?.stop(new LidoError('LIDO_411', [declared]));
   }
 
   /** Ends the response; aborts it when less came than was declared. */

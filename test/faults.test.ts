@@ -95,6 +95,28 @@ describe.each(languages)('a %s worker', (language) => {
     expect(await client.closes()).toBe(true);
   });
 
+  test('an application that goes on for ever behind the length that it declared is stopped there', async () => {
+    const { port, findLine } = await serve();
+    expect((await exchange(port, get('/endless?10'))).body.toString()).toBe('ababababab');
+    await findLine(({ msg }) => msg.includes('LIDO_411'));
+    await answers(port);
+  });
+
+  test('one that goes on for ever after HEAD sends its head, and is stopped once the client has ended its side', async () => {
+    const { port } = await serve();
+    const client = new RawClient(port);
+    client.send(get('/endless', '', 'HEAD'));
+    expect((await client.readResponse({ method: 'HEAD' })).status).toBe(200);
+    client.socket.end();
+    await answers(port);
+    client.socket.destroy();
+    const hasty = new RawClient(port);
+    hasty.send(get('/endless', '', 'HEAD'));
+    hasty.socket.end();
+    expect((await hasty.readResponse({ method: 'HEAD' })).status).toBe(200);
+    await answers(port);
+  });
+
   test('an upload whose sender disappears frees the worker', async () => {
     const { port } = await startServer({ ...fixture(language, 'echo') });
     const client = new RawClient(port);

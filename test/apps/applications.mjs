@@ -242,8 +242,17 @@ export function misbehaves(environ, startResponse) {
         recurse();
       })();
       break;
+    case '/endless': {
+      const length = environ.QUERY_STRING;
+      startResponse('200 OK', length === '' ? TEXT : [...TEXT, ['Content-Length', length]]);
+      return endless();
+    }
   }
   return hello(environ, startResponse);
+}
+
+function* endless() {
+  for (;;) yield Buffer.from('ab');
 }
 
 /** When the application began and ended, as JSON; it blocks its thread for half a second. */

@@ -1,5 +1,6 @@
 """Tiny applications named by behaviour; applications.mjs has the same ones."""
 
+import itertools
 import json
 import time
 from types import SimpleNamespace
@@ -238,6 +239,10 @@ def misbehaves(environ, start_response):
             recurse()
 
         recurse()
+    if path == "/endless":
+        length = environ["QUERY_STRING"]
+        start_response("200 OK", [*TEXT, ("Content-Length", length)] if length else TEXT)
+        return itertools.repeat(b"ab")
     return hello(environ, start_response)
 
 
