@@ -31,7 +31,7 @@ describe.each(findPythons())('an interrupt on Python %s', (_version, interpreter
     await logged(lastId);
     const stack = await python.interrupt(lastId);
     expect(stack).toContain('in spins');
-    expect(stack).not.toContain('gateway.py');
+    expect(stack).not.toContain('workers/python');
     expect(await answer).toMatchObject({ end: 'fail', error: { code: 'LIDO_502' } });
     expect((await ask('one_block')).blocks).toEqual(['hello']);
   });

@@ -10,7 +10,7 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
-/** gateway.py's constants: what the outbox holds, and what post() found. */
+/** wire.py's constants: what the outbox holds, and what post() found. */
 const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE, WHOLE] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
 const [OK, CLIENT_GONE] = [0, 1];
 
