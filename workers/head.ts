@@ -55,9 +55,13 @@ export function buildHead(status: string, headers: readonly Header[]): string {
 /** Names and values take turns: a value may read `Content-Length` too. */
 const DECLARES_LENGTH = /^[^\n]*(?:\n[^\n]*\n[^\n]*)*?\ncontent-length\n/i;
 
+export function declaresLength(head: string): boolean {
+  return DECLARES_LENGTH.test(head);
+}
+
 /** The head with a Content-Length, unless it has one or its status allows no body. */
 export function declareLength(head: string, length: number): string {
-  if (head.startsWith('204') || head.startsWith('304') || DECLARES_LENGTH.test(head)) return head;
+  if (head.startsWith('204') || head.startsWith('304') || declaresLength(head)) return head;
   return `${head}\nContent-Length\n${length}`;
 }
 

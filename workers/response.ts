@@ -3,7 +3,7 @@ import { LidoError, toPayload, traceOf } from '../src/errors.js';
 import { MAX_BLOCK, SMALL_FILE } from '../src/protocol.js';
 import type { Block, ExcInfo, FileLike, Header, Write } from '../src/wsgi.js';
 import { measureFile } from './file-wrapper.js';
-import { buildHead, declareLength } from './head.js';
+import { buildHead, declareLength, declaresLength } from './head.js';
 import type { Sender } from './sender.js';
 
 type State = 'unstarted' | 'started' | 'sending' | 'over';
@@ -71,9 +71,9 @@ export class Response {
     return true;
   }
 
-  /** Lets the client have the end of the body before close() runs, which may take its time. */
+  /** Lets a client that cannot count have the end of the body before close() runs, which may take its time. */
   endBody(): void {
-    if (this.#state === 'sending' && !this.clientGone) this.#sender.endBody();
+    if (this.#state === 'sending' && !this.clientGone && !declaresLength(this.#head)) this.#sender.endBody();
   }
 
   /** Ends the response; a body that stayed empty sends its head now. */

@@ -3,7 +3,7 @@
 from types import GeneratorType
 
 from .failures import LidoTimeout, ProtocolError, describe_error, format_error, name_type
-from .head import build_head, declare_length
+from .head import build_head, declare_length, declares_length
 from .streams import FileWrapper
 from .wire import BLOCK, END, FAIL, FILE, HEAD, HEADER, RESPONSE, WHOLE, pack, unpack
 
@@ -162,9 +162,9 @@ class Exchange:
         return is_taken
 
     def end_body(self):
-        """Lets the client have the end of the body before close() runs, which may take its time."""
+        """Lets a client that cannot count have the end of the body before close() runs, which may take its time."""
         worker = self.worker
-        if worker.timed_out != self.request:
+        if worker.timed_out != self.request and not declares_length(self.head):
             pack(worker.outbox, 0, WHOLE, 0, 0, 0)
             worker.post()
 

@@ -28,7 +28,7 @@ _HOP_BY_HOP = frozenset(
 )
 
 # Names and values take turns: a value may read `Content-Length` too.
-_declares_length = re.compile(rb"[^\n]*(?:\n[^\n]*\n[^\n]*)*?\ncontent-length\n", re.IGNORECASE).match
+declares_length = re.compile(rb"[^\n]*(?:\n[^\n]*\n[^\n]*)*?\ncontent-length\n", re.IGNORECASE).match
 
 _MAX_CACHED = 512
 _MAX_CACHED_SIZE = 512
@@ -54,7 +54,7 @@ def build_head(status, headers):
 
 def declare_length(head, length):
     """The head with a Content-Length, unless it has one or its status allows no body."""
-    if head[:3] in (b"204", b"304") or _declares_length(head):
+    if head[:3] in (b"204", b"304") or declares_length(head):
         return head
     return b"%b\nContent-Length\n%d" % (head, length)
 
