@@ -36,6 +36,7 @@ describe.each(languages)('a %s application', (language) => {
   test.each([
     ['hello', 'Hello, world!\n'],
     ['emptyList', ''],
+    ['emptyText', ''],
     ['severalBlocks', 'one,two,three'],
     ['generator', 'one,two'],
     ['lazyStart', 'late'],

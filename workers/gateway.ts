@@ -137,7 +137,8 @@ function conclude(request: WorkerRequest, errors: LogErrorStream): void {
 
 function checkIterable(result: unknown): SyncResult {
   const iterable = result as SyncResult;
-  const isBody = typeof result === 'string' || result instanceof Uint8Array;
+  // An empty one is an iterable without blocks, to the letter; of another one the blocks would be characters.
+  const isBody = (typeof result === 'string' || result instanceof Uint8Array) && result.length > 0;
   if (isBody || result === null || result === undefined || typeof iterable[Symbol.iterator] !== 'function') {
     throw new LidoError('LIDO_408', [nameType(result)]);
   }

@@ -21,6 +21,11 @@ export function emptyList(_environ, startResponse) {
   return [];
 }
 
+export function emptyText(_environ, startResponse) {
+  startResponse('200 OK', TEXT);
+  return '';
+}
+
 export function severalBlocks(_environ, startResponse) {
   startResponse('200 OK', TEXT);
   return [latin1('one,'), latin1(''), latin1('two,'), latin1('three')];

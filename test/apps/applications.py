@@ -25,6 +25,11 @@ def emptyList(environ, start_response):
     return []
 
 
+def emptyText(environ, start_response):
+    start_response("200 OK", TEXT)
+    return ""
+
+
 def severalBlocks(environ, start_response):
     start_response("200 OK", TEXT)
     return (b"one,", b"", b"two,", b"three")

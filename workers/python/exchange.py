@@ -115,7 +115,8 @@ class Exchange:
         worker = self.worker
         if worker.timed_out == self.request:
             raise LidoTimeout
-        if isinstance(result, (str, bytes)):
+        # An empty one is an iterable without blocks, to the letter; of another one the blocks would be characters.
+        if isinstance(result, (str, bytes)) and result:
             raise ProtocolError("LIDO_408", name_type(result))
         if type(result) is FileWrapper and self.state == _STARTED and self.send_file(result):
             return
