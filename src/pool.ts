@@ -16,8 +16,9 @@ const SPARE_THREADS = 16;
 /** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
-/** How long workers may take to end that have nothing to finish. Milliseconds. */
-const END_PATIENCE_MS = 500;
+/** How long workers may take to end that have nothing to finish, in milliseconds; shorter where one is known to be stuck. */
+const END_PATIENCE_MS = 2000;
+const END_PATIENCE_BESIDE_STUCK_MS = 200;
 
 export interface PoolOptions {
   readonly settings: WorkerSettings;
@@ -122,7 +123,8 @@ export class WorkerPool {
       if (member.verdict === null) member.session.close();
       else member.abort.abort();
     }
-    const ended = await waitForEnds(ending);
+    const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : END_PATIENCE_MS;
+    const ended = await waitForEnds(ending, patienceMs);
     for (const { session } of stuck) this.#options.dispatcher.loseSession(session, new LidoError('LIDO_504'));
     // Python's may still import the application, or wait for a GIL that a stuck one keeps; a JavaScript one can be ended.
     if (stuck.length > 0 || (!ended && this.#options.settings.application.runtime === 'cpython'))
@@ -241,11 +243,9 @@ export class WorkerPool {
 }
 
 /** Resolves with true when all have ended, with false when the patience is over. */
-async function waitForEnds(members: readonly Member[]): Promise<boolean> {
+function waitForEnds(members: readonly Member[], patienceMs: number): Promise<boolean> {
   const timer = new AbortController();
-  const patience = sleep(END_PATIENCE_MS, false, { signal: timer.signal }).catch(() => false);
+  const patience = sleep(patienceMs, false, { signal: timer.signal }).catch(() => false);
   const ends = Promise.allSettled(members.map(({ ended }) => ended)).then(() => true);
-  const ended = await Promise.race([ends, patience]);
-  timer.abort();
-  return ended;
+  return Promise.race([ends, patience]).finally(() => timer.abort());
 }

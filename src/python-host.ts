@@ -6,8 +6,8 @@ import type { HostMessage, HostRequest, PythonInstallation } from './protocol.js
 const HOST_FILE = new URL('../workers/python/host.js', import.meta.url);
 const EXIT_FILE = new URL('../workers/python/exit.js', import.meta.url);
 
-/** How long the thread that ends the process may take to start. */
-const EXIT_PATIENCE_MS = 500;
+/** How long the thread that ends the process may take to start: 40 ms at rest, above 500 on a busy machine. */
+const EXIT_PATIENCE_MS = 5000;
 
 interface LoadedHost {
   readonly installation: PythonInstallation;
