@@ -254,7 +254,9 @@ describe('the log', () => {
     ['warn', ''],
     ['silent', ''],
   ])('at --log-level %s has no less severe lines', async (level, end) => {
-    const source = `process.kill(process.pid, 'SIGTERM');\nexport function application() {}\n`;
+    // It never serves, so that there is nothing else to be logged, however late the signal comes.
+    const source = `process.kill(process.pid, 'SIGTERM');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
     const words = ['--bind', '127.0.0.1:0', '--threads', '1', '--log-level', level, 'ends.mjs'];
     const { code, stderr } = await runLido(words, { cwd: makeFolder({ 'ends.mjs': source }) });
     expect([code, stderr.replace(/^\[.*?\]/, '')]).toEqual([0, end]);
