@@ -1,14 +1,23 @@
 /** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Connection, countAnswer, countRequest, isEnding } from './connection.js';
+import {
+  awaitTurn,
+  type Connection,
+  countAnswer,
+  countRequest,
+  isBehindLast,
+  type Turn,
+} from './connection.js';
 import type { Dispatcher } from './dispatcher.js';
 import { buildEnviron } from './environ.js';
 import { LidoError } from './errors.js';
 import type { Exchange, ExchangeState } from './exchange.js';
-import { checkRequest, type GateLimits, type Refusal } from './gate.js';
+import { checkRequest, type GateLimits } from './gate.js';
 import type { Log } from './log.js';
+import { answerRefusal } from './refusal.js';
 import { type BodyLimits, hasBody, RequestBodySource } from './request-body.js';
-import { type ReplyHost, ResponseWriter } from './response.js';
+import { PLAIN_CONTEXT, type RequestContext } from './request-context.js';
+import { ResponseWriter } from './response.js';
 import type { Session } from './session.js';
 
 export interface AcceptorOptions {
@@ -29,32 +38,6 @@ export interface AcceptorOptions {
   readonly nextRequestId: () => string;
 }
 
-/** What is known of a request beside itself: by the table of mounts, or by a framework that Lido is embedded in. */
-export interface RequestContext {
-  /** Where the application is mounted, decoded like PATH_INFO: '' at the root. */
-  readonly scriptName: string;
-  /** The target as the client sent it, where a framework has cut it; null where `request.url` is that. */
-  readonly url: string | null;
-  /** Keys for the environ; their values are latin-1. */
-  readonly environ: Readonly<Record<string, string>> | null;
-  /** Null where Lido's own are to be used, in these too. */
-  readonly requestId: string | null;
-  readonly log: Log | null;
-  readonly connection: Connection | null;
-  readonly host: ReplyHost | null;
-}
-
-/** A request straight from node:http. */
-export const PLAIN_CONTEXT: RequestContext = {
-  scriptName: '',
-  url: null,
-  environ: null,
-  requestId: null,
-  log: null,
-  connection: null,
-  host: null,
-};
-
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
 const MAX_DRAINED_BODY = 64 * 1024;
 
@@ -74,11 +57,16 @@ export class Acceptor {
     response: ServerResponse,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
+    // The client may be gone since node:http told of the request: workers start, and a framework's hooks take their time.
+    if (request.socket.destroyed) return;
     // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
-    if (isEnding(request)) return;
+    if (isBehindLast(request)) return;
     const refusal = checkRequest(request, this.options.gate);
     if (refusal !== null) answerRefusal(request, response, refusal, context, this.options.sendTimeoutMs);
-    else this.#accept(new RequestExchange(this.options, request, response, context));
+    else {
+      this.#unanswered += 1;
+      new RequestExchange(this.options, request, response, context, this.#countAnswered).begin();
+    }
   };
 
   /** Requests whose answers are not whole on their way, the worker may be done with them or not. */
@@ -94,35 +82,13 @@ export class Acceptor {
     });
   }
 
-  #accept(exchange: RequestExchange): void {
-    this.#unanswered += 1;
-    exchange.response.once('close', this.#countAnswered);
-    exchange.begin();
-  }
-
   readonly #countAnswered = (): void => {
     this.#unanswered -= 1;
     if (this.#unanswered === 0) this.#whenAnswered?.();
   };
 }
 
-/** Answers what no application gets to see. The connection ends with it unless `keeps`, for a request that is sound. */
-export function answerRefusal(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, reason }: Refusal,
-  { host }: RequestContext,
-  sendTimeoutMs: number,
-  keeps = false,
-): void {
-  const writer = new ResponseWriter(response, sendTimeoutMs, host);
-  countRequest(request, null);
-  response.once('close', () => countAnswer(request));
-  if (!keeps || hasBody(request)) writer.closeAfterwards();
-  writer.writeError(new LidoError('LIDO_507', [reason], { status }), reason);
-}
-
-class RequestExchange implements Exchange {
+class RequestExchange implements Exchange, Turn {
   id = 0;
   readonly requestId: string;
   readonly log: Log;
@@ -135,15 +101,19 @@ class RequestExchange implements Exchange {
   environ = '';
   readonly #options: AcceptorOptions;
   readonly #context: RequestContext;
+  /** Told once, when the answer is over, whole or not. */
+  readonly #closed: () => void;
 
   constructor(
     options: AcceptorOptions,
     request: IncomingMessage,
     response: ServerResponse,
     context: RequestContext,
+    closed: () => void,
   ) {
     this.#options = options;
     this.#context = context;
+    this.#closed = closed;
     this.requestId = context.requestId ?? options.nextRequestId();
     this.log = context.log ?? options.log;
     this.request = request;
@@ -154,12 +124,24 @@ class RequestExchange implements Exchange {
 
   begin(): void {
     countRequest(this.request, this.body.isWhole ? null : (status) => this.#failBody(status));
-    this.response.once('close', this.#handleClose);
     // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
     if (this.request.headers.upgrade !== undefined) this.writer.closeAfterwards();
+    if (this.response.socket === null) awaitTurn(this.request, this.response, this);
+    else this.takeTurn();
+  }
+
+  /** All before it on its connection are answered. */
+  takeTurn(): void {
+    this.response.once('close', this.#handleClose);
+    // Its body may have turned out broken, or a framework may have answered it.
+    if (this.state === 'over' || this.response.writableEnded) return;
     if (!this.body.isWhole && this.request.readableDidRead) this.#failRead();
     else if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
     else this.#dispatch();
+  }
+
+  loseTurn(): void {
+    this.#handleClose();
   }
 
   conclude(error: LidoError | null): void {
@@ -220,6 +202,7 @@ class RequestExchange implements Exchange {
   /** The connection ended, or the response did; only the first leaves work to be undone. */
   readonly #handleClose = (): void => {
     countAnswer(this.request);
+    this.#closed();
     this.writer.abort();
     if (this.state === 'over' || this.writer.state === 'complete') {
       this.body.close();

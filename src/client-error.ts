@@ -1,7 +1,7 @@
 /** Main thread. Answers what node:http's parser refuses, and what it does not take for a request. */
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { failBody, whenAnswered } from './connection.js';
+import { failBody, isHeldBack, whenAnswered } from './connection.js';
 
 /** What node:http hands over with a parse error. */
 interface ClientError extends Error {
@@ -12,9 +12,12 @@ interface ClientError extends Error {
   readonly rawPacket?: Buffer;
 }
 
+/** Also of a head whose rest nobody reads for the time being: the client cannot help it then. */
+const HEAD_OVERDUE = 'ERR_HTTP_REQUEST_TIMEOUT';
+
 const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  [HEAD_OVERDUE]: 408,
   HPE_PAUSED_H2_UPGRADE: 505,
 };
 
@@ -29,6 +32,7 @@ const LINGER_MS = 1000;
 
 /** A 'clientError' listener: one short answer, after those to earlier requests, then the end of the connection. */
 export function answerClientError(error: ClientError, socket: Duplex): void {
+  if (error.code === HEAD_OVERDUE && isHeldBack(socket)) return;
   const status = chooseStatus(error);
   if (failBody(socket, status)) return;
   whenAnswered(socket, () => {

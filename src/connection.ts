@@ -1,5 +1,6 @@
 /** Main thread. A client's connection: who is at its other end, and which answers it still waits for. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 export interface Connection {
@@ -14,16 +15,32 @@ export interface Connection {
 
 /** What is kept with a socket, for keep-alive asks again and again. */
 interface SocketState extends Connection {
+  /** Those behind the connection's last answer count too, and stay. */
   unanswered: number;
-  /** When the last request was taken in, by performance.now(). */
+  /** When the client was last heard, or could last not be: performance.now(). */
   askedAt: number;
   isEnding: boolean;
+  /** Those whose turn has not come; null where there was none yet. */
+  turns: Set<Turn> | null;
+  /** True once there were too many. */
+  isBounded: boolean;
   whenAnswered: (() => void) | null;
   failBody: FailBody | null;
 }
 
+/** A request behind others that have no answer yet. */
+export interface Turn {
+  /** All before it are answered. */
+  takeTurn(): void;
+  /** The connection ended before. */
+  loseTurn(): void;
+}
+
 /** Answers the request whose body turned out broken with this status; false when its body was whole before. */
 export type FailBody = (status: number) => boolean;
+
+/** A connection with more unanswered requests is read no further; what came with them in one packet is taken in. */
+const MAX_PIPELINED = 64;
 
 const kState = Symbol('connection');
 
@@ -40,6 +57,7 @@ export function countRequest(request: IncomingMessage, failBody: FailBody | null
   state.unanswered += 1;
   state.askedAt = performance.now();
   state.failBody = failBody;
+  if (state.unanswered === MAX_PIPELINED + 1) stopReading(request.socket, state);
 }
 
 /** A response is over, whole or not. */
@@ -47,6 +65,24 @@ export function countAnswer(request: IncomingMessage): void {
   const state = stateOf(request);
   state.unanswered -= 1;
   if (state.unanswered === 0) state.whenAnswered?.();
+  else if (state.unanswered === MAX_PIPELINED) {
+    // What it has said in the meantime is heard only now, its end too.
+    state.askedAt = performance.now();
+    request.socket.resume();
+  }
+}
+
+/**
+ * Tells a request of its turn. Those before it may change what it is about, and one client must not fill the backlog, so
+ * nothing is done for it earlier. RFC 9112, section 9.3.2.
+ */
+export function awaitTurn(request: IncomingMessage, response: ServerResponse, turn: Turn): void {
+  const turns = turnsOf(request);
+  turns.add(turn);
+  response.once('socket', () => {
+    turns.delete(turn);
+    turn.takeTurn();
+  });
 }
 
 /** Milliseconds since the last request was taken in on this connection; Infinity where there was none. */
@@ -60,9 +96,17 @@ export function endAfter(request: IncomingMessage): void {
   stateOf(request).isEnding = true;
 }
 
-/** True when an earlier request's answer is the connection's last. */
-export function isEnding(request: IncomingMessage): boolean {
-  return stateOf(request).isEnding;
+/** True when an earlier request's answer is the connection's last: this one is not to be looked at. */
+export function isBehindLast(request: IncomingMessage): boolean {
+  if (!stateOf(request).isEnding) return false;
+  countRequest(request, null);
+  return true;
+}
+
+/** True while the client can send nothing more, for Lido does not read it. */
+export function isHeldBack(socket: Duplex): boolean {
+  const state = (socket as KnownSocket)[kState];
+  return state !== undefined && isFull(state);
 }
 
 /** Calls back once every request that was taken in on this connection is answered: answers keep the requests' order. */
@@ -75,6 +119,37 @@ export function whenAnswered(socket: Duplex, callback: () => void): void {
 /** The parser found an error: true when it lies in a body, whose request then gets the answer. */
 export function failBody(socket: Duplex, status: number): boolean {
   return (socket as KnownSocket)[kState]?.failBody?.(status) ?? false;
+}
+
+/** node:http gives a response its socket when its turn comes, and until then does not tell it of the connection's end. */
+function turnsOf(request: IncomingMessage): Set<Turn> {
+  const state = stateOf(request);
+  if (state.turns !== null) return state.turns;
+  const turns = new Set<Turn>();
+  state.turns = turns;
+  request.socket.once('close', () => {
+    for (const turn of turns) turn.loseTurn();
+  });
+  return turns;
+}
+
+function isFull({ unanswered }: SocketState): boolean {
+  return unanswered > MAX_PIPELINED;
+}
+
+/** Not at once, for node:http reads on after each request that it has parsed, and when the client has taken some answer. */
+function stopReading(socket: Socket, state: SocketState): void {
+  process.nextTick(pauseIfFull, socket, state);
+  if (state.isBounded) return;
+  state.isBounded = true;
+  socket.on('resume', () => pauseIfFull(socket, state));
+}
+
+function pauseIfFull(socket: Socket, state: SocketState): void {
+  if (!isFull(state)) return;
+  // A pause between resume() and its event is undone by node:http, which then reads although the stream is paused.
+  if (socket.isPaused()) socket.emit('pause');
+  else socket.pause();
 }
 
 function stateOf(request: IncomingMessage): SocketState {
@@ -90,6 +165,8 @@ function stateOf(request: IncomingMessage): SocketState {
     unanswered: 0,
     askedAt: 0,
     isEnding: false,
+    turns: null,
+    isBounded: false,
     whenAnswered: null,
     failBody: null,
   };

@@ -1,12 +1,13 @@
 /** Main thread. Lido inside another program: a request handler, or a whole server. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerRefusal, PLAIN_CONTEXT } from './acceptor.js';
 import { describe, LidoError } from './errors.js';
 import type { ApplicationStats } from './handler.js';
 import { createLog, type Log } from './log.js';
 import { findMountPoint } from './mount-point.js';
 import { encodeAsLatin1, MountTable } from './mounts.js';
 import { resolveUserSettings, type Settings, type UserSettings } from './options.js';
+import { answerRefusal } from './refusal.js';
+import { PLAIN_CONTEXT } from './request-context.js';
 import { createServer as createServerOf, type Server } from './server.js';
 import { type NameInScope, namesInScope, type SettingScope } from './settings.js';
 

@@ -7,7 +7,7 @@ import type { ResponseWriter } from './response.js';
 import type { Session } from './session.js';
 
 /**
- * - receiving: the body is collected before a worker is bothered
+ * - receiving: earlier requests of its connection are answered first, then the body is collected before a worker is bothered
  * - waiting: in the backlog
  * - sent: posted to a worker, which may or may not have claimed it
  * - over: answered, given up, or its client gone; nothing more is done for it

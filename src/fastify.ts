@@ -1,13 +1,13 @@
 /** Main thread. Lido as a Fastify plugin: the only file that knows Fastify. */
 import { METHODS, STATUS_CODES } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { RequestContext } from './acceptor.js';
 import { type Connection, describeConnection } from './connection.js';
 import { EmbeddedApplications, type EnvironAdditions, encodeAdditions, resolveEmbedded } from './embed.js';
 import { decodePath } from './environ.js';
 import { LidoError } from './errors.js';
 import { encodeAsLatin1 } from './mounts.js';
 import type { UserSettings } from './options.js';
+import type { RequestContext } from './request-context.js';
 import type { ReplyHost } from './response.js';
 import type { NameInScope } from './settings.js';
 import { parseTarget } from './target.js';

@@ -1,10 +1,10 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { PLAIN_CONTEXT, type RequestContext } from './acceptor.js';
 import { LidoError } from './errors.js';
 import type { Log } from './log.js';
 import type { Settings } from './options.js';
+import { PLAIN_CONTEXT, type RequestContext } from './request-context.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
 
 /** What an application is at. */

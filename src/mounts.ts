@@ -1,12 +1,13 @@
 /** Main thread. The table of applications by their paths, each with workers and settings of its own. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { answerRefusal, PLAIN_CONTEXT, type RequestContext } from './acceptor.js';
 import { decodePath } from './environ.js';
 import { LidoError } from './errors.js';
 import { checkRequest } from './gate.js';
 import { ApplicationHandler, type ApplicationStats } from './handler.js';
 import type { Log } from './log.js';
 import type { Settings } from './options.js';
+import { answerRefusal } from './refusal.js';
+import { PLAIN_CONTEXT, type RequestContext } from './request-context.js';
 import { readGateLimits } from './running.js';
 import { parseTarget } from './target.js';
 

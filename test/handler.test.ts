@@ -54,6 +54,20 @@ describe.each(languages)('createHandler under node:http, in %s', (language) => {
     expect(responses.map(({ status }) => status)).toEqual([200, 200]);
   });
 
+  it('drops the first requests whose clients are gone by the time that the application is there', async () => {
+    const handler = makeHandler({ ...fixture(language, 'hello'), gracefulTimeout: 1 });
+    const { server, port } = await listen(handler);
+    const client = new RawClient(port);
+    const closed = once(server, 'connection').then(([socket]) => once(socket, 'close'));
+    client.send(get('/a') + get('/b'));
+    await once(server, 'request');
+    client.socket.destroy();
+    await closed;
+    await handler.ready();
+    await handler.close();
+    expect(handler.lines).toEqual([]);
+  });
+
   it('finishes what runs and what waits when it is closed, and refuses what comes later', async () => {
     const handler = makeHandler(fixture(language, 'misbehaves'));
     await handler.ready();
