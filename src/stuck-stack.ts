@@ -6,8 +6,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { describe } from './errors.js';
 
-/** V8 looks every millisecond where it can; the worker that takes over may have the processor meanwhile. */
-const SAMPLING_MS = 50;
+/** V8 looks every millisecond in which the thread has a processor: there may be none for the first profile. */
+const SAMPLING_MS = [50, 200];
+/** The first sample is where the profile began, and has no line. */
+const ENOUGH_SAMPLES = 3;
 /** A thread that is in native code begins no profile before it is back. */
 const PATIENCE_MS = 1000;
 
@@ -43,21 +45,31 @@ interface ProfileHandle {
 /** Not in Node 20. Node 22 demands a name, which Node 26 refuses. */
 type StartProfile = (name?: string) => Promise<ProfileHandle>;
 
-/** Looks where the thread stands. Takes about 100 ms, at most a second; never rejects, and leaves the thread as it is. */
+/** Looks where the thread stands. Takes about 100 ms, a second at most; never rejects, and leaves the thread as it is. */
 export async function findStuckStack(thread: Worker | undefined): Promise<StuckStack> {
   if (thread === undefined) return unknown(ENDED);
   const { startCpuProfile } = thread as { startCpuProfile?: StartProfile };
   if (startCpuProfile === undefined) return unknown(`Node.js ${process.versions.node} cannot tell`);
-  const found = takeProfile(startCpuProfile.bind(thread)).then(readProfile);
-  const late = pause(PATIENCE_MS, unknown('its thread is in native code'), { ref: false });
-  return await Promise.race([found, late]).catch((error: NodeJS.ErrnoException) =>
-    unknown(error.code === 'ERR_WORKER_NOT_RUNNING' ? ENDED : describe(error)),
-  );
+  const start = startCpuProfile.bind(thread);
+  const late = pause(PATIENCE_MS, null, { ref: false });
+  let found = unknown('V8 had no look at it within a second, so it is most likely in native code');
+  try {
+    for (const samplingMs of SAMPLING_MS) {
+      const profile = await Promise.race([takeProfile(start, samplingMs), late]);
+      if (profile === null) break;
+      found = readProfile(profile);
+      if (profile.samples.length >= ENOUGH_SAMPLES) break;
+    }
+  } catch (error) {
+    const hasEnded = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_NOT_RUNNING';
+    if (found.stack === '') found = unknown(hasEnded ? ENDED : describe(error));
+  }
+  return found;
 }
 
-async function takeProfile(start: StartProfile): Promise<Profile> {
+async function takeProfile(start: StartProfile, samplingMs: number): Promise<Profile> {
   const handle = await startNamed(start);
-  await pause(SAMPLING_MS, undefined, { ref: false });
+  await pause(samplingMs, undefined, { ref: false });
   const profile = await handle.stop();
   return typeof profile === 'string' ? (JSON.parse(profile) as Profile) : profile;
 }
@@ -86,9 +98,10 @@ function readProfile({ nodes, samples }: Profile): StuckStack {
     const stack = formatStack(innermost, parents);
     if (stack !== '') return { stack, reason: '' };
   }
-  // V8's profiles know nothing of code that was optimized while it ran: they show the function that called it.
   const caller = seen.find(({ callFrame }) => callFrame.url !== '');
-  const isOurs = caller?.callFrame.url.startsWith(OWN_CODE) === true;
+  if (caller === undefined) return unknown('V8 saw no function of it');
+  // V8's profiles know nothing of code that was optimized while it ran: they show the function that called it.
+  const isOurs = caller.callFrame.url.startsWith(OWN_CODE);
   return unknown(
     `it loops in ${isOurs ? 'the very function that Lido called' : 'a function'}, which V8 does not show`,
   );

@@ -11,6 +11,7 @@ import { type LogLine, type RunningServer, startServer } from './support/server.
 
 const TOOK_LONGER = 'the application took longer than 0.3 s';
 const STOOD_HERE = `${TOOK_LONGER}; its thread stood here`;
+const NO_LOOK = 'V8 had no look at it within a second, so it is most likely in native code';
 const IN_LIDOS_CALL = 'it loops in the very function that Lido called, which V8 does not show';
 /** Node 20 has no way to look. */
 const canLook = 'startCpuProfile' in Worker.prototype;
@@ -101,7 +102,8 @@ function makeFifo(folder: string) {
   return { path, write: () => writeFileSync(path, 'released', { flag: 'r+' }) };
 }
 
-describe('the log of a time-out', () => {
+// A machine whose processors are all busy for a second gives V8 no look: then once more.
+describe('the log of a time-out', { retry: 5 }, () => {
   const strips = (process.features as { typescript?: unknown }).typescript === 'strip';
   const files = ['stuck.mjs', 'stuck.cjs', 'stuck.ts', ...(strips ? ['stripped.mjs' as const] : [])] as const;
 
@@ -172,7 +174,7 @@ describe('a thread that is stuck', () => {
     expect((await stuck).status).toBe(504);
     for (const answer of await Promise.all(behind)) expect(answer.body.toString()).toBe('hello');
     const { msg } = await findLine(isPlace);
-    expect(msg).toBe(notKnown('its thread is in native code'));
+    expect(msg).toBe(notKnown(NO_LOOK));
     expect(lines.filter(isPlace).length).toBe(1);
   });
 
@@ -184,7 +186,9 @@ describe('a thread that is stuck', () => {
       await running.findLine(() => running.lines.filter(isPlace).length === 2 * round);
       await untilWhole(running);
     }
-    for (const { msg } of running.lines.filter(isPlace)) expect(msg).toBe(said('')[0]);
+    // On a busy machine V8 may have had no look.
+    for (const { msg } of running.lines.filter(isPlace))
+      expect([said('')[0], notKnown(NO_LOOK)]).toContain(msg);
   });
 
   it('and ends by itself meanwhile is replaced once', async () => {
