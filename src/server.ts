@@ -42,7 +42,10 @@ export class Server {
     return this.#addresses;
   }
 
-  /** Starts the workers, then listens. Rejects with a LidoError when the application or an address fails. */
+  /**
+   * Starts the workers, then listens. Rejects with a LidoError when the application or an address fails, LIDO_504 where
+   * close() came meanwhile.
+   */
   async listen(): Promise<void> {
     try {
       await this.#mounts.start();
@@ -131,6 +134,10 @@ export class Server {
     // The supervisor has seen to it, and another process may listen there by now.
     if (this.#settings.processes === 1) await removeStaleSocket(address);
     await bindListener(listener, address);
+    if (this.#closed !== null) {
+      listener.close();
+      throw new LidoError('LIDO_504');
+    }
     this.#listeners.push(listener);
     this.#addresses = [
       ...this.#addresses,

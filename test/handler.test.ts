@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import express from 'express';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
@@ -11,6 +11,7 @@ import {
   type HandlerOptions,
   LidoError,
 } from '../dist/src/index.js';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { createMemoryLog, fixture, languages, root, venv } from './support/server.js';
 
@@ -231,6 +232,22 @@ describe('createServer', () => {
     expect(await server.close()).toBe(false);
     await expect(listening).rejects.toMatchObject({ code: 'LIDO_504' });
     expect(server.addresses).toEqual([]);
+  });
+
+  it('listens no longer when it is closed while it begins to', async () => {
+    const { log } = createMemoryLog();
+    const path = `${makeFolder({})}/lido.sock`;
+    const server = createServer({
+      ...fixture('javascript', 'hello'),
+      bind: [`unix:${path}`],
+      threads: 1,
+      log,
+    });
+    const listening = server.listen().catch(() => {});
+    while (server.stats()[0]?.runtime === '') await new Promise(setImmediate);
+    expect(await server.close()).toBe(true);
+    await listening;
+    await expect(once(connect(path), 'connect')).rejects.toThrow(/ECONNREFUSED|ENOENT/);
   });
 });
 
