@@ -55,9 +55,15 @@ export function describeConnection(request: IncomingMessage): Connection {
 export function countRequest(request: IncomingMessage, failBody: FailBody | null): void {
   const state = stateOf(request);
   state.unanswered += 1;
-  state.askedAt = performance.now();
+  hear(state);
   state.failBody = failBody;
+  // A body may take its time; its end is when the client was heard.
+  if (failBody !== null) request.once('end', () => hear(state));
   if (state.unanswered === MAX_PIPELINED + 1) stopReading(request.socket, state);
+}
+
+function hear(state: SocketState): void {
+  state.askedAt = performance.now();
 }
 
 /** A response is over, whole or not. */
@@ -67,7 +73,7 @@ export function countAnswer(request: IncomingMessage): void {
   if (state.unanswered === 0) state.whenAnswered?.();
   else if (state.unanswered === MAX_PIPELINED) {
     // What it has said in the meantime is heard only now, its end too.
-    state.askedAt = performance.now();
+    hear(state);
     request.socket.resume();
   }
 }

@@ -117,6 +117,20 @@ describe.each(languages)('a %s worker', (language) => {
     await answers(port);
   });
 
+  test('a client that takes its time to send a body, and ends its side then, is answered', async () => {
+    const { port, server } = await startServer(fixture(language, 'echo'));
+    const client = new RawClient(port);
+    client.send(`${get('/', 'Content-Length: 200000\r\n', 'POST')}${'x'.repeat(100_000)}`);
+    await vi.waitUntil(() => server.stats()[0]?.sent === 1);
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 2000);
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
+    client.socket.end('x'.repeat(100_000));
+    expect((await client.readResponse()).body.length).toBe(200_000);
+  });
+
   test('an upload whose sender disappears frees the worker', async () => {
     const { port } = await startServer({ ...fixture(language, 'echo') });
     const client = new RawClient(port);
