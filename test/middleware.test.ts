@@ -254,9 +254,11 @@ def application(environ, start_response):
   it('changes environ, status, headers and body, and keeps close()', async () => {
     const [file, source] = sources[language];
     const application = `${makeFolder({ [file]: source })}/${file}:application`;
-    const { port, lines } = await startServer({ application, python: venv, validate: true });
+    const { port, lines, findLine } = await startServer({ application, python: venv, validate: true });
     const { status, headers, body } = await exchange(port, get('/'));
     expect([status, headers['x-upper'], body.toString()]).toEqual([201, '1', 'H YOU']);
+    // The client has the body before close() runs.
+    await findLine(({ msg }) => msg === 'closed');
     expect(lines.filter(({ level }) => level >= 40).map(({ msg }) => msg)).toEqual(['closed']);
   });
 });
