@@ -26,7 +26,6 @@ export interface AcceptorOptions {
   readonly body: BodyLimits;
   /** Milliseconds that a client may take nothing of a response; 0 for no limit. */
   readonly sendTimeoutMs: number;
-  readonly keepUnderscores: boolean;
   /** Send tracebacks to clients. */
   readonly debug: boolean;
   readonly log: Log;
@@ -152,14 +151,13 @@ class RequestExchange implements Exchange, Turn {
   }
 
   #dispatch(): void {
-    const { connectionOf, keepUnderscores } = this.#options;
+    const { connectionOf } = this.#options;
     const { connection, environ, scriptName, url } = this.#context;
     // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
     this.environ = buildEnviron(this.request, connection ?? connectionOf(this.request), {
       requestId: this.requestId,
       url,
       scriptName,
-      keepUnderscores,
       contentLength: this.body.isWhole && hasBody(this.request) ? this.body.length : null,
       extra: environ,
     });

@@ -14,8 +14,6 @@ export interface EnvironContext {
   readonly url: string | null;
   /** Where the application is mounted, decoded like PATH_INFO and without a trailing slash: '' at the root. */
   readonly scriptName: string;
-  /** Whether header names with an underscore reach the application; by default they are dropped. */
-  readonly keepUnderscores: boolean;
   /** The length of a body that was received whole. Where it came in chunks, it stands in for the coding. */
   readonly contentLength: number | null;
   /** Keys that an embedding service adds, such as REMOTE_USER. */
@@ -54,7 +52,7 @@ export function buildEnviron(
   const target = parseTarget(url);
   const path = decodePath(target.path);
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
-  const fields = new FieldCollector(context.keepUnderscores);
+  const fields = new FieldCollector();
   collectHeaders(fields, request.rawHeaders, connection.host ?? target.authority);
   if (context.contentLength !== null) fields.tellLength(String(context.contentLength));
   if (context.extra !== null) {
@@ -80,16 +78,11 @@ function collectHeaders(
 class FieldCollector {
   readonly #keys: string[] = [];
   readonly #values: string[] = [];
-  readonly #keepUnderscores: boolean;
-
-  constructor(keepUnderscores: boolean) {
-    this.#keepUnderscores = keepUnderscores;
-  }
 
   /** RFC 9110, section 5.3: repeated fields are one list; RFC 6265, section 5.4: cookies are joined by a semicolon. */
   add(name: string, value: string): void {
     const key = lookUpKey(name);
-    if (!this.#keepUnderscores && name.includes('_')) return;
+    if (key === null) return;
     const known = this.#keys.indexOf(key);
     if (known < 0) {
       this.#keys.push(key);
@@ -125,9 +118,11 @@ class FieldCollector {
   }
 }
 
-function lookUpKey(name: string): string {
+/** Null for a name with an underscore, which would pose as one with a dash. */
+function lookUpKey(name: string): string | null {
   const known = keysByName.get(name);
   if (known !== undefined) return known;
+  if (name.includes('_')) return null;
   const key = name.toUpperCase().replaceAll('-', '_');
   const result = key === 'CONTENT_TYPE' || key === 'CONTENT_LENGTH' ? key : `HTTP_${key}`;
   if (keysByName.size < MAX_CACHED_NAMES) keysByName.set(name, result);

@@ -1,5 +1,5 @@
 /** Main thread. Finds the Python that was named, and asks it once what it is. */
-import { execFile } from 'node:child_process';
+import { type ExecException, execFile } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -103,14 +103,17 @@ function findOnPath(command: string): string | null {
   return folders.map((folder) => join(folder, command)).find((path) => existsSync(path)) ?? null;
 }
 
+function explainProbe({ killed, stderr, message }: ExecException): string {
+  if (killed === true) return `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
+  return (stderr || message).trim().split('\n').at(-1) ?? message;
+}
+
 async function probeInterpreter(interpreter: string): Promise<Probe> {
   try {
     const { stdout } = await run(interpreter, ['-c', PROBE], { timeout: PROBE_TIMEOUT_MS });
     // The last line: a sitecustomize or a shim may print before.
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Probe;
   } catch (error) {
-    const { stderr = '', message } = error as Error & { stderr?: string };
-    const lines = (stderr || message).trim().split('\n');
-    throw new LidoError('LIDO_302', [interpreter, lines.at(-1) ?? message], { cause: error });
+    throw new LidoError('LIDO_302', [interpreter, explainProbe(error as ExecException)], { cause: error });
   }
 }

@@ -108,7 +108,6 @@ function assemble(
     gate: readGateLimits(settings),
     body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
     sendTimeoutMs: settings.sendTimeout * 1000,
-    keepUnderscores: false,
     debug: settings.debug,
     log,
     connectionOf: chooseConnection(settings),

@@ -17,7 +17,6 @@ const plain: EnvironContext = {
   requestId: 'id-1',
   url: null,
   scriptName: '',
-  keepUnderscores: false,
   contentLength: null,
   extra: null,
 };
@@ -62,7 +61,6 @@ describe('the environ', () => {
   test('drops names with an underscore, which would pose as names with a dash', () => {
     const headers = ['X-Forwarded-User', 'real', 'X_Forwarded_User', 'forged'];
     expect(carry('/', headers).HTTP_X_FORWARDED_USER).toBe('real');
-    expect(carry('/', headers, { keepUnderscores: true }).HTTP_X_FORWARDED_USER).toBe('real,forged');
   });
 
   test('takes the host of an absolute target for Host', () => {
