@@ -201,7 +201,7 @@ export const RING_HEADER = 8;
  * Bytes; a power of two, so that the counts may overflow, and more than twice RESPONSE_WINDOW and MAX_BLOCK together: blocks
  * are acknowledged a little before the socket gives them back.
  */
-export const RING_SIZE = 1024 * 1024;
+export const RING_SIZE = 2 * 1024 * 1024;
 
 /** What a block of so many bytes takes up in the ring. */
 export function ringRecordSize(length: number): number {
@@ -215,9 +215,9 @@ export const INLINE_BODY_LIMIT = 64 * 1024;
 /** Bytes of a request's body sent to the worker beyond what it has consumed. */
 export const BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
-export const RESPONSE_WINDOW = 320 * 1024;
+export const RESPONSE_WINDOW = 768 * 1024;
 /** A worker that waits for the window is woken each time that so many more bytes are acknowledged, not for each block. A power of two. */
-export const WINDOW_STEP = 64 * 1024;
+export const WINDOW_STEP = 256 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
 export const MAX_BLOCK = 128 * 1024;
 /** A file that is smaller is read by the worker: that is quicker than to let the main thread open it. Bytes. */
