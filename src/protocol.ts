@@ -35,7 +35,7 @@ export type FromWorker =
   | readonly [kind: 'ready', runtime: string, thread: number, state: number]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
-  /** A whole response in one message; the request is over. A string body is latin-1 text. */
+  /** A whole response in one message; the request is over. A string body is latin-1 text, bytes go where there is no ring. */
   | readonly [kind: 'response', id: number, head: string, body: string | Uint8Array]
   /** The head, with the first block that was not empty. */
   | readonly [kind: 'head', id: number, head: string, block: string | Uint8Array]

@@ -1,6 +1,6 @@
 // Worker thread. One response as PEP 3333 lets it come about: start_response, write, blocks, failure.
 import { LidoError, toPayload, traceOf } from '../src/errors.js';
-import { MAX_BLOCK, SMALL_FILE } from '../src/protocol.js';
+import { SMALL_FILE } from '../src/protocol.js';
 import type { Block, ExcInfo, FileLike, Header, Write } from '../src/wsgi.js';
 import { measureFile } from './file-wrapper.js';
 import { buildHead, declareLength, declaresLength } from './head.js';
@@ -57,7 +57,6 @@ export class Response {
     const bytes = blocks.length === 0 ? '' : this.#prepare(blocks[0] as Block);
     if (this.#state === 'unstarted') throw new LidoError('LIDO_402');
     this.#state = 'over';
-    if (bytes.length > MAX_BLOCK) this.#head = declareLength(this.#head, bytes.length);
     this.#sender.respond(this.#head, bytes);
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../src/protocol.js';
 import type { BlockRing } from './block-ring.js';
 import type { FilePart } from './file-wrapper.js';
+import { declareLength } from './head.js';
 
 /** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {
@@ -44,11 +45,11 @@ export class Sender {
   respond(head: string, body: string | Uint8Array): void {
     if (typeof body === 'string' || body.byteLength <= STRING_BLOCK_LIMIT) {
       this.#post(['response', this.#id, head, toText(body)]);
-    } else if (body.byteLength <= MAX_BLOCK) {
+    } else if (this.#ring === null && body.byteLength <= MAX_BLOCK) {
       const bytes = new Uint8Array(body);
       this.#post(['response', this.#id, head, bytes], [bytes.buffer as ArrayBuffer]);
     } else {
-      this.sendHead(head, '');
+      this.sendHead(declareLength(head, body.byteLength), '');
       this.sendBlock(body);
       this.end();
     }

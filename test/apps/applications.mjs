@@ -31,6 +31,12 @@ export function severalBlocks(_environ, startResponse) {
   return [latin1('one,'), latin1(''), latin1('two,'), latin1('three')];
 }
 
+/** Too long for a text, short enough to go from a worker in one piece. */
+export function page(_environ, startResponse) {
+  startResponse('200 OK', TEXT);
+  return [Buffer.alloc(40_000, 'x')];
+}
+
 /** More than goes from a worker in one piece. */
 export function largeBlock(_environ, startResponse) {
   startResponse('200 OK', TEXT);

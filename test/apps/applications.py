@@ -35,6 +35,12 @@ def severalBlocks(environ, start_response):
     return (b"one,", b"", b"two,", b"three")
 
 
+def page(environ, start_response):
+    """Too long for a text, short enough to go from a worker in one piece."""
+    start_response("200 OK", TEXT)
+    return [b"x" * 40_000]
+
+
 def largeBlock(environ, start_response):
     """More than goes from a worker in one piece."""
     start_response("200 OK", TEXT)
