@@ -1,5 +1,5 @@
 /** `lido/paths`: several applications behind one, by the start of the path. */
-import type { Application } from '../src/wsgi.js';
+import type { Application } from '../src/contract/wsgi.js';
 
 const NOT_FOUND: Application = (_environ, startResponse) => {
   startResponse('404 Not Found', [['Content-Type', 'text/plain; charset=utf-8']]);

@@ -1,7 +1,7 @@
 /** `lido/static`: the files of a folder, with conditional and range requests. */
 import { closeSync, fstatSync, openSync, type Stats } from 'node:fs';
 import mime from 'mime';
-import type { Application, Environ, Header, Result, StartResponse } from '../src/wsgi.js';
+import type { Application, Environ, Header, Result, StartResponse } from '../src/contract/wsgi.js';
 import { choosePart, createEtag, isUnmodified, meetsPrecondition } from './static/conditions.js';
 import { type Found, openFolder } from './static/folder.js';
 

@@ -1,5 +1,12 @@
 /** `lido/validator`: holds an application and its server to PEP 3333, in the spirit of Python's wsgiref.validate. */
-import type { Application, AsyncResult, Environ, ErrorStream, Result, StartResponse } from '../src/wsgi.js';
+import type {
+  Application,
+  AsyncResult,
+  Environ,
+  ErrorStream,
+  Result,
+  StartResponse,
+} from '../src/contract/wsgi.js';
 import { type Block, checkAsyncBody, checkBody } from './validator/body.js';
 import { breach, describe, ProtocolError } from './validator/breach.js';
 import { CheckedResponse } from './validator/checked-response.js';

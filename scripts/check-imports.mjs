@@ -3,22 +3,40 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** What workers/ may take from src/: the contracts, and nothing that belongs to the main thread. */
-const SHARED_WITH_WORKERS = ['src/protocol.ts', 'src/wsgi.ts', 'src/errors.ts'];
+/**
+ * The rooms of src/, from left to right: a file imports from its own room, or from one further left. Files directly in
+ * src/ are the entries, which see every room, save those that are named here.
+ */
+const ROOMS = [
+  ['src/contract/'],
+  ['src/log.ts', 'src/version.ts'],
+  ['src/settings/', 'src/python/'],
+  ['src/http/'],
+  ['src/dispatch/'],
+  ['src/application/'],
+  ['src/server/'],
+  ['src/'],
+];
+/** What workers/ may take from elsewhere: what both sides of a thread may see, and the validator that wraps applications. */
+const SHARED_WITH_WORKERS = ['src/contract/', 'middleware/validator.ts'];
 /** Packages with a single place: whoever replaces or upgrades one has one file to read. */
 const SOLE_IMPORTERS = {
-  piscina: 'src/pool.ts',
+  piscina: 'src/dispatch/pool.ts',
   fastify: 'src/fastify.ts',
   koffi: 'workers/python/libpython.ts',
 };
 /** Files that compute and do nothing else; held to it as soon as they exist. */
 const PURE_FILES = [
-  'src/environ.ts',
-  'src/gate.ts',
-  'src/forwarded.ts',
-  'src/protocol.ts',
-  'src/dispatch-policy.ts',
-  'src/target.ts',
+  'src/http/environ.ts',
+  'src/http/gate.ts',
+  'src/http/forwarded.ts',
+  'src/settings/address.ts',
+  'src/settings/mounts.ts',
+  'src/settings/trusted-proxies.ts',
+  'src/contract/errors.ts',
+  'src/contract/protocol.ts',
+  'src/dispatch/policy.ts',
+  'src/http/target.ts',
 ];
 /** What of Node's library a pure file may use: parsing and comparing, no I/O. */
 const PURE_NAMES = { 'node:net': ['BlockList', 'SocketAddress', 'isIP', 'isIPv4', 'isIPv6'] };
@@ -45,7 +63,12 @@ function findSources(folder) {
 
 function checkFile(file) {
   return readImports(file).flatMap((imported) =>
-    [checkSide(file, imported), checkPackage(file, imported), checkPurity(file, imported)]
+    [
+      checkSide(file, imported),
+      checkRoom(file, imported),
+      checkPackage(file, imported),
+      checkPurity(file, imported),
+    ]
       .filter((breach) => breach !== null)
       .map((breach) => `${file} imports ${imported.from}: ${breach}`),
   );
@@ -53,12 +76,26 @@ function checkFile(file) {
 
 function checkSide(file, { target }) {
   const fromWorkers = file.startsWith('workers/');
-  if (file.startsWith('middleware/') && target.startsWith('src/') && target !== 'src/wsgi.ts')
-    return 'middleware/ works under any server: it imports src/wsgi.ts and nothing else of Lido';
+  if (file.startsWith('middleware/') && target.startsWith('src/') && target !== 'src/contract/wsgi.ts')
+    return 'middleware/ works under any server: it imports src/contract/wsgi.ts and nothing else of Lido';
   if (!fromWorkers && target.startsWith('workers/')) return 'src/ imports nothing from workers/';
-  if (fromWorkers && target.startsWith('src/') && !SHARED_WITH_WORKERS.includes(target))
-    return `workers/ imports from src/ only ${SHARED_WITH_WORKERS.join(', ')}`;
+  const isOutside = /^(src|middleware)\//.test(target);
+  if (fromWorkers && isOutside && !SHARED_WITH_WORKERS.some((place) => target.startsWith(place)))
+    return `workers/ imports from elsewhere only ${SHARED_WITH_WORKERS.join(' and ')}`;
   return null;
+}
+
+/** A room knows nothing of the rooms to its right, nor of the one beside it on the same floor. Types count, too. */
+function checkRoom(file, { target }) {
+  const [from, to] = [findRoom(file), findRoom(target)];
+  if (from === null || to === null || from.place === to.place || to.floor < from.floor) return null;
+  return `${from.place} sees only the rooms to its left, and ${to.place} is not one of them`;
+}
+
+function findRoom(file) {
+  const floor = ROOMS.findIndex((places) => places.some((place) => file.startsWith(place)));
+  if (floor < 0) return null;
+  return { floor, place: ROOMS[floor].find((place) => file.startsWith(place)) };
 }
 
 function checkPackage(file, { target }) {

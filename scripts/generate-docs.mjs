@@ -2,17 +2,9 @@
 // Build first; `npm run docs` does.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 
-const { buildSchema, buildSettingsPage } = await import('../dist/src/schema.js');
-const { catalogue } = await import('../dist/src/errors.js');
+const { buildSchema, buildSettingsPage } = await import('../dist/src/settings/schema.js');
+const { catalogue, ERROR_GROUPS } = await import('../dist/src/contract/errors.js');
 const root = new URL('../', import.meta.url);
-
-const ERROR_GROUPS = {
-  1: 'Usage and settings',
-  2: 'Loading the application',
-  3: 'Python',
-  4: 'What the application did',
-  5: 'What befell the request',
-};
 
 mkdirSync(new URL('schema/', root), { recursive: true });
 writeFileSync(new URL('schema/lido.config.schema.json', root), `${JSON.stringify(buildSchema(), null, 2)}\n`);
@@ -20,7 +12,7 @@ writeFileSync(new URL('docs/settings.md', root), buildSettingsPage());
 updateErrorsPage(new URL('docs/errors.md', root));
 
 function updateErrorsPage(page) {
-  const tables = Object.entries(ERROR_GROUPS).map(buildErrorTable).join('\n');
+  const tables = ERROR_GROUPS.map(buildErrorTable).join('\n');
   const text = readFileSync(page, 'utf8').replace(
     /(<!-- tables:.*-->\n)[\s\S]*(<!-- end of tables -->)/,
     (_, begin, end) => `${begin}\n${tables}\n${end}`,
@@ -28,9 +20,9 @@ function updateErrorsPage(page) {
   writeFileSync(page, text);
 }
 
-function buildErrorTable([digit, title]) {
+function buildErrorTable(title) {
   const rows = Object.entries(catalogue)
-    .filter(([code]) => code.startsWith(`LIDO_${digit}`))
+    .filter(([, { group }]) => group === title)
     .map(([code, { message, remedy, status, exit }]) => {
       const answer = status === undefined ? (exit === undefined ? '' : `exit ${exit}`) : String(status);
       return `| ${[`\`${code}\``, message, answer, remedy].map(formatCell).join(' | ')} |`;

@@ -2,16 +2,22 @@
 /** Main thread. The lido command. */
 import { dirname, resolve } from 'node:path';
 import { CommanderError } from 'commander';
-import { type Action, parseCommandLine } from './cli-command.js';
-import { findConfig, loadConfig } from './config.js';
-import { EXIT_USAGE, LidoError } from './errors.js';
+import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
-import { type Resolved, readEnvironment, resolveSettings, type Source, throwMistakes } from './options.js';
-import { exitPastPython } from './python-host.js';
-import { createServer } from './server.js';
-import { settingNames } from './settings.js';
-import { stopOnSignals } from './signals.js';
-import { Supervisor } from './supervisor.js';
+import { exitPastPython } from './python/host.js';
+import { type Action, parseCommandLine } from './server/cli-command.js';
+import { createServer } from './server/server.js';
+import { stopOnSignals } from './server/signals.js';
+import { Supervisor } from './server/supervisor.js';
+import { findConfig, loadConfig } from './settings/config-file.js';
+import {
+  type Resolved,
+  readEnvironment,
+  resolveSettings,
+  type Source,
+  throwMistakes,
+} from './settings/resolve.js';
+import { settingNames } from './settings/table.js';
 
 async function main(argv: readonly string[]): Promise<void> {
   const { action, config, flags } = parseCommandLine(argv);
@@ -112,7 +118,9 @@ function printError({ traceback, code, message, remedy }: LidoError): void {
 function failUsage(error: CommanderError): never {
   // --help and --version end this way too.
   if (error.exitCode === 0) process.exit(0);
-  printError(new LidoError('LIDO_102', ['the command line', error.message.replace(/^error: /, '')]));
+  printError(
+    new LidoError('LIDO_WRONG_SETTING', ['the command line', error.message.replace(/^error: /, '')]),
+  );
   process.exit(EXIT_USAGE);
 }
 

@@ -1,16 +1,21 @@
 /** Main thread. Lido as a Fastify plugin: the only file that knows Fastify. */
 import { METHODS, STATUS_CODES } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Connection, describeConnection } from './connection.js';
-import { EmbeddedApplications, type EnvironAdditions, encodeAdditions, resolveEmbedded } from './embed.js';
-import { decodePath } from './environ.js';
-import { LidoError } from './errors.js';
-import { encodeAsLatin1 } from './mounts.js';
-import type { UserSettings } from './options.js';
-import type { RequestContext } from './request-context.js';
-import type { ReplyHost } from './response.js';
-import type { NameInScope } from './settings.js';
-import { parseTarget } from './target.js';
+import { encodeAsLatin1 } from './application/mounts.js';
+import { LidoError } from './contract/errors.js';
+import { type Connection, describeConnection } from './http/connection.js';
+import { decodePath } from './http/environ.js';
+import type { RequestContext } from './http/request-context.js';
+import type { ReplyHost } from './http/response-writer.js';
+import { parseTarget } from './http/target.js';
+import {
+  EmbeddedApplications,
+  type EnvironAdditions,
+  encodeAdditions,
+  resolveEmbedded,
+} from './server/embed.js';
+import type { UserSettings } from './settings/resolve.js';
+import type { NameInScope } from './settings/table.js';
 
 /** Lido's settings, save those that are Fastify's business. Several applications are several registrations. */
 export type LidoOptions = Omit<
@@ -38,7 +43,8 @@ interface RegisterOptions {
  */
 export async function lido(app: FastifyInstance, options: LidoOptions & RegisterOptions): Promise<void> {
   const { prefix: _, logLevel: __, logSerializers: ___, environ, ...user } = options;
-  if ('mounts' in user) throw new LidoError('LIDO_102', ['option mounts', 'register Lido once for each']);
+  if ('mounts' in user)
+    throw new LidoError('LIDO_WRONG_SETTING', ['option mounts', 'register Lido once for each']);
   const settings = resolveEmbedded(user, app.log, ['process', 'listener']);
   const applications = new EmbeddedApplications(settings, app.log);
   const depth = countSegments(app.prefix);

@@ -1,18 +1,7 @@
 /** The public API. */
-export { defineConfig } from './config.js';
-export {
-  createHandler,
-  createServer,
-  type EnvironAdditions,
-  type Handler,
-  type HandlerOptions,
-  type ServerOptions,
-} from './embed.js';
-export { type ErrorCode, LidoError } from './errors.js';
-export type { ApplicationStats } from './handler.js';
-export type { Log } from './log.js';
-export type { MountSettings, UserMounts, UserSettings } from './options.js';
-export type { Server } from './server.js';
+
+export type { ApplicationStats } from './application/application.js';
+export { type ErrorCode, LidoError } from './contract/errors.js';
 export type {
   Application,
   AsyncResult,
@@ -27,4 +16,16 @@ export type {
   Result,
   StartResponse,
   Write,
-} from './wsgi.js';
+} from './contract/wsgi.js';
+export type { Log } from './log.js';
+export {
+  createHandler,
+  createServer,
+  type EnvironAdditions,
+  type Handler,
+  type HandlerOptions,
+  type ServerOptions,
+} from './server/embed.js';
+export type { Server } from './server/server.js';
+export { defineConfig } from './settings/config-file.js';
+export type { MountSettings, UserMounts, UserSettings } from './settings/resolve.js';

@@ -1,12 +1,17 @@
 /** Main thread. The log: pino, as Fastify uses, to standard error; lines for people, or JSON for machines. */
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { Settings } from './options.js';
 
 export type { Logger } from 'pino';
 
 /** What Lido asks of a log: pino has it, and so has Fastify's. */
 export type Log = Pick<Logger, 'error' | 'warn' | 'info'>;
+
+export interface LogSettings {
+  /** The least severe lines that are logged: pino's levels, or `silent`. */
+  readonly logLevel: string;
+  readonly logFormat: 'text' | 'json';
+}
 
 const STANDARD_ERROR = 2;
 
@@ -14,7 +19,7 @@ const STANDARD_ERROR = 2;
  * Makes the log. Text is the default also where no terminal is: people read `docker logs` and journals too. Neither
  * format lets a client forge a line: JSON escapes what it wrote, and so does `escapeControls` for text.
  */
-export function createLog({ logLevel, logFormat }: Pick<Settings, 'logLevel' | 'logFormat'>): Logger {
+export function createLog({ logLevel, logFormat }: LogSettings): Logger {
   return pino(
     { level: logLevel, base: null },
     logFormat === 'json' ? destination({ dest: STANDARD_ERROR, sync: true }) : createText(),
@@ -32,7 +37,7 @@ function createText(): DestinationStream {
   });
 }
 
-/** `LIDO_401 GET /path [id] message`, and the traceback below it. */
+/** `LIDO_APPLICATION_RAISED GET /path [id] message`, and the traceback below it. */
 function formatMessage(line: Record<string, unknown>, messageKey: string): string {
   const { code, method, url, requestId, traceback } = line;
   const request = method === undefined ? [] : [String(method), String(url)];

@@ -1,11 +1,11 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
 import cluster from 'node:cluster';
-import { LidoError, toPayload } from './errors.js';
+import { LidoError, toPayload } from './contract/errors.js';
 import { createLog } from './log.js';
-import type { Settings } from './options.js';
-import type { FromProcess, ToProcess } from './process-messages.js';
-import { exitPastPython } from './python-host.js';
-import { createServer, type Server } from './server.js';
+import { exitPastPython } from './python/host.js';
+import type { FromProcess, ToProcess } from './server/process-messages.js';
+import { createServer, type Server } from './server/server.js';
+import type { Settings } from './settings/resolve.js';
 
 process.once('message', ([, settings]: Extract<ToProcess, readonly ['start', ...unknown[]]>) =>
   serve(settings),

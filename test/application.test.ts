@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { resolveApplication } from '../dist/src/application.js';
-import { LidoError } from '../dist/src/errors.js';
-import { resolveUserSettings, type UserSettings } from '../dist/src/options.js';
+import { resolveApplication } from '../dist/src/application/find.js';
+import { LidoError } from '../dist/src/contract/errors.js';
+import { resolveUserSettings, type UserSettings } from '../dist/src/settings/resolve.js';
 import { makeFolder, runLido } from './support/command.js';
 import { venv } from './support/server.js';
 
@@ -70,7 +70,9 @@ describe('MODULE:CALLABLE', () => {
 
   it('that is both asks which is meant, and --runtime says it', async () => {
     const folder = makeFolder({ 'hello.js': '', 'hello.py': '' });
-    expect(await refuse(folder, { application: 'hello' })).toBe('LIDO_103 both hello.js and hello.py exist');
+    expect(await refuse(folder, { application: 'hello' })).toBe(
+      'LIDO_AMBIGUOUS_APPLICATION both hello.js and hello.py exist',
+    );
     const javascript = await resolveIn(folder, { application: 'hello', runtime: 'javascript' });
     const python = await resolveIn(folder, { application: 'hello', runtime: 'cpython', python: venv });
     expect([javascript.runtime, python.runtime]).toEqual(['javascript', 'cpython']);
@@ -79,13 +81,15 @@ describe('MODULE:CALLABLE', () => {
   it('that is nothing is told with what was looked for, and what is near', async () => {
     const folder = makeFolder({ 'hello.js': '' });
     expect(await refuse(folder, { application: 'helo:app' })).toBe(
-      `LIDO_201 no module helo: looked for helo.js, .mjs, .cjs, .ts, .mts, .py in ${folder}; did you mean hello.js?`,
+      `LIDO_MODULE_NOT_FOUND no module helo: looked for helo.js, .mjs, .cjs, .ts, .mts, .py in ${folder}; did you mean hello.js?`,
     );
-    expect(await refuse(folder, { application: 'hello.py' })).toContain('LIDO_201 no module hello.py');
+    expect(await refuse(folder, { application: 'hello.py' })).toContain(
+      'LIDO_MODULE_NOT_FOUND no module hello.py',
+    );
     expect(await refuse(folder, { application: 'hello.js', runtime: 'cpython' })).toContain(
       'but found hello.js',
     );
-    expect(await refuse(folder, {})).toBe('LIDO_101 no application was named');
+    expect(await refuse(folder, {})).toBe('LIDO_NO_APPLICATION no application was named');
   });
 
   it.each([
@@ -108,7 +112,7 @@ describe('MODULE:CALLABLE', () => {
   it('that Python cannot import for its name is told what to call it', async () => {
     const folder = makeFolder({ 'my.app.py': '' });
     expect(await refuse(folder, { application: 'my.app.py' })).toBe(
-      `LIDO_102 ${folder}/my.app.py: Python cannot import a name with a dot in it: rename it, for example my_app`,
+      `LIDO_WRONG_SETTING ${folder}/my.app.py: Python cannot import a name with a dot in it: rename it, for example my_app`,
     );
   });
 
@@ -118,14 +122,14 @@ describe('MODULE:CALLABLE', () => {
   ])('may not be a file like %s, whose ending tells no language', async (application, better) => {
     const folder = makeFolder({ [application]: '' });
     expect(await refuse(folder, { application, python: venv })).toBe(
-      `LIDO_102 ${folder}/${application}: its ending tells no language: rename it, for example ${better}`,
+      `LIDO_WRONG_SETTING ${folder}/${application}: its ending tells no language: rename it, for example ${better}`,
     );
   });
 
   it('is not looked for inside a file', async () => {
     const folder = makeFolder({ 'hello.py': '' });
     expect(await refuse(folder, { application: 'hello.py/app' })).toContain(
-      'LIDO_201 no module hello.py/app',
+      'LIDO_MODULE_NOT_FOUND no module hello.py/app',
     );
   });
 

@@ -16,32 +16,56 @@ it('finds the imports of the sources as the layout wants them', () => {
 
 it('allows a worker the contracts, and a pure file types and other pure files', () => {
   const folder = makeFolder({
-    'workers/python/cpython.ts': "import { claim } from '../../src/protocol.js';\n",
-    'src/gate.ts':
+    'workers/python/cpython.ts': "import { claim } from '../../src/contract/protocol.js';\n",
+    'src/http/gate.ts':
       "import type { IncomingMessage } from 'node:http';\nimport { parseTarget } from './target.js';\n",
-    'src/forwarded.ts': "import { BlockList, isIP } from 'node:net';\n",
-    'src/pool.ts': "import { Piscina } from 'piscina';\n",
-    'src/protocol.ts': "type Port = import('node:worker_threads').MessagePort;\n",
+    'src/http/forwarded.ts': "import { BlockList, isIP } from 'node:net';\n",
+    'src/dispatch/pool.ts': "import { Piscina } from 'piscina';\n",
+    'src/contract/protocol.ts': "type Port = import('node:worker_threads').MessagePort;\n",
   });
   expect(checkImports(folder)).toEqual({ status: 0, stderr: '' });
 });
 
 it.each([
-  ['workers/gateway.ts', "import { Session } from '../src/session.js';", 'workers/ imports from src/ only'],
-  ['workers/gateway.ts', "const m = await import('../src/pool.js');", 'workers/ imports from src/ only'],
-  ['src/pool.ts', "import serve from '../workers/main.js';", 'src/ imports nothing from workers/'],
-  ['src/index.ts', "export { serve } from '../workers/main.js';", 'src/ imports nothing from workers/'],
-  ['src/session.ts', "import {\n  Piscina,\n} from 'piscina';", 'only src/pool.ts may'],
-  ['src/server.ts', "import type { FastifyInstance } from 'fastify';", 'only src/fastify.ts may'],
-  ['workers/python/cpython.ts', "import koffi from 'koffi';", 'only workers/python/libpython.ts may'],
-  ['src/gate.ts', "import { readFileSync } from 'node:fs';", 'a pure file imports types and other pure'],
-  ['src/target.ts', "import 'node:http';", 'a pure file imports types and other pure'],
   [
-    'src/forwarded.ts',
+    'workers/javascript/gateway.ts',
+    "import { Session } from '../../src/dispatch/session.js';",
+    'workers/ imports from elsewhere only',
+  ],
+  [
+    'workers/javascript/gateway.ts',
+    "const m = await import('../../src/dispatch/pool.js');",
+    'workers/ imports from elsewhere only',
+  ],
+  [
+    'src/dispatch/pool.ts',
+    "import serve from '../../workers/main.js';",
+    'src/ imports nothing from workers/',
+  ],
+  ['src/index.ts', "export { serve } from '../workers/main.js';", 'src/ imports nothing from workers/'],
+  ['src/dispatch/session.ts', "import {\n  Piscina,\n} from 'piscina';", 'only src/dispatch/pool.ts may'],
+  ['src/server/server.ts', "import type { FastifyInstance } from 'fastify';", 'only src/fastify.ts may'],
+  ['workers/python/cpython.ts', "import koffi from 'koffi';", 'only workers/python/libpython.ts may'],
+  ['src/http/gate.ts', "import { readFileSync } from 'node:fs';", 'a pure file imports types and other pure'],
+  ['src/http/target.ts', "import 'node:http';", 'a pure file imports types and other pure'],
+  [
+    'src/http/forwarded.ts',
     "import { isIP, connect } from 'node:net';",
     'a pure file imports types and other pure',
   ],
-  ['src/environ.ts', "import { log } from './log.js';", 'a pure file imports types and other pure'],
+  [
+    'src/http/gate.ts',
+    "import type { Session } from '../dispatch/session.js';",
+    'sees only the rooms to its left',
+  ],
+  [
+    'src/settings/table.ts',
+    "import { findPython } from '../python/find.js';",
+    'sees only the rooms to its left',
+  ],
+  ['src/log.ts', "import type { Settings } from './settings/table.js';", 'sees only the rooms to its left'],
+  ['src/server/server.ts', "import { lido } from '../fastify.js';", 'sees only the rooms to its left'],
+  ['src/http/environ.ts', "import { log } from '../log.js';", 'a pure file imports types and other pure'],
 ])('refuses in %s: %s', (file, line, breach) => {
   const { status, stderr } = checkImports(makeFolder({ [file]: `${line}\n` }));
   expect(stderr).toContain(`${file} imports `);

@@ -111,7 +111,7 @@ describe('the lido command', () => {
   it('says what to do in an empty directory', async () => {
     const { code, stderr, stdout } = await runLido([], { cwd: makeFolder({}) });
     expect(stderr).toBe(
-      'lido: LIDO_101 no application was named\n  name it as MODULE:CALLABLE, for example lido hello.js:application, or in lido.config.toml: application = "hello.js:application"\n',
+      'lido: LIDO_NO_APPLICATION no application was named\n  name it as MODULE:CALLABLE, for example lido hello.js:application, or in lido.config.toml: application = "hello.js:application"\n',
     );
     expect([code, stdout]).toEqual([2, '']);
   });
@@ -171,7 +171,7 @@ describe('the lido command', () => {
       const { code, stderr } = await runLido([...action, 'broken.mjs'], { cwd });
       expect(stderr).toContain('Error: no database\n    at ');
       const last = stderr.trimEnd().split('\n').slice(-2);
-      expect(last[0]).toMatch(/^lido: LIDO_202 .*broken\.mjs failed while it was imported$/);
+      expect(last[0]).toMatch(/^lido: LIDO_IMPORT_FAILED .*broken\.mjs failed while it was imported$/);
       expect(last[1]).toBe('  mend what the traceback above shows, then start again');
       expect(stderr).not.toContain('/dist/');
       expect(code).toBe(3);
@@ -181,7 +181,9 @@ describe('the lido command', () => {
   it('names the exports when the callable is not among them', async () => {
     const cwd = makeFolder({ 'hello.mjs': HELLO });
     const { code, stderr } = await runLido(['check', 'hello.mjs:nope'], { cwd });
-    expect(stderr).toMatch(/^lido: LIDO_203 .*hello\.mjs has no nope\n {2}.*it has: application\n$/);
+    expect(stderr).toMatch(
+      /^lido: LIDO_CALLABLE_NOT_FOUND .*hello\.mjs has no nope\n {2}.*it has: application\n$/,
+    );
     expect(code).toBe(3);
   });
 
@@ -193,7 +195,7 @@ describe('the lido command', () => {
     const { code, stderr } = await runLido(['--bind', `127.0.0.1:${port}`, 'hello.mjs'], { cwd });
     taken.close();
     expect(stderr).toBe(
-      `lido: LIDO_104 cannot listen on http://127.0.0.1:${port}: EADDRINUSE\n  another process listens there: stop it, or choose another with --bind\n`,
+      `lido: LIDO_CANNOT_LISTEN cannot listen on http://127.0.0.1:${port}: EADDRINUSE\n  another process listens there: stop it, or choose another with --bind\n`,
     );
     expect(code).toBe(1);
   });
@@ -228,7 +230,9 @@ describe('the log', () => {
     await server.waitFor('    at ');
     server.child.kill('SIGTERM');
     const { stderr } = await server.ended;
-    expect(stderr).toMatch(/ERROR: LIDO_401 GET \/\?\S+ \[[\w-]+\] the application raised Error: x/);
+    expect(stderr).toMatch(
+      /ERROR: LIDO_APPLICATION_RAISED GET \/\?\S+ \[[\w-]+\] the application raised Error: x/,
+    );
     expect(stderr).not.toMatch(/^\[2026-01-01/m);
     expect(stderr).not.toMatch(/[\r\u001b\u009b\u2028]/);
     expect(stderr).toContain('\\x1b[2Kgone\\x9b1m');
@@ -238,13 +242,13 @@ describe('the log', () => {
     const words = ['--log-format', 'json', 'fail.mjs'];
     const server = await serveLido(words, { cwd: makeFolder({ 'fail.mjs': FAIL }) });
     await fetch(`${server.url}/?${forged}`);
-    await server.waitFor('LIDO_401');
+    await server.waitFor('LIDO_APPLICATION_RAISED');
     server.child.kill('SIGTERM');
     const lines = (await server.ended).stderr
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line));
-    const failure = lines.find(({ code }) => code === 'LIDO_401');
+    const failure = lines.find(({ code }) => code === 'LIDO_APPLICATION_RAISED');
     expect(failure).toMatchObject({ level: 50, method: 'GET', url: `/?${forged}` });
     expect(failure.traceback).toContain('forged');
   });

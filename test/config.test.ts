@@ -69,7 +69,7 @@ bind = "1::2::3"
 `,
     });
     const { code, stdout, stderr } = await runLido(['check'], { cwd });
-    expect(stderr).toBe(`lido: LIDO_102 settings: 10 mistakes
+    expect(stderr).toBe(`lido: LIDO_WRONG_SETTING settings: 10 mistakes
   - lido.config.toml:1: application takes MODULE:CALLABLE, such as hello.js:application or shop.wsgi:create_app(), not 5
   - lido.config.toml:2: unknown setting bnd; did you mean bind?
   - lido.config.toml:3: threads takes a whole number, 1 or more, not "4"
@@ -186,7 +186,7 @@ export default defineConfig({
   ])('%s that reads %j is refused by name, without a stack', async (name, text) => {
     const cwd = makeFolder({ [name]: text });
     const { code, stderr } = await runLido(['config'], { cwd });
-    expect(stderr).toMatch(/^lido: LIDO_102 \S+: .*\n {2}lido --help .*\n$/);
+    expect(stderr).toMatch(/^lido: LIDO_WRONG_SETTING \S+: .*\n {2}lido --help .*\n$/);
     expect(stderr).toContain(name);
     expect(code).toBe(2);
   });
@@ -207,7 +207,7 @@ export default defineConfig({
     ['lido.config.toml', 'threads = 1\n[log]\nlevel = 1', ':2: unknown setting log'],
   ])('%s that reads %j is told with its line', async (name, text, message) => {
     const { stderr } = await runLido(['config'], { cwd: makeFolder({ [name]: text }) });
-    expect(stderr).toContain(`lido: LIDO_102 ${name}${message}`);
+    expect(stderr).toContain(`lido: LIDO_WRONG_SETTING ${name}${message}`);
   });
 
   it('may import defineConfig where no lido is installed beside it', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { catalogue } from '../dist/src/errors.js';
+import { catalogue } from '../dist/src/contract/errors.js';
 import { root } from './support/server.js';
 
 interface Entry {
@@ -15,7 +15,7 @@ const entries = Object.entries<Entry>(catalogue);
 /** The rows of docs/errors.md by code. */
 function readRows(): Map<string, readonly string[]> {
   const page = readFileSync(`${root}docs/errors.md`, 'utf8');
-  const rows = [...page.matchAll(/^\| `(LIDO_\d+)` \| (.*) \| (.*) \| (.*) \|$/gm)];
+  const rows = [...page.matchAll(/^\| `(LIDO_[A-Z_]+)` \| (.*) \| (.*) \| (.*) \|$/gm)];
   return new Map(rows.map(([, code = '', ...cells]) => [code, cells]));
 }
 
@@ -29,6 +29,6 @@ it('describes every error of the catalogue as it is, and no other', () => {
 
 it('gives no error more than one row', () => {
   const page = readFileSync(`${root}docs/errors.md`, 'utf8');
-  const codes = [...page.matchAll(/^\| `(LIDO_\d+)`/gm)].map(([, code]) => code);
-  expect(codes).toEqual(entries.map(([code]) => code).sort());
+  const codes = [...page.matchAll(/^\| `(LIDO_[A-Z_]+)`/gm)].map(([, code]) => code);
+  expect(codes).toEqual(entries.map(([code]) => code));
 });

@@ -207,7 +207,7 @@ describe('an application that fails', () => {
       await inner.register(lido, { ...one('failsBefore'), prefix: '/shop' });
     });
     const { statusCode, body } = await app.inject('/shop');
-    expect([statusCode, JSON.parse(body)]).toMatchObject([500, { code: 'LIDO_401' }]);
+    expect([statusCode, JSON.parse(body)]).toMatchObject([500, { code: 'LIDO_APPLICATION_RAISED' }]);
     expect(JSON.parse(body).traceback).toContain('applications.mjs:');
     expect(JSON.parse(body).cause).toContain('the application raised');
   });
@@ -218,7 +218,7 @@ describe('an application that fails', () => {
     await app.register(lido, { ...one('failsBefore'), debug: true, prefix: '/debug' });
     expect((await app.inject('/shop')).json()).toEqual({
       statusCode: 500,
-      code: 'LIDO_401',
+      code: 'LIDO_APPLICATION_RAISED',
       error: 'Internal Server Error',
       message: 'Internal Server Error',
     });
@@ -252,12 +252,12 @@ describe('an application that fails', () => {
     const { app } = makeApp();
     await app.register(lido, { ...one('echo'), maxBodySize: 3, prefix: '/shop' });
     const response = await app.inject({ url: '/shop', method: 'POST', payload: 'four' });
-    expect(response.json()).toMatchObject({ statusCode: 413, code: 'LIDO_507' });
+    expect(response.json()).toMatchObject({ statusCode: 413, code: 'LIDO_REQUEST_REFUSED' });
   });
 
   it.each([
-    ['raises_on_import.py', 'LIDO_202', /raises_on_import\.py", line/],
-    ['applications.mjs:none', 'LIDO_203', /^LidoError: /],
+    ['raises_on_import.py', 'LIDO_IMPORT_FAILED', /raises_on_import\.py", line/],
+    ['applications.mjs:none', 'LIDO_CALLABLE_NOT_FOUND', /^LidoError: /],
   ])('to load fails the boot: %s', async (file, code, stack) => {
     const { app } = makeApp();
     await app.register(lido, { application: `${root}test/apps/${file}`, python: venv, prefix: '/shop' });

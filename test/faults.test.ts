@@ -17,7 +17,7 @@ describe.each(languages)('a %s worker', (language) => {
     const stuck = exchange(port, get('/loop'));
     for (let count = 0; count < 20; count += 1) await answers(port);
     expect((await stuck).status).toBe(504);
-    await findLine(({ code }) => code === 'LIDO_502');
+    await findLine(({ code }) => code === 'LIDO_TIMED_OUT');
     if (language === 'python') {
       const line = await findLine(
         ({ msg }) => msg === 'the application took longer than 0.3 s; it stood here',
@@ -98,7 +98,7 @@ describe.each(languages)('a %s worker', (language) => {
   test('an application that goes on for ever behind the length that it declared is stopped there', async () => {
     const { port, findLine } = await serve();
     expect((await exchange(port, get('/endless?10'))).body.toString()).toBe('ababababab');
-    await findLine(({ msg }) => msg.includes('LIDO_411'));
+    await findLine(({ msg }) => msg.includes('LIDO_BODY_TOO_LONG'));
     await answers(port);
   });
 

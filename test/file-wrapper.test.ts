@@ -200,7 +200,7 @@ describe.each(languages)('a file of %s', (language) => {
     client.send(get('/?longer'));
     const text = await client.readAll();
     expect(text.length - text.indexOf('\r\n\r\n') - 4).toBe(SIZE);
-    expect((await running.findLine(({ code }) => code !== undefined)).code).toBe('LIDO_410');
+    expect((await running.findLine(({ code }) => code !== undefined)).code).toBe('LIDO_BODY_TOO_SHORT');
   });
 
   it('is closed when its client goes away', async () => {
@@ -236,6 +236,6 @@ describe('an object that keeps a file, in Python,', () => {
   it('is refused when it holds text', async () => {
     const running = await serve('python');
     expect((await exchange(running.port, get('/?text'))).status).toBe(500);
-    expect((await running.findLine(({ code }) => code !== undefined)).code).toBe('LIDO_407');
+    expect((await running.findLine(({ code }) => code !== undefined)).code).toBe('LIDO_BLOCK_NOT_BYTES');
   });
 });

@@ -85,7 +85,7 @@ describe('the page for an exception', () => {
       const failed = await fetch(`${url}/raise`, { headers: { Accept: accept } });
       expect(failed.status).toBe(500);
       expect(await failed.text()).toContain('in fail\n    return str(1 / 0)');
-      await findLine(({ code }) => code === 'LIDO_401');
+      await findLine(({ code }) => code === 'LIDO_APPLICATION_RAISED');
     },
   );
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Connection } from '../dist/src/connection.js';
-import { type ForwardedField, resolveForwarded, trustProxies } from '../dist/src/forwarded.js';
-import { resolveUserSettings, type UserSettings } from '../dist/src/options.js';
+import type { Connection } from '../dist/src/http/connection.js';
+import { resolveForwarded } from '../dist/src/http/forwarded.js';
+import { resolveUserSettings, type UserSettings } from '../dist/src/settings/resolve.js';
+import { type ForwardedField, trustProxies } from '../dist/src/settings/trusted-proxies.js';
 import { exchange, get } from './support/raw-client.js';
 import { fixture, startServer } from './support/server.js';
 

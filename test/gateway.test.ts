@@ -262,7 +262,7 @@ describe.each(languages)('a %s application', (language) => {
     const html = await exchange(port, get('/', 'Accept: text/html,*/*;q=0.8\r\n'));
     expect(html.headers['content-type']).toBe('text/html; charset=utf-8');
     expect(html.body.toString()).not.toContain('secret');
-    const line = await findLine(({ code }) => code === 'LIDO_401');
+    const line = await findLine(({ code }) => code === 'LIDO_APPLICATION_RAISED');
     expect(line.traceback).toContain('secret failure');
     expect(line.requestId).toMatch(/^[0-9a-f]{8}-\w+$/);
   });
@@ -280,7 +280,9 @@ describe.each(languages)('a %s application', (language) => {
     client.send(get('/'));
     await expect(client.readResponse()).rejects.toThrow('the connection ended');
     await findLine(({ msg }) => msg === 'closed');
-    expect((await findLine(({ code }) => code === 'LIDO_401')).traceback).toContain('secret failure');
+    expect((await findLine(({ code }) => code === 'LIDO_APPLICATION_RAISED')).traceback).toContain(
+      'secret failure',
+    );
   });
 
   test('exc_info after the head is raised again, and aborts the connection', async () => {
@@ -288,7 +290,7 @@ describe.each(languages)('a %s application', (language) => {
     const client = new RawClient(port);
     client.send(get('/'));
     await expect(client.readResponse()).rejects.toThrow('the connection ended');
-    expect((await findLine(({ code }) => code === 'LIDO_401')).msg).toContain('too late');
+    expect((await findLine(({ code }) => code === 'LIDO_APPLICATION_RAISED')).msg).toContain('too late');
   });
 
   test('a close() that takes its time keeps no client waiting for the end of the body', async () => {
@@ -310,10 +312,10 @@ describe.each(languages)('a %s application', (language) => {
   });
 
   test.each([
-    ['startsTwice', 'LIDO_403'],
-    ['neverStarts', 'LIDO_402'],
-    ['wrongBlock', 'LIDO_407'],
-    ['returnsNothing', 'LIDO_408'],
+    ['startsTwice', 'LIDO_RESPONSE_STARTED_TWICE'],
+    ['neverStarts', 'LIDO_RESPONSE_NOT_STARTED'],
+    ['wrongBlock', 'LIDO_BLOCK_NOT_BYTES'],
+    ['returnsNothing', 'LIDO_RESULT_NOT_ITERABLE'],
   ])('%s is a 500 that the log explains with %s', async (name, code) => {
     const { port, findLine } = await serve(name);
     expect((await exchange(port, get('/'))).status).toBe(500);
@@ -321,22 +323,22 @@ describe.each(languages)('a %s application', (language) => {
   });
 
   const heads: [string, { status?: string; headers?: unknown[] }, string][] = [
-    ['a status without a reason', { status: '200' }, 'LIDO_404'],
-    ['an empty reason', { status: '200 ' }, 'LIDO_404'],
-    ['a status that is no number', { status: 'OK 200' }, 'LIDO_404'],
-    ['an informational status', { status: '100 Continue' }, 'LIDO_404'],
-    ['a line break in the status', { status: '200 OK\r\nX-Injected: 1' }, 'LIDO_404'],
-    ['a line break in a value', { headers: [['X-A', 'a\r\nX-Injected: 1']] }, 'LIDO_405'],
-    ['a NUL in a value', { headers: [['X-A', 'a\u0000b']] }, 'LIDO_405'],
-    ['a value beyond latin-1', { headers: [['X-A', '\u20ac']] }, 'LIDO_405'],
-    ['a space in a name', { headers: [['X A', 'a']] }, 'LIDO_405'],
-    ['an empty name', { headers: [['', 'a']] }, 'LIDO_405'],
-    ['a value that is no text', { headers: [['X-A', 1]] }, 'LIDO_405'],
-    ['a header that is no pair', { headers: [['X-A']] }, 'LIDO_405'],
-    ['Connection', { headers: [['Connection', 'close']] }, 'LIDO_406'],
-    ['Transfer-Encoding', { headers: [['transfer-encoding', 'chunked']] }, 'LIDO_406'],
-    ['a negative length', { headers: [['Content-Length', '-1']] }, 'LIDO_409'],
-    ['an endless length', { headers: [['Content-Length', '9'.repeat(16)]] }, 'LIDO_409'],
+    ['a status without a reason', { status: '200' }, 'LIDO_MALFORMED_STATUS'],
+    ['an empty reason', { status: '200 ' }, 'LIDO_MALFORMED_STATUS'],
+    ['a status that is no number', { status: 'OK 200' }, 'LIDO_MALFORMED_STATUS'],
+    ['an informational status', { status: '100 Continue' }, 'LIDO_MALFORMED_STATUS'],
+    ['a line break in the status', { status: '200 OK\r\nX-Injected: 1' }, 'LIDO_MALFORMED_STATUS'],
+    ['a line break in a value', { headers: [['X-A', 'a\r\nX-Injected: 1']] }, 'LIDO_MALFORMED_HEADER'],
+    ['a NUL in a value', { headers: [['X-A', 'a\u0000b']] }, 'LIDO_MALFORMED_HEADER'],
+    ['a value beyond latin-1', { headers: [['X-A', '\u20ac']] }, 'LIDO_MALFORMED_HEADER'],
+    ['a space in a name', { headers: [['X A', 'a']] }, 'LIDO_MALFORMED_HEADER'],
+    ['an empty name', { headers: [['', 'a']] }, 'LIDO_MALFORMED_HEADER'],
+    ['a value that is no text', { headers: [['X-A', 1]] }, 'LIDO_MALFORMED_HEADER'],
+    ['a header that is no pair', { headers: [['X-A']] }, 'LIDO_MALFORMED_HEADER'],
+    ['Connection', { headers: [['Connection', 'close']] }, 'LIDO_HOP_BY_HOP_HEADER'],
+    ['Transfer-Encoding', { headers: [['transfer-encoding', 'chunked']] }, 'LIDO_HOP_BY_HOP_HEADER'],
+    ['a negative length', { headers: [['Content-Length', '-1']] }, 'LIDO_MALFORMED_CONTENT_LENGTH'],
+    ['an endless length', { headers: [['Content-Length', '9'.repeat(16)]] }, 'LIDO_MALFORMED_CONTENT_LENGTH'],
     [
       'two lengths',
       {
@@ -345,7 +347,7 @@ describe.each(languages)('a %s application', (language) => {
           ['content-length', '4'],
         ],
       },
-      'LIDO_409',
+      'LIDO_MALFORMED_CONTENT_LENGTH',
     ],
   ];
   test('heads that break the rules are 500s that name the rule', async () => {
@@ -385,7 +387,7 @@ describe.each(languages)('a %s application', (language) => {
     const client = new RawClient(port);
     client.send(get('/?7'));
     expect((await client.readResponse()).body.toString()).toBe('0123456');
-    await findLine(({ msg }) => msg.includes('LIDO_411'));
+    await findLine(({ msg }) => msg.includes('LIDO_BODY_TOO_LONG'));
     client.send(get('/?10'));
     expect((await client.readResponse()).body.toString()).toBe('0123456789');
   });
@@ -395,7 +397,7 @@ describe.each(languages)('a %s application', (language) => {
     const client = new RawClient(port);
     client.send(get('/?11'));
     await expect(client.readResponse()).rejects.toThrow('the connection ended after 10 of 11 bytes');
-    await findLine(({ code }) => code === 'LIDO_410');
+    await findLine(({ code }) => code === 'LIDO_BODY_TOO_SHORT');
   });
 
   test('pipelined requests are answered in their order', async () => {
@@ -473,7 +475,7 @@ describe('a JavaScript application may also', () => {
   test('reject, which is a 500', async () => {
     const { port, findLine } = await serve('rejects');
     expect((await exchange(port, get('/'))).status).toBe(500);
-    expect((await findLine(({ code }) => code === 'LIDO_401')).msg).toContain('rejected');
+    expect((await findLine(({ code }) => code === 'LIDO_APPLICATION_RAISED')).msg).toContain('rejected');
   });
 
   test('yield text, which is sent as UTF-8', async () => {

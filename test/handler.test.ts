@@ -146,7 +146,7 @@ describe('createHandler', () => {
   it('is closed before it was started, twice, and while it starts', async () => {
     const handler = createHandler({ application: `${APPLICATIONS}:hello`, threads: 1 });
     await Promise.all([handler.close(), handler.close()]);
-    await expect(handler.ready()).rejects.toMatchObject({ code: 'LIDO_504' });
+    await expect(handler.ready()).rejects.toMatchObject({ code: 'LIDO_SHUTTING_DOWN' });
     const starting = createHandler({ application: `${APPLICATIONS}:hello`, threads: 1 });
     const ready = starting.ready();
     await starting.close();
@@ -201,7 +201,7 @@ describe('createHandler under Express', () => {
     const { port } = await listen(express().use(express.json(), handler));
     const request = get('/', 'Content-Type: application/json\r\nContent-Length: 2\r\n', 'POST');
     expect((await exchange(port, `${request}{}`)).status).toBe(500);
-    expect(await handler.findLine(({ code }) => code === 'LIDO_508')).toBeDefined();
+    expect(await handler.findLine(({ code }) => code === 'LIDO_BODY_ALREADY_READ')).toBeDefined();
     expect((await exchange(port, `${get('/', 'Content-Length: 2\r\n', 'POST')}{}`)).body.toString()).toBe(
       '{}',
     );
@@ -230,7 +230,7 @@ describe('createServer', () => {
     const server = createServer({ ...fixture(language, 'hello'), bind: ['127.0.0.1:0'], threads: 2, log });
     const listening = server.listen();
     expect(await server.close()).toBe(false);
-    await expect(listening).rejects.toMatchObject({ code: 'LIDO_504' });
+    await expect(listening).rejects.toMatchObject({ code: 'LIDO_SHUTTING_DOWN' });
     expect(server.addresses).toEqual([]);
   });
 

@@ -6,39 +6,39 @@ import { type Language, languages, type RunningServer, root, startServer, venv }
 /** What is answered with 500, and what the log says: the code, and a part of the message. */
 const REFUSED: Record<Language, [deed: string, code: string, message: string][]> = {
   javascript: [
-    ['raisesWithoutText', 'LIDO_401', 'Error: hidden'],
-    ['raisesWithOddStack', 'LIDO_401', 'Error: odd'],
-    ['raisesProxy', 'LIDO_401', 'raised object'],
-    ['rejectsWithProxy', 'LIDO_401', 'raised object'],
-    ['raisesItsOwnCause', 'LIDO_401', 'Error: round'],
-    ['statusWithoutText', 'LIDO_404', 'malformed status 200'],
-    ['headerWithoutText', 'LIDO_405', 'malformed header X-A,1'],
-    ['headerInItself', 'LIDO_405', 'malformed header'],
-    ['textTooEarly', 'LIDO_402', 'did not call start_response'],
-    ['undefinedBlock', 'LIDO_407', 'a block is undefined'],
-    ['hole', 'LIDO_407', 'a block is undefined'],
-    ['nothingRead', 'LIDO_407', 'a block is undefined'],
-    ['iterationFails', 'LIDO_401', 'TypeError: of its own'],
-    ['closeFailsToo', 'LIDO_401', 'Error: of its own'],
-    ['readsNaN', 'LIDO_401', 'wsgi.input takes a whole number of bytes, not NaN'],
-    ['readsNull', 'LIDO_401', 'wsgi.input takes a whole number of bytes, not null'],
-    ['writesLate', 'LIDO_307', 'its request is over'],
-    ['startsLate', 'LIDO_403', 'a second time'],
-    ['replacesLate', 'LIDO_401', 'Error: too late'],
+    ['raisesWithoutText', 'LIDO_APPLICATION_RAISED', 'Error: hidden'],
+    ['raisesWithOddStack', 'LIDO_APPLICATION_RAISED', 'Error: odd'],
+    ['raisesProxy', 'LIDO_APPLICATION_RAISED', 'raised object'],
+    ['rejectsWithProxy', 'LIDO_APPLICATION_RAISED', 'raised object'],
+    ['raisesItsOwnCause', 'LIDO_APPLICATION_RAISED', 'Error: round'],
+    ['statusWithoutText', 'LIDO_MALFORMED_STATUS', 'malformed status 200'],
+    ['headerWithoutText', 'LIDO_MALFORMED_HEADER', 'malformed header X-A,1'],
+    ['headerInItself', 'LIDO_MALFORMED_HEADER', 'malformed header'],
+    ['textTooEarly', 'LIDO_RESPONSE_NOT_STARTED', 'did not call start_response'],
+    ['undefinedBlock', 'LIDO_BLOCK_NOT_BYTES', 'a block is undefined'],
+    ['hole', 'LIDO_BLOCK_NOT_BYTES', 'a block is undefined'],
+    ['nothingRead', 'LIDO_BLOCK_NOT_BYTES', 'a block is undefined'],
+    ['iterationFails', 'LIDO_APPLICATION_RAISED', 'TypeError: of its own'],
+    ['closeFailsToo', 'LIDO_APPLICATION_RAISED', 'Error: of its own'],
+    ['readsNaN', 'LIDO_APPLICATION_RAISED', 'wsgi.input takes a whole number of bytes, not NaN'],
+    ['readsNull', 'LIDO_APPLICATION_RAISED', 'wsgi.input takes a whole number of bytes, not null'],
+    ['writesLate', 'LIDO_WRONG_THREAD', 'its request is over'],
+    ['startsLate', 'LIDO_RESPONSE_STARTED_TWICE', 'a second time'],
+    ['replacesLate', 'LIDO_APPLICATION_RAISED', 'Error: too late'],
   ],
   python: [
-    ['raisesWithoutText', 'LIDO_401', 'Misprinted'],
-    ['raisesOddSyntaxError', 'LIDO_401', 'SyntaxError'],
-    ['raisesItsOwnCause', 'LIDO_401', 'ValueError: round'],
-    ['statusWithoutText', 'LIDO_404', 'malformed status a Unreadable'],
-    ['headerWithoutText', 'LIDO_405', 'malformed header a tuple'],
-    ['headersWithoutText', 'LIDO_405', 'malformed header list: a Unreadable'],
-    ['iterationFails', 'LIDO_401', 'TypeError: of its own'],
-    ['iterationIsNone', 'LIDO_401', 'non-iterator'],
-    ['closeFailsToo', 'LIDO_401', 'ValueError: of its own'],
-    ['writesLate', 'LIDO_401', 'its request is over'],
-    ['startsLate', 'LIDO_403', 'a second time'],
-    ['replacesLate', 'LIDO_401', 'ValueError: too late'],
+    ['raisesWithoutText', 'LIDO_APPLICATION_RAISED', 'Misprinted'],
+    ['raisesOddSyntaxError', 'LIDO_APPLICATION_RAISED', 'SyntaxError'],
+    ['raisesItsOwnCause', 'LIDO_APPLICATION_RAISED', 'ValueError: round'],
+    ['statusWithoutText', 'LIDO_MALFORMED_STATUS', 'malformed status a Unreadable'],
+    ['headerWithoutText', 'LIDO_MALFORMED_HEADER', 'malformed header a tuple'],
+    ['headersWithoutText', 'LIDO_MALFORMED_HEADER', 'malformed header list: a Unreadable'],
+    ['iterationFails', 'LIDO_APPLICATION_RAISED', 'TypeError: of its own'],
+    ['iterationIsNone', 'LIDO_APPLICATION_RAISED', 'non-iterator'],
+    ['closeFailsToo', 'LIDO_APPLICATION_RAISED', 'ValueError: of its own'],
+    ['writesLate', 'LIDO_APPLICATION_RAISED', 'its request is over'],
+    ['startsLate', 'LIDO_RESPONSE_STARTED_TWICE', 'a second time'],
+    ['replacesLate', 'LIDO_APPLICATION_RAISED', 'ValueError: too late'],
   ],
 };
 
@@ -56,7 +56,7 @@ describe.each(languages)('a hostile %s application', (language) => {
       const line = server.lines.slice(seen).find((found) => found.code !== undefined);
       expect([deed, line?.code, line?.msg]).toEqual([deed, code, expect.stringContaining(message)]);
     }
-    expect(server.lines.filter(({ code }) => code === 'LIDO_503')).toEqual([]);
+    expect(server.lines.filter(({ code }) => code === 'LIDO_WORKER_DIED')).toEqual([]);
   });
 
   it('cannot slip a header past the check by changing it', async () => {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { createServer } from '../dist/src/index.js';
-import { readEnvironment, resolveUserSettings, type UserSettings } from '../dist/src/options.js';
+import { readEnvironment, resolveUserSettings, type UserSettings } from '../dist/src/settings/resolve.js';
 import { makeFolder, runLido, serveLido } from './support/command.js';
 import { exchange, get } from './support/raw-client.js';
 import { fixture, type RunningServer, root, startServer, venv } from './support/server.js';
@@ -87,7 +87,7 @@ describe('mounts', () => {
   it('that cannot be loaded keep the others from being served', async () => {
     const mounts = { '/': `${JAVASCRIPT}:hello`, '/shop': `${JAVASCRIPT}:none` };
     const server = createServer({ bind: ['127.0.0.1:0'], mounts, threads: 1 });
-    await expect(server.listen()).rejects.toMatchObject({ code: 'LIDO_203' });
+    await expect(server.listen()).rejects.toMatchObject({ code: 'LIDO_CALLABLE_NOT_FOUND' });
     expect(server.addresses).toEqual([]);
   });
 
@@ -99,7 +99,7 @@ describe('mounts', () => {
       '/shop': { application: `${PYTHON}:hello`, python: other },
     };
     const server = createServer({ bind: ['127.0.0.1:0'], mounts, threads: 1 });
-    await expect(server.listen()).rejects.toMatchObject({ code: 'LIDO_308' });
+    await expect(server.listen()).rejects.toMatchObject({ code: 'LIDO_OTHER_PYTHON_LOADED' });
   });
 });
 
@@ -140,9 +140,9 @@ describe('the command', () => {
       const { code, stderr } = await runLido([...action, '--bind', '127.0.0.1:0', ...words], { cwd });
       expect(stderr.match(/^Error: .*|^lido: .*/gm)).toEqual([
         'Error: no database',
-        expect.stringMatching(/^lido: LIDO_202 .*first\.mjs failed while it was imported$/),
+        expect.stringMatching(/^lido: LIDO_IMPORT_FAILED .*first\.mjs failed while it was imported$/),
         'Error: no cache',
-        expect.stringMatching(/^lido: LIDO_202 .*second\.mjs failed while it was imported$/),
+        expect.stringMatching(/^lido: LIDO_IMPORT_FAILED .*second\.mjs failed while it was imported$/),
       ]);
       expect(code).toBe(3);
     }
@@ -162,7 +162,7 @@ describe('the command', () => {
   }
 }`,
     });
-    expect((await runLido(['config'], { cwd })).stderr).toBe(`lido: LIDO_102 settings: 9 mistakes
+    expect((await runLido(['config'], { cwd })).stderr).toBe(`lido: LIDO_WRONG_SETTING settings: 9 mistakes
   - lido.config.json:4: mounts shop: a path looks like /shop or /shop/admin, unescaped, and / is the root
   - lido.config.json:5: mounts /a/: a path looks like /shop or /shop/admin, unescaped, and / is the root
   - lido.config.json:6: mounts /b: names no application

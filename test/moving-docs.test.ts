@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { suggestSetting } from '../dist/src/options.js';
-import { flagOf, settingNames, settings } from '../dist/src/settings.js';
+import { suggestSetting } from '../dist/src/settings/resolve.js';
+import { flagOf, settingNames, settings } from '../dist/src/settings/table.js';
 
 interface Row {
   readonly theirs: readonly string[];

@@ -1,10 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createCommand } from '../dist/src/cli-command.js';
-import { LidoError } from '../dist/src/errors.js';
-import { readEnvironment, resolveSettings, resolveUserSettings, type Source } from '../dist/src/options.js';
-import { buildSchema, buildSettingsPage } from '../dist/src/schema.js';
-import { flagOf, settingNames, settings, type UserSettings, variableOf } from '../dist/src/settings.js';
+import { LidoError } from '../dist/src/contract/errors.js';
+import { createCommand } from '../dist/src/server/cli-command.js';
+import {
+  readEnvironment,
+  resolveSettings,
+  resolveUserSettings,
+  type Source,
+} from '../dist/src/settings/resolve.js';
+import { buildSchema, buildSettingsPage } from '../dist/src/settings/schema.js';
+import { flagOf, settingNames, settings, type UserSettings, variableOf } from '../dist/src/settings/table.js';
 
 function fileSource(values: Record<string, unknown>): Source {
   return {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { MAX_BLOCK, RESPONSE_WINDOW } from '../dist/src/protocol.js';
+import { MAX_BLOCK, RESPONSE_WINDOW } from '../dist/src/contract/protocol.js';
 import {
   type Answer,
   type ApplicationRequest,
@@ -81,16 +81,16 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
   });
 
   it.each([
-    ['no_start_response', 'LIDO_402'],
-    ['no_start_response_nor_body', 'LIDO_402'],
-    ['second_start_response', 'LIDO_403'],
-    ['text_block', 'LIDO_407'],
-    ['bytearray_block', 'LIDO_407'],
-    ['returns_none', 'LIDO_408'],
-    ['returns_bytes', 'LIDO_408'],
-    ['raises', 'LIDO_401'],
-    ['leaves', 'LIDO_401'],
-    ['interrupts', 'LIDO_401'],
+    ['no_start_response', 'LIDO_RESPONSE_NOT_STARTED'],
+    ['no_start_response_nor_body', 'LIDO_RESPONSE_NOT_STARTED'],
+    ['second_start_response', 'LIDO_RESPONSE_STARTED_TWICE'],
+    ['text_block', 'LIDO_BLOCK_NOT_BYTES'],
+    ['bytearray_block', 'LIDO_BLOCK_NOT_BYTES'],
+    ['returns_none', 'LIDO_RESULT_NOT_ITERABLE'],
+    ['returns_bytes', 'LIDO_RESULT_NOT_ITERABLE'],
+    ['raises', 'LIDO_APPLICATION_RAISED'],
+    ['leaves', 'LIDO_APPLICATION_RAISED'],
+    ['interrupts', 'LIDO_APPLICATION_RAISED'],
   ])('ends %s with %s before the head', async (name, code) => {
     const answer = await ask(name);
     expect(answer).toMatchObject({ kinds: ['fail'], error: { code } });
@@ -99,27 +99,29 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
   it('names the rule where the application broke it, without frames of its own', async () => {
     const { error } = await ask('second_start_response');
     expect(error?.traceback).toContain('start_response("404 Not Found", TEXT)');
-    expect(error?.traceback).toContain('LIDO_403: start_response was called a second time without exc_info');
+    expect(error?.traceback).toContain(
+      'LIDO_RESPONSE_STARTED_TWICE: start_response was called a second time without exc_info',
+    );
     expect(error?.traceback).not.toContain('workers/python');
     expect((await ask('raises')).error?.message).toBe('the application raised ValueError: broken €');
   });
 
   it.each([
-    ["('200', 'X-A', 'b')", 'LIDO_404'],
-    ["('200 ', 'X-A', 'b')", 'LIDO_404'],
-    ["('199 No', 'X-A', 'b')", 'LIDO_404'],
-    ["('200 OK\\n', 'X-A', 'b')", 'LIDO_404'],
-    ["(b'200 OK', 'X-A', 'b')", 'LIDO_404'],
-    ["('200 OK', 'X A', 'b')", 'LIDO_405'],
-    ["('200 OK', 'X-A', 'b\\r\\nX-Evil: 1')", 'LIDO_405'],
-    ["('200 OK', 'X-A', 'b\\n')", 'LIDO_405'],
-    ["('200 OK', 'X-A', 'b\\0')", 'LIDO_405'],
-    ["('200 OK', 'X-A', '\\u20ac')", 'LIDO_405'],
-    ["('200 OK', 'X-A', b'b')", 'LIDO_405'],
-    ["('200 OK', '', 'b')", 'LIDO_405'],
-    ["('200 OK', 'Transfer-Encoding', 'chunked')", 'LIDO_406'],
-    ["('200 OK', 'Content-Length', '-1')", 'LIDO_409'],
-    ["('200 OK', 'Content-Length', '1_0')", 'LIDO_409'],
+    ["('200', 'X-A', 'b')", 'LIDO_MALFORMED_STATUS'],
+    ["('200 ', 'X-A', 'b')", 'LIDO_MALFORMED_STATUS'],
+    ["('199 No', 'X-A', 'b')", 'LIDO_MALFORMED_STATUS'],
+    ["('200 OK\\n', 'X-A', 'b')", 'LIDO_MALFORMED_STATUS'],
+    ["(b'200 OK', 'X-A', 'b')", 'LIDO_MALFORMED_STATUS'],
+    ["('200 OK', 'X A', 'b')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'X-A', 'b\\r\\nX-Evil: 1')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'X-A', 'b\\n')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'X-A', 'b\\0')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'X-A', '\\u20ac')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'X-A', b'b')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', '', 'b')", 'LIDO_MALFORMED_HEADER'],
+    ["('200 OK', 'Transfer-Encoding', 'chunked')", 'LIDO_HOP_BY_HOP_HEADER'],
+    ["('200 OK', 'Content-Length', '-1')", 'LIDO_MALFORMED_CONTENT_LENGTH'],
+    ["('200 OK', 'Content-Length', '1_0')", 'LIDO_MALFORMED_CONTENT_LENGTH'],
   ])('refuses the head %s with %s, each time', async (head, code) => {
     for (const attempt of [1, 2]) {
       const answer = await ask('bad_head', { environ: { QUERY_STRING: head } });
@@ -128,10 +130,10 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
   });
 
   it.each([
-    ["(('X-A', 'b'),)", 'LIDO_405'],
-    ["['ab']", 'LIDO_405'],
-    ["[('a', 'b', 'c')]", 'LIDO_405'],
-    ["[('Content-Length', '1'), ('content-length', '1')]", 'LIDO_409'],
+    ["(('X-A', 'b'),)", 'LIDO_MALFORMED_HEADER'],
+    ["['ab']", 'LIDO_MALFORMED_HEADER'],
+    ["[('a', 'b', 'c')]", 'LIDO_MALFORMED_HEADER'],
+    ["[('Content-Length', '1'), ('content-length', '1')]", 'LIDO_MALFORMED_CONTENT_LENGTH'],
   ])('refuses the headers %s with %s', async (headers, code) => {
     expect((await ask('odd_headers', { environ: { QUERY_STRING: headers } })).error?.code).toBe(code);
   });
@@ -222,7 +224,7 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
 
   it('refuses write() in another thread, and after its request', async () => {
     const foreign = (await ask('foreign_thread')).blocks.join('');
-    expect(foreign).toContain('LIDO_307');
+    expect(foreign).toContain('LIDO_WRONG_THREAD');
     expect(foreign).not.toContain(';');
     await python.until(() => python.stderr.includes('to stderr'));
     await ask('keeps_write');

@@ -32,7 +32,7 @@ describe.each(findPythons())('an interrupt on Python %s', (_version, interpreter
     const stack = await python.interrupt(lastId);
     expect(stack).toContain('in spins');
     expect(stack).not.toContain('workers/python');
-    expect(await answer).toMatchObject({ end: 'fail', error: { code: 'LIDO_502' } });
+    expect(await answer).toMatchObject({ end: 'fail', error: { code: 'LIDO_TIMED_OUT' } });
     expect((await ask('one_block')).blocks).toEqual(['hello']);
   });
 
@@ -40,7 +40,11 @@ describe.each(findPythons())('an interrupt on Python %s', (_version, interpreter
     const answer = ask('spins_in_close');
     await logged(lastId);
     await python.interrupt(lastId);
-    expect(await answer).toMatchObject({ blocks: ['whole', '!'], end: 'fail', error: { code: 'LIDO_502' } });
+    expect(await answer).toMatchObject({
+      blocks: ['whole', '!'],
+      end: 'fail',
+      error: { code: 'LIDO_TIMED_OUT' },
+    });
   });
 
   it('may come again when the application swallowed it', async () => {

@@ -74,7 +74,7 @@ it.each(older.slice(0, 1))(
     const words = ['check', '--python', python, '--python-interpreter', 'isolated', 'examples/hello.py'];
     const { code, stderr, stdout } = await runLido(words, { cwd: root });
     if (stdout.includes('without a GIL')) expect(code).toBe(0);
-    else expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_310')]);
+    else expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_ISOLATION_UNSUPPORTED')]);
   },
 );
 
@@ -131,7 +131,7 @@ describe.each(able)('an interpreter for each thread of %s', (python) => {
   it.each(['_current_frames', '_current_exceptions'])('refuses sys.%s()', async (name) => {
     const { port } = await serve(python);
     const { body } = await exchange(port, get(`/frames?${name}`));
-    expect(body.toString()).toContain(`LIDO_313: sys.${name}() reaches into`);
+    expect(body.toString()).toContain(`LIDO_FRAMES_OF_OTHERS: sys.${name}() reaches into`);
   });
 
   it.each(['/background', '/daemon'])(
@@ -157,7 +157,10 @@ raise ImportError("module _example does not support loading in subinterpreters")
     const cwd = makeFolder({ 'needs.py': refusing });
     const words = ['check', '--python', python, '--python-interpreter', 'isolated', 'needs.py'];
     const { code, stderr } = await runLido(words, { cwd });
-    expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_312 needs needs _example')]);
+    expect([code, stderr]).toEqual([
+      3,
+      expect.stringContaining('LIDO_MODULE_REFUSES_ISOLATION needs needs _example'),
+    ]);
     expect(stderr).toContain('--processes');
   });
 });

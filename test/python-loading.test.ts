@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findPython } from '../dist/src/python.js';
+import { findPython } from '../dist/src/python/find.js';
 import { APPS, findPythons, openPython, PythonProcess } from './support/python-process.js';
 
 const run = promisify(execFile);
@@ -89,14 +89,14 @@ describe('finding a Python', () => {
   });
 
   it('says what was tried, what failed, what is too old, and what lacks its library', async () => {
-    await expect(findPython('/no/such/python', '/')).rejects.toMatchObject({ code: 'LIDO_301' });
+    await expect(findPython('/no/such/python', '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_FOUND' });
     const broken = await script('broken', 'echo "no such version" >&2; exit 1');
     await expect(findPython(broken, '/')).rejects.toMatchObject({
-      code: 'LIDO_302',
+      code: 'LIDO_PYTHON_NOT_RUNNABLE',
       message: `${broken} could not be run: no such version`,
     });
     const silent = await script('silent', 'exit 0');
-    await expect(findPython(silent, '/')).rejects.toMatchObject({ code: 'LIDO_302' });
+    await expect(findPython(silent, '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_RUNNABLE' });
     const report = {
       executable: '/p',
       implementation: 'cpython',
@@ -107,13 +107,13 @@ describe('finding a Python', () => {
       'old',
       `echo '${JSON.stringify({ ...report, version: '3.8.1', versionInfo: [3, 8, 1] })}'`,
     );
-    await expect(findPython(old, '/')).rejects.toMatchObject({ code: 'LIDO_304' });
+    await expect(findPython(old, '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_UNSUPPORTED' });
     const bare = await script(
       'bare',
       `echo '${JSON.stringify({ ...report, version: '3.11.1', versionInfo: [3, 11, 1] })}'`,
     );
     await expect(findPython(bare, '/')).rejects.toMatchObject({
-      code: 'LIDO_303',
+      code: 'LIDO_LIBPYTHON_NOT_FOUND',
       message: '/p (Python 3.11.1) has no shared library; looked for /no/lib.so',
     });
   });
@@ -145,18 +145,18 @@ describe('loading a Python application', () => {
   });
 
   it.each([
-    ['no_such_module', null, 'LIDO_201'],
-    ['lacks_a_module', null, 'LIDO_202'],
-    ['raises_on_import', null, 'LIDO_202'],
-    ['leaves_on_import', null, 'LIDO_202'],
-    ['gateway_cases', null, 'LIDO_203'],
-    ['gateway_cases', 'missing', 'LIDO_203'],
-    ['gateway_cases', 'Closing.missing', 'LIDO_203'],
-    ['gateway_cases', 'not_callable', 'LIDO_204'],
-    ['gateway_cases', 'not_callable()', 'LIDO_204'],
-    ['gateway_cases', 'create("missing")', 'LIDO_206'],
-    ['gateway_cases', 'create(one_block)', 'LIDO_102'],
-    ['gateway_cases', 'one block', 'LIDO_102'],
+    ['no_such_module', null, 'LIDO_MODULE_NOT_FOUND'],
+    ['lacks_a_module', null, 'LIDO_IMPORT_FAILED'],
+    ['raises_on_import', null, 'LIDO_IMPORT_FAILED'],
+    ['leaves_on_import', null, 'LIDO_IMPORT_FAILED'],
+    ['gateway_cases', null, 'LIDO_CALLABLE_NOT_FOUND'],
+    ['gateway_cases', 'missing', 'LIDO_CALLABLE_NOT_FOUND'],
+    ['gateway_cases', 'Closing.missing', 'LIDO_CALLABLE_NOT_FOUND'],
+    ['gateway_cases', 'not_callable', 'LIDO_NOT_CALLABLE'],
+    ['gateway_cases', 'not_callable()', 'LIDO_NOT_CALLABLE'],
+    ['gateway_cases', 'create("missing")', 'LIDO_FACTORY_FAILED'],
+    ['gateway_cases', 'create(one_block)', 'LIDO_WRONG_SETTING'],
+    ['gateway_cases', 'one block', 'LIDO_WRONG_SETTING'],
   ])('refuses %s:%s with %s', async (module, callable, code) => {
     await expect(open(module, callable)).rejects.toMatchObject({ code });
   });

@@ -107,7 +107,7 @@ describe('an application that fails while it is imported', () => {
     const files = { 'gevent/__init__.py': '', 'gevent/monkey.py': monkey, 'greenlets.py': application };
     const words = ['check', '--python', venv, 'greenlets.py'];
     const { code, stderr } = await runLido(words, { cwd: makeFolder(files) });
-    expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_207')]);
+    expect([code, stderr]).toEqual([3, expect.stringContaining('LIDO_GREENLETS_FOR_THREADS')]);
     expect(stderr).toContain('monkey.patch_all(thread=False)');
   });
 });

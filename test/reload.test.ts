@@ -57,7 +57,10 @@ describe('reload', () => {
     const { server, write, ask } = await serveVersions();
     write('throw new Error("not this one");');
     const failure = expect(server.reload()).rejects;
-    await failure.toMatchObject({ code: 'LIDO_202', traceback: expect.stringContaining('not this one') });
+    await failure.toMatchObject({
+      code: 'LIDO_IMPORT_FAILED',
+      traceback: expect.stringContaining('not this one'),
+    });
     expect(await ask()).toBe('1');
     write(version(2));
     await server.reload();
@@ -73,12 +76,12 @@ describe('reload', () => {
     await new Promise(setImmediate);
     await server.close();
     await reload;
-    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_504' });
+    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_SHUTTING_DOWN' });
   });
 
   it('refuses Python, whose modules last as long as the process, and goes on', async () => {
     const { server, port } = await startServer(fixture('python', 'hello'));
-    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_309' });
+    await expect(server.reload()).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_RELOADABLE' });
     expect((await exchange(port, get('/'))).status).toBe(200);
   });
 });

@@ -1,7 +1,7 @@
 // Each setting has a test that shows its effect from outside; the table says which, and those that stand nowhere else follow.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type SettingName, settingNames } from '../dist/src/settings.js';
+import { type SettingName, settingNames } from '../dist/src/settings/table.js';
 import { makeFolder, serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { fixture, root, startServer, venv } from './support/server.js';

@@ -159,7 +159,7 @@ describe('the log of a time-out', { retry: 5 }, () => {
     const stuck = paths.map((path) => exchange(port, get(path)));
     for (const { status } of await Promise.all(stuck)) expect(status).toBe(504);
     expect((await findLine(isPlace)).msg).toBe(said('')[0]);
-    expect(lines.filter(({ code }) => code === 'LIDO_502').length).toBe(paths.length + 1);
+    expect(lines.filter(({ code }) => code === 'LIDO_TIMED_OUT').length).toBe(paths.length + 1);
     expect((await exchange(port, get('/'))).body.toString()).toBe('hello');
   });
 });
@@ -200,7 +200,7 @@ describe('a thread that is stuck', () => {
     await running.findLine(isPlace);
     expect(await others.stop()).toBeGreaterThan(3);
     await untilWhole(running);
-    expect(running.lines.filter(({ code }) => code === 'LIDO_503')).toEqual([]);
+    expect(running.lines.filter(({ code }) => code === 'LIDO_WORKER_DIED')).toEqual([]);
   });
 
   it('holds up no server that closes', async () => {

@@ -245,7 +245,7 @@ describe('several processes that cannot start', () => {
     const words = [...two, '--bind', '127.0.0.1:0', '--python', venv, 'leaves.py'];
     expect(await runLido(words, { cwd })).toMatchObject({
       code: 3,
-      stderr: `lido: LIDO_205 the worker ended while it loaded leaves.py: its process ended with status 7
+      stderr: `lido: LIDO_ENDED_WHILE_LOADING the worker ended while it loaded leaves.py: its process ended with status 7
   an application must not exit or exhaust memory while it is imported\n`,
     });
   });

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { ProtocolError, validator } from '../dist/middleware/validator.js';
-import type { Application, Environ, StartResponse } from '../dist/src/wsgi.js';
+import type { Application, Environ, StartResponse } from '../dist/src/contract/wsgi.js';
 import { makeFolder } from './support/command.js';
 import { exchange } from './support/raw-client.js';
 import {

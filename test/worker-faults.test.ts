@@ -71,7 +71,7 @@ describe('a worker', () => {
   it.each(['/rejects', '/exits-later'])('that ends after %s is replaced, and says why', async (path) => {
     const running = await serve();
     expect((await exchange(running.port, get(path))).status).toBe(200);
-    await running.findLine(({ code }) => code === 'LIDO_503');
+    await running.findLine(({ code }) => code === 'LIDO_WORKER_DIED');
     await untilWhole(running);
     for (let count = 0; count < 20; count += 1) {
       expect((await exchange(running.port, get('/'))).body.toString()).toBe('hello');

@@ -1,7 +1,7 @@
 // Worker thread. [5] The Piscina entry: one task is one session, from loading the application to the last request.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { validator } from '../middleware/validator.js';
-import { toPayload } from '../src/errors.js';
+import { toPayload } from '../src/contract/errors.js';
 import {
   claim,
   type FromWorker,
@@ -9,11 +9,11 @@ import {
   type ToWorker,
   WAKE,
   type WorkerSettings,
-} from '../src/protocol.js';
-import { BlockRing } from './block-ring.js';
-import { JavaScriptGateway } from './gateway.js';
-import { loadApplication } from './loader.js';
+} from '../src/contract/protocol.js';
+import { JavaScriptGateway } from './javascript/gateway.js';
+import { loadApplication } from './javascript/loader.js';
 import { BodyInbox, RequestBody } from './request-body.js';
+import { BlockRing } from './ring-writer.js';
 import type { Runtime, WorkerRequest } from './runtime.js';
 import { Sender } from './sender.js';
 import { ServiceTime } from './service-time.js';

@@ -1,8 +1,15 @@
 // Worker thread. The chunks of request bodies, as they come from the main thread.
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 
-import { LidoError } from '../src/errors.js';
-import { BODY_WINDOW, type BodyMessage, type FromWorker, GONE, SIGNAL, slotWord } from '../src/protocol.js';
+import { LidoError } from '../src/contract/errors.js';
+import {
+  BODY_WINDOW,
+  type BodyMessage,
+  type FromWorker,
+  GONE,
+  SIGNAL,
+  slotWord,
+} from '../src/contract/protocol.js';
 import { countGarbage } from './garbage.js';
 
 /** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */
@@ -71,7 +78,7 @@ export class RequestBody {
 
   /**
    * The next chunk, or null at the end. Blocks the thread until one is there; the main thread wakes it with a chunk,
-   * the end, or the client's going away, which throws LIDO_505.
+   * the end, or the client's going away, which throws LIDO_CLIENT_GONE.
    */
   nextChunk(): Uint8Array | null {
     const word = slotWord(this.#slot, SIGNAL);
@@ -109,7 +116,7 @@ export class RequestBody {
     this.#askForBody();
     const chunk = this.#inbox.take(this.#id);
     if (chunk === undefined && Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id)
-      throw new LidoError('LIDO_505');
+      throw new LidoError('LIDO_CLIENT_GONE');
     if (chunk === null) this.#ended = true;
     else if (chunk !== undefined) this.#giveCredit(chunk.byteLength);
     return chunk;

@@ -1,6 +1,6 @@
 // Worker thread. [7] The way of one response to the main thread, under the window.
 import type { MessagePort, Transferable } from 'node:worker_threads';
-import type { ErrorPayload } from '../src/errors.js';
+import type { ErrorPayload } from '../src/contract/errors.js';
 import {
   ACKED,
   FILE_REFUSED,
@@ -12,10 +12,10 @@ import {
   STRING_BLOCK_LIMIT,
   slotWord,
   WINDOW_STEP,
-} from '../src/protocol.js';
-import type { BlockRing } from './block-ring.js';
-import type { FilePart } from './file-wrapper.js';
-import { declareLength } from './head.js';
+} from '../src/contract/protocol.js';
+import type { FilePart } from './javascript/file-wrapper.js';
+import { declareLength } from './javascript/head.js';
+import type { BlockRing } from './ring-writer.js';
 
 /** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {

@@ -1,5 +1,5 @@
 // Worker thread. How long the application takes for a request, for the dispatcher.
-import { SERVICE_TIME } from '../src/protocol.js';
+import { SERVICE_TIME } from '../src/contract/protocol.js';
 
 /** Until something is known, a request counts as worth a worker of its own. */
 const FIRST_GUESS_NS = 1_000_000;

@@ -2,7 +2,7 @@
 import type { Stats } from 'node:fs';
 import fresh from 'fresh';
 import parseRange from 'range-parser';
-import type { Environ } from '../../src/wsgi.js';
+import type { Environ } from '../../src/contract/wsgi.js';
 
 /** A strong validator, as nginx makes it: a part may be asked for with it. */
 export function createEtag({ mtimeMs, size }: Stats): string {

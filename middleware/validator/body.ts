@@ -1,5 +1,5 @@
 /** What an application returns, and how the server goes through it. */
-import type { Block, ErrorStream } from '../../src/wsgi.js';
+import type { Block, ErrorStream } from '../../src/contract/wsgi.js';
 import { breach, type ProtocolError } from './breach.js';
 import type { CheckedResponse } from './checked-response.js';
 

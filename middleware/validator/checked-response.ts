@@ -1,5 +1,5 @@
 /** What an application does with start_response and write, and how that fits the body. */
-import type { Block, Header, StartResponse, Write } from '../../src/wsgi.js';
+import type { Block, Header, StartResponse, Write } from '../../src/contract/wsgi.js';
 import { breach, describe, type ProtocolError } from './breach.js';
 import { type CheckedHead, checkHead } from './head.js';
 

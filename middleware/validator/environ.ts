@@ -1,5 +1,5 @@
 /** What a server puts into environ. */
-import type { Environ } from '../../src/wsgi.js';
+import type { Environ } from '../../src/contract/wsgi.js';
 import { breach, type ProtocolError, show } from './breach.js';
 
 const REQUIRED = [

@@ -1,5 +1,5 @@
 /** wsgi.input and wsgi.errors: what the application asks of them, and what the server gives. */
-import type { ErrorStream, Input } from '../../src/wsgi.js';
+import type { ErrorStream, Input } from '../../src/contract/wsgi.js';
 import { breach } from './breach.js';
 import type { CheckedResponse } from './checked-response.js';
 

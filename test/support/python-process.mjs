@@ -9,9 +9,9 @@ import {
   signal,
   slotWord,
   WAKE,
-} from '../../dist/src/protocol.js';
-import { findPython } from '../../dist/src/python.js';
-import { startPythonHost } from '../../dist/src/python-host.js';
+} from '../../dist/src/contract/protocol.js';
+import { findPython } from '../../dist/src/python/find.js';
+import { startPythonHost } from '../../dist/src/python/host.js';
 
 const ENTRY = new URL('./worker-entry.mjs', import.meta.url);
 

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ErrorPayload } from '../../dist/src/errors.js';
-import type { FromWorker, PythonInstallation } from '../../dist/src/protocol.js';
+import type { ErrorPayload } from '../../dist/src/contract/errors.js';
+import type { FromWorker, PythonInstallation } from '../../dist/src/contract/protocol.js';
 
 export const APPS = fileURLToPath(new URL('../apps', import.meta.url));
 const CHILD = fileURLToPath(new URL('./python-process.mjs', import.meta.url));

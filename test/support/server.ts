@@ -3,8 +3,8 @@ import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
-import { resolveUserSettings, type UserSettings } from '../../dist/src/options.js';
-import { createServer, type Server } from '../../dist/src/server.js';
+import { createServer, type Server } from '../../dist/src/server/server.js';
+import { resolveUserSettings, type UserSettings } from '../../dist/src/settings/resolve.js';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const venv = `${root}.venv`;

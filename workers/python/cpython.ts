@@ -1,7 +1,7 @@
 // Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
 import { fileURLToPath } from 'node:url';
-import { catalogue, type ErrorCode, LidoError, toPayload } from '../../src/errors.js';
-import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '../../src/protocol.js';
+import { catalogue, type ErrorCode, LidoError, toPayload } from '../../src/contract/errors.js';
+import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '../../src/contract/protocol.js';
 import type { RequestBody } from '../request-body.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import type { Sender } from '../sender.js';
@@ -100,7 +100,7 @@ class CpythonRuntime implements Runtime {
     const escaped = result === 0 ? this.#python.takeError() : null;
     this.#python.release();
     if (escaped === null) this.#finish(sender);
-    else sender.fail(toPayload(new LidoError('LIDO_401', [escaped])));
+    else sender.fail(toPayload(new LidoError('LIDO_APPLICATION_RAISED', [escaped])));
     body.close();
     this.#sender = null;
     this.#body = null;
@@ -147,7 +147,7 @@ worker = gateway.start(json.loads(settings_json), post, inbox, outbox)
 handle = worker and worker.handle
 `;
     if (!python.runCode(code, this.#namespace))
-      throw new LidoError('LIDO_306', [`${GATEWAY_FOLDER}: ${python.takeError()}`]);
+      throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [`${GATEWAY_FOLDER}: ${python.takeError()}`]);
     if (this.#outboxInts[0] === FAIL) throw this.#explainFailedLoad();
     return python.getItem(this.#namespace, 'handle');
   }
@@ -209,7 +209,7 @@ handle = worker and worker.handle
       else sender.log('error', text);
       return;
     }
-    if (sender === null) throw new LidoError('LIDO_505');
+    if (sender === null) throw new LidoError('LIDO_CLIENT_GONE');
     if (kind === READ) this.#readChunk();
     else if (kind === HEAD) sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second));
     else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), this.#withoutGil);

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from threading import get_ident
 
 from . import failures
-from .exchange import Exchange
+from .response import Response
 from .failures import ClientGone, LoadError, ProtocolError, explain
 from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load
@@ -66,15 +66,15 @@ class Worker(Interruptible):
         else:
             environ["wsgi.input"] = io.BytesIO(inbox[body : body + body_size])
         self.errors = environ["wsgi.errors"] = ErrorStream(self)
-        exchange = Exchange(self)
+        response = Response(self)
         try:
             # Context variables last for their request; a copy takes the same short time whatever is in it.
-            self.context.copy().run(exchange.run, environ)
+            self.context.copy().run(response.run, environ)
         except BaseException as error:
             self.interruptible = 0
             if self.interrupting:
                 self.absorb_interrupt()
-            exchange.fail(error)
+            response.fail(error)
         finally:
             self.request = 0
 
@@ -94,7 +94,7 @@ class Worker(Interruptible):
         outbox = self.outbox
         size = len(head)
         if size > self.room // 2:
-            raise ProtocolError("LIDO_405", "list: it is too large")
+            raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
         outbox[HEADER : HEADER + size] = head
         with memoryview(block) as view:
             sent = 0
@@ -118,9 +118,9 @@ class Worker(Interruptible):
     def check_thread(self, request):
         """The callback belongs to this worker's thread: from another one it would bring the process to a halt."""
         if get_ident() != self.thread:
-            raise RuntimeError(explain("LIDO_307", threading.current_thread().name))
+            raise RuntimeError(explain("LIDO_WRONG_THREAD", threading.current_thread().name))
         if self.request != request:
-            raise RuntimeError(explain("LIDO_307", "its request is over"))
+            raise RuntimeError(explain("LIDO_WRONG_THREAD", "its request is over"))
 
     def log(self, text):
         data = text.encode("utf-8", "backslashreplace")[: self.room]

@@ -38,7 +38,7 @@ _cached = {}
 def build_head(status, headers):
     """The head on the wire: `status\\nName\\nvalue\\nName\\nvalue` in latin-1, checked. The same ones come again and again."""
     if not isinstance(headers, list):
-        raise ProtocolError("LIDO_405", f"list: {show(headers)}")
+        raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}")
     try:
         key = (status, *headers)
         head = _cached.get(key)
@@ -61,22 +61,22 @@ def declare_length(head, length):
 
 def _check_and_join(status, headers):
     if not isinstance(status, str) or not _is_status(status):
-        raise ProtocolError("LIDO_404", show(status))
+        raise ProtocolError("LIDO_MALFORMED_STATUS", show(status))
     # What was checked is what is sent, whatever class a pair is of.
     parts = [status]
     lengths = 0
     for header in headers:
         if not isinstance(header, (tuple, list)) or len(header) != 2:
-            raise ProtocolError("LIDO_405", show(header))
+            raise ProtocolError("LIDO_MALFORMED_HEADER", show(header))
         name, value = header
         if not isinstance(name, str) or not isinstance(value, str) or not _is_token(name) or not _is_value(value):
-            raise ProtocolError("LIDO_405", show(header))
+            raise ProtocolError("LIDO_MALFORMED_HEADER", show(header))
         lower = name.lower()
         if lower in _HOP_BY_HOP:
-            raise ProtocolError("LIDO_406", show(name))
+            raise ProtocolError("LIDO_HOP_BY_HOP_HEADER", show(name))
         if lower == "content-length":
             lengths += 1
             if lengths > 1 or not _is_length(value):
-                raise ProtocolError("LIDO_409", show(value))
+                raise ProtocolError("LIDO_MALFORMED_CONTENT_LENGTH", show(value))
         parts += (name, value)
     return latin_1_encode("\n".join(parts))[0]

@@ -1,8 +1,8 @@
 // A thread of its own. Initialises Python, which makes it Python's main thread, and interrupts requests that run too long.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { LidoError, toPayload } from '../../src/errors.js';
-import type { HostMessage, HostRequest, PythonInstallation } from '../../src/protocol.js';
+import { LidoError, toPayload } from '../../src/contract/errors.js';
+import type { HostMessage, HostRequest, PythonInstallation } from '../../src/contract/protocol.js';
 import { IMPORT_GATEWAY } from './cpython.js';
 import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
@@ -76,7 +76,8 @@ class PythonHost {
   #prepare(): Means {
     const python = this.#python;
     const namespace = python.newNamespace();
-    if (!python.runCode(PREPARE, namespace)) throw new LidoError('LIDO_306', [python.takeError()]);
+    if (!python.runCode(PREPARE, namespace))
+      throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [python.takeError()]);
     const raise = python.wrapCallback('raise_timeout', () => {
       python.setAsyncException(this.#target, this.#timeout);
     });

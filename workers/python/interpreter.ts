@@ -1,5 +1,5 @@
 // Worker thread. The interpreter that a worker's Python runs in: the process's one, or one of its own with its own GIL.
-import { LidoError } from '../../src/errors.js';
+import { LidoError } from '../../src/contract/errors.js';
 import type { LibPython, Pointer } from './libpython.js';
 
 export interface EnteredInterpreter {
@@ -9,7 +9,7 @@ export interface EnteredInterpreter {
   readonly isIsolated: boolean;
 }
 
-/** Makes a thread state and takes the GIL that goes with it. Throws LIDO_311 where Python makes no interpreter. */
+/** Makes a thread state and takes the GIL that goes with it. Throws LIDO_INTERPRETER_NOT_MADE where Python makes no interpreter. */
 export function enterInterpreter(python: LibPython, isIsolated: boolean): EnteredInterpreter {
   const shared = python.newThread(python.mainInterpreter());
   python.acquire(shared);
@@ -21,7 +21,7 @@ export function enterInterpreter(python: LibPython, isIsolated: boolean): Entere
   if (typeof thread === 'string') {
     python.clearThread(shared);
     python.deleteCurrentThread();
-    throw new LidoError('LIDO_311', [thread]);
+    throw new LidoError('LIDO_INTERPRETER_NOT_MADE', [thread]);
   }
   python.release();
   // Only somebody within the first interpreter could make the second.

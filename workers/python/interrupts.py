@@ -61,7 +61,7 @@ def refuse_all_frames():
 
 
 def _refuse(name):
-    raise RuntimeError(explain("LIDO_313", name))
+    raise RuntimeError(explain("LIDO_FRAMES_OF_OTHERS", name))
 
 
 def interrupt(thread, request, raise_timeout, frame_of):

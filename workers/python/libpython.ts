@@ -1,7 +1,7 @@
 // Worker thread. The only file that imports koffi: libpython's functions, as far as they are used.
 import koffi from 'koffi';
-import { LidoError } from '../../src/errors.js';
-import type { PythonInstallation } from '../../src/protocol.js';
+import { LidoError } from '../../src/contract/errors.js';
+import type { PythonInstallation } from '../../src/contract/protocol.js';
 
 /** An address. User-space addresses fit a double exactly, and a number costs less than what koffi wraps them in. */
 export type Pointer = number;
@@ -26,7 +26,7 @@ export interface RegisteredCallback {
 
 export type LibPython = ReturnType<typeof openLibpython>;
 
-/** Loads libpython, once for each thread. Throws LIDO_306 or LIDO_305. */
+/** Loads libpython, once for each thread. Throws LIDO_LIBPYTHON_NOT_LOADED or LIDO_PYTHON_WITHOUT_STACK_PROTECTION. */
 export function openLibpython(python: PythonInstallation) {
   if (!configured) {
     koffi.config({ sync_stack_size: C_STACK_SIZE });
@@ -186,9 +186,13 @@ function load(python: PythonInstallation) {
     // Global, because extension modules find libpython's symbols only so where they are not linked against it.
     return koffi.load(python.libpython, { global: true });
   } catch (error) {
-    throw new LidoError('LIDO_306', [error instanceof Error ? error.message : String(error)], {
-      cause: error,
-    });
+    throw new LidoError(
+      'LIDO_LIBPYTHON_NOT_LOADED',
+      [error instanceof Error ? error.message : String(error)],
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -254,14 +258,14 @@ function needsStackProtection({ versionInfo: [major, minor] }: PythonInstallatio
   return major > 3 || (major === 3 && minor >= 14);
 }
 
-/** Throws LIDO_305 for a 3.14 that lacks the call. */
+/** Throws LIDO_PYTHON_WITHOUT_STACK_PROTECTION for a 3.14 that lacks the call. */
 function findStackProtection(library: ReturnType<typeof load>, python: PythonInstallation) {
   const name = 'PyUnstable_ThreadState_SetStackProtection';
   let setProtection: (thread: Pointer, start: Pointer, size: number) => number;
   try {
     setProtection = library.func(name, 'int', [ADDRESS, ADDRESS, 'size_t']) as typeof setProtection;
   } catch (error) {
-    throw new LidoError('LIDO_305', [python.version, name], { cause: error });
+    throw new LidoError('LIDO_PYTHON_WITHOUT_STACK_PROTECTION', [python.version, name], { cause: error });
   }
   const { base, size } = findStack();
   return { protect: (thread: Pointer) => void setProtection(thread, base, size) };

@@ -24,7 +24,7 @@ def load(module_name, callable_text, path, spec):
         callable_text = _find_default(module, module_name)
     application = _look_up(module, module_name, callable_text, spec)
     if not callable(application):
-        raise LoadError("LIDO_204", spec, name_type(application))
+        raise LoadError("LIDO_NOT_CALLABLE", spec, name_type(application))
     return application
 
 
@@ -35,13 +35,13 @@ def _import(name, path):
         # Only the module that was asked for is "not found": one that it imports is its own failure.
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             place = f"{name} on {', '.join([*path, 'sys.path'])}"
-            raise LoadError("LIDO_201", name, place, trace=format_error(error)) from None
-        raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+            raise LoadError("LIDO_MODULE_NOT_FOUND", name, place, trace=format_error(error)) from None
+        raise LoadError("LIDO_IMPORT_FAILED", name, trace=format_error(error)) from None
     except BaseException as error:
         refused = _find_refused(error)
         if refused is not None:
-            raise LoadError("LIDO_312", name, refused, trace=format_error(error)) from None
-        raise LoadError("LIDO_202", name, trace=format_error(error)) from None
+            raise LoadError("LIDO_MODULE_REFUSES_ISOLATION", name, refused, trace=format_error(error)) from None
+        raise LoadError("LIDO_IMPORT_FAILED", name, trace=format_error(error)) from None
 
 
 def _find_refused(error):
@@ -58,14 +58,14 @@ def _refuse_greenlets(name):
     """The lock of the module that patches would not be released: its owner is another thread to gevent."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
-        raise LoadError("LIDO_207", name)
+        raise LoadError("LIDO_GREENLETS_FOR_THREADS", name)
 
 
 def _find_default(module, module_name):
     for name in _DEFAULT_NAMES:
         if hasattr(module, name):
             return name
-    raise LoadError("LIDO_203", module_name, " or ".join(_DEFAULT_NAMES), _names(module))
+    raise LoadError("LIDO_CALLABLE_NOT_FOUND", module_name, " or ".join(_DEFAULT_NAMES), _names(module))
 
 
 def _look_up(module, module_name, text, spec):
@@ -76,17 +76,17 @@ def _look_up(module, module_name, text, spec):
         try:
             target = getattr(target, name)
         except AttributeError:
-            raise LoadError("LIDO_203", module_name, ".".join(names), _names(module)) from None
+            raise LoadError("LIDO_CALLABLE_NOT_FOUND", module_name, ".".join(names), _names(module)) from None
         except BaseException as error:
-            raise LoadError("LIDO_202", spec, trace=format_error(error)) from None
+            raise LoadError("LIDO_IMPORT_FAILED", spec, trace=format_error(error)) from None
     if not call:
         return target
     if not callable(target):
-        raise LoadError("LIDO_204", spec, name_type(target))
+        raise LoadError("LIDO_NOT_CALLABLE", spec, name_type(target))
     try:
         return target(*positional, **named)
     except BaseException as error:
-        raise LoadError("LIDO_206", spec, trace=format_error(error)) from None
+        raise LoadError("LIDO_FACTORY_FAILED", spec, trace=format_error(error)) from None
 
 
 def _parse(text):
@@ -101,9 +101,9 @@ def _parse(text):
         positional = [ast.literal_eval(argument) for argument in expression.args]
         named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in expression.keywords}
     except ValueError:
-        raise LoadError("LIDO_102", text, "the arguments of a factory are literals") from None
+        raise LoadError("LIDO_WRONG_SETTING", text, "the arguments of a factory are literals") from None
     if None in named:
-        raise LoadError("LIDO_102", text, "the arguments of a factory are literals")
+        raise LoadError("LIDO_WRONG_SETTING", text, "the arguments of a factory are literals")
     return True, _dotted(expression.func, text), positional, named
 
 
@@ -118,7 +118,7 @@ def _dotted(expression, text):
 
 
 def _malformed(text):
-    return LoadError("LIDO_102", text, "a callable is a name, a dotted name or a call with literal arguments")
+    return LoadError("LIDO_WRONG_SETTING", text, "a callable is a name, a dotted name or a call with literal arguments")
 
 
 def _names(module):

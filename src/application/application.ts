@@ -1,0 +1,126 @@
+/** Main thread. One application: started, asked, loaded anew, drained and ended. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { LidoError } from '../contract/errors.js';
+import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import type { Log } from '../log.js';
+import type { Settings } from '../settings/resolve.js';
+import { drainApplication, endApplication, type Running, startApplication } from './running.js';
+
+/** What an application is at. */
+export interface ApplicationStats {
+  /** Where it is mounted: '/' or '/shop'. */
+  readonly mount: string;
+  /** As it was named: "shop.wsgi:application". */
+  readonly application: string;
+  /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
+  readonly runtime: string;
+  /** Workers that are there now. */
+  readonly workers: number;
+  /** Workers that hold a request. */
+  readonly busy: number;
+  /** Requests that workers hold, running or next. */
+  readonly sent: number;
+  /** Requests in the backlog. */
+  readonly waiting: number;
+}
+
+export class ApplicationHandler {
+  readonly #settings: Settings;
+  readonly #log: Logger;
+  #running: Running | null = null;
+  #isStarting = false;
+  #draining = false;
+  /** Settles when the last reload has, and what it replaced is ended. */
+  #reloaded: Promise<void> = Promise.resolve();
+
+  constructor(settings: Settings, log: Log) {
+    this.#settings = settings;
+    // The parts below ask for pino's type, and for no more of it than any log has.
+    this.#log = log as Logger;
+  }
+
+  /** Finds the application and starts its workers. Rejects with a LidoError: LIDO_SHUTTING_DOWN where close() came meanwhile. */
+  async start(): Promise<void> {
+    this.#isStarting = true;
+    try {
+      this.#running = await this.#startAnother();
+    } finally {
+      this.#isStarting = false;
+    }
+    if (!this.#draining) return;
+    await endApplication(this.#running);
+    throw new LidoError('LIDO_SHUTTING_DOWN');
+  }
+
+  /**
+   * Starts workers that load the application's code anew, lets them have all requests from then on, and ends the others
+   * once they have finished theirs. Rejects with a LidoError where the new code fails, and goes on with the old; with
+   * LIDO_PYTHON_NOT_RELOADABLE for Python, which keeps its modules for as long as the process lives, in interpreters of their own too.
+   */
+  reload(): Promise<void> {
+    const reload = this.#reloaded.then(() => this.#exchange());
+    this.#reloaded = reload.catch(() => {});
+    return reload;
+  }
+
+  /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
+  describe(): string {
+    const threads = this.#running?.dispatcher.sessions.size ?? 0;
+    return `${this.#settings.application} by ${this.#running?.runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
+  }
+
+  /** `mount` is where it is mounted. */
+  stats(mount: string): ApplicationStats {
+    const sessions = [...(this.#running?.dispatcher.sessions ?? [])];
+    return {
+      mount,
+      application: this.#settings.application ?? '',
+      runtime: this.#running?.runtime ?? '',
+      workers: sessions.length,
+      busy: sessions.filter(({ load }) => load > 0).length,
+      sent: this.#running?.dispatcher.sent ?? 0,
+      waiting: this.#running?.dispatcher.waiting ?? 0,
+    };
+  }
+
+  /** A request listener for node:http and whatever speaks its interface. */
+  readonly handle = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext = PLAIN_CONTEXT,
+  ): void => {
+    this.#running?.acceptor.handle(request, response, context);
+  };
+
+  /** Waits until no request waits or runs, at most `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    if (this.#running !== null) await drainApplication(this.#running, graceMs, this.#log);
+  }
+
+  /**
+   * Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end
+   * ends it, and at once when the application is still being imported, which nothing interrupts.
+   */
+  async close(): Promise<boolean> {
+    this.#draining = true;
+    if (this.#isStarting) return false;
+    await this.#reloaded;
+    return this.#running === null || endApplication(this.#running);
+  }
+
+  async #exchange(): Promise<void> {
+    const old = this.#running;
+    if (old === null || this.#draining) throw new LidoError('LIDO_SHUTTING_DOWN');
+    if (old.application.runtime === 'cpython')
+      throw new LidoError('LIDO_PYTHON_NOT_RELOADABLE', [old.application.spec]);
+    this.#running = await this.#startAnother();
+    await drainApplication(old, this.#settings.gracefulTimeout * 1000, this.#log);
+    await endApplication(old);
+  }
+
+  #startAnother(): Promise<Running> {
+    return startApplication(this.#settings, this.#log, () => this.#draining);
+  }
+}

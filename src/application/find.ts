@@ -1,0 +1,176 @@
+/** Main thread. MODULE:CALLABLE ► where the application is. */
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, delimiter, dirname, extname, join, relative, resolve } from 'node:path';
+import { LidoError } from '../contract/errors.js';
+import type { ApplicationSpec, PythonInstallation } from '../contract/protocol.js';
+import { findPython } from '../python/find.js';
+import { isFile, isFolder, nameModule, type PythonModule } from '../python/module.js';
+import { parseApplicationName } from '../settings/application-name.js';
+import { nearest } from '../settings/nearest.js';
+import type { Settings } from '../settings/resolve.js';
+
+const JAVASCRIPT = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
+const PYTHON = ['.py'];
+
+type Found = { readonly runtime: 'javascript' | 'cpython'; readonly file: string };
+
+/**
+ * Finds what `settings.application` names, seen from the working directory. Throws LIDO_NO_APPLICATION, LIDO_WRONG_SETTING
+ * for a file that Python cannot import, LIDO_AMBIGUOUS_APPLICATION, LIDO_MODULE_NOT_FOUND, or what findPython() throws.
+ */
+export async function resolveApplication(settings: Settings): Promise<ApplicationSpec> {
+  const folder = process.cwd();
+  const spec = settings.application;
+  const name = spec === null ? null : parseApplicationName(spec);
+  if (spec === null || name === null) throw new LidoError('LIDO_NO_APPLICATION');
+  const { module, callable } = name;
+  const found = chooseRuntime(findModule(module, folder), module, settings, folder);
+  if (found.runtime === 'javascript') return { runtime: 'javascript', file: found.file, callable, spec };
+  const python = describePython(found.file, module, folder);
+  const installation = await findPython(settings.python, folder);
+  const listed = settings.pythonpath.flatMap((entry) => entry.split(delimiter));
+  return {
+    runtime: 'cpython',
+    module: python.module,
+    callable,
+    spec,
+    python: installation,
+    interpreter: chooseInterpreter(settings, installation),
+    // The file's own directory comes first, as it does for a script; the working directory comes last.
+    path: [
+      ...(python.folder === folder ? [] : [python.folder]),
+      ...listed.map((entry) => resolve(folder, entry)),
+      folder,
+    ],
+  };
+}
+
+/** Interpreters with GILs of their own came with 3.12, and ones that end without leaking with 3.13; without a GIL there is nothing to part. */
+function chooseInterpreter(
+  { pythonInterpreter }: Settings,
+  { version, versionInfo: [major, minor], freeThreaded }: PythonInstallation,
+): 'shared' | 'isolated' {
+  if (pythonInterpreter === 'shared' || freeThreaded) return 'shared';
+  if (major > 3 || minor >= 13) return 'isolated';
+  throw new LidoError('LIDO_ISOLATION_UNSUPPORTED', [version]);
+}
+
+/** Every file that the module's name may mean: a path, a path without its extension, a dotted name. */
+function findModule(module: string, folder: string): Found[] {
+  const path = resolve(folder, module);
+  const extension = extname(module);
+  if (JAVASCRIPT.includes(extension)) return isFile(path) ? [{ runtime: 'javascript', file: path }] : [];
+  if (PYTHON.includes(extension)) return isFile(path) ? [{ runtime: 'cpython', file: path }] : [];
+  const dotted = resolve(folder, module.replaceAll('.', '/'));
+  const javascript = [...new Set([path, dotted])].flatMap((base) =>
+    JAVASCRIPT.map((ending) => base + ending),
+  );
+  const python = [...new Set([path, dotted])].flatMap((base) => [`${base}.py`, join(base, '__init__.py')]);
+  return [
+    ...javascript.filter(isFile).map((file): Found => ({ runtime: 'javascript', file })),
+    ...python.filter(isFile).map((file): Found => ({ runtime: 'cpython', file })),
+  ];
+}
+
+function chooseRuntime(
+  candidates: readonly Found[],
+  module: string,
+  settings: Settings,
+  folder: string,
+): Found {
+  const wanted = candidates.filter(
+    ({ runtime }) => settings.runtime === 'auto' || settings.runtime === runtime,
+  );
+  const [first] = wanted;
+  if (first === undefined) return findInstalled(candidates, module, settings, folder);
+  const other = wanted.find(({ runtime }) => runtime !== first.runtime);
+  if (other !== undefined)
+    throw new LidoError('LIDO_AMBIGUOUS_APPLICATION', [
+      relative(folder, first.file),
+      relative(folder, other.file),
+    ]);
+  return first;
+}
+
+/** A dotted name that is no file here may still be a module that Python finds by itself, such as an installed package. */
+function findInstalled(
+  candidates: readonly Found[],
+  module: string,
+  settings: Settings,
+  folder: string,
+): Found {
+  const { runtime, python, pythonpath } = settings;
+  if (candidates.length === 0) refuseOtherFile(module, folder);
+  const isName = /^[\p{ID_Start}_]\p{ID_Continue}*(\.[\p{ID_Start}_]\p{ID_Continue}*)*$/u.test(module);
+  const hasExtension = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
+  const namesPython = runtime === 'cpython' || python !== null || pythonpath.length > 0;
+  const mayBePython = runtime !== 'javascript' && (namesPython || module.includes('.'));
+  const isSlip = runtime !== 'cpython' && isMisspelt(module, folder);
+  if (isName && !hasExtension && candidates.length === 0 && mayBePython && !isSlip)
+    return { runtime: 'cpython', file: '' };
+  throw new LidoError('LIDO_MODULE_NOT_FOUND', [
+    module,
+    describeSearch(candidates, module, settings, folder),
+  ]);
+}
+
+/** A file of that very name, such as mod_wsgi's site.wsgi: nothing tells its language, and Python could not import it. */
+function refuseOtherFile(module: string, folder: string): void {
+  const path = resolve(folder, module);
+  const isKnown = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
+  if (isKnown || !isFile(path)) return;
+  const better = `${stemOf(path).replaceAll(/\W/g, '_')}.py`;
+  throw new LidoError('LIDO_WRONG_SETTING', [
+    path,
+    `its ending tells no language: rename it, for example ${better}`,
+  ]);
+}
+
+/**
+ * What is here shows that a dotted name is a slip: it begins like a file (hello.jx beside hello.js), or a package here
+ * has nothing of that name, compiled or not. --runtime cpython leaves it to Python all the same.
+ */
+function isMisspelt(module: string, folder: string): boolean {
+  const path = resolve(folder, module.replaceAll('.', '/'));
+  const parent = dirname(path);
+  if (parent === folder) return false;
+  if (!existsSync(parent)) return [...JAVASCRIPT, ...PYTHON].some((ending) => isFile(parent + ending));
+  if (!isFile(join(parent, '__init__.py'))) return false;
+  return !readdirSync(parent).some((name) => name.split('.')[0] === basename(path));
+}
+
+function describeSearch(
+  candidates: readonly Found[],
+  module: string,
+  settings: Settings,
+  folder: string,
+): string {
+  if (candidates.length > 0) {
+    return `--runtime ${settings.runtime}, but found ${candidates.map(({ file }) => relative(folder, file)).join(', ')}`;
+  }
+  const endings = [...JAVASCRIPT, ...PYTHON];
+  const looked = endings.includes(extname(module)) ? module : `${module}${endings.join(', ')}`;
+  const similar =
+    findSimilar(resolve(folder, module)) ?? findSimilar(resolve(folder, module.replaceAll('.', '/')));
+  return `${looked} in ${folder}${similar === null ? '' : `; did you mean ${relative(folder, similar)}?`}`;
+}
+
+function findSimilar(path: string): string | null {
+  const parent = dirname(path);
+  if (!isFolder(parent)) return null;
+  const files = readdirSync(parent).filter((name) => [...JAVASCRIPT, ...PYTHON].includes(extname(name)));
+  const near = nearest(basename(path, extname(path)), files.map(stemOf));
+  const file = files.find((candidate) => stemOf(candidate) === near);
+  return file === undefined ? null : join(parent, file);
+}
+
+function stemOf(file: string): string {
+  return basename(file, extname(file));
+}
+
+/** A dotted name is imported as it is, from the working directory; a file by the name that its packages give it. */
+function describePython(file: string, module: string, folder: string): PythonModule {
+  const base = resolve(folder, module.replaceAll('.', '/'));
+  const isDotted = !module.includes('/') && (file === `${base}.py` || file === join(base, '__init__.py'));
+  return file === '' || isDotted ? { module, folder } : nameModule(file, folder);
+}

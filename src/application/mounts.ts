@@ -1,0 +1,129 @@
+/** Main thread. The table of applications by their paths, each with workers and settings of its own. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LidoError } from '../contract/errors.js';
+import { decodePath } from '../http/environ.js';
+import { checkRequest } from '../http/gate.js';
+import { answerRefusal } from '../http/refusal.js';
+import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import { parseTarget } from '../http/target.js';
+import type { Log } from '../log.js';
+import { expandMounts } from '../settings/mounts.js';
+import type { Settings } from '../settings/resolve.js';
+import { ApplicationHandler, type ApplicationStats } from './application.js';
+import { readGateLimits } from './running.js';
+
+interface Mount {
+  /** As SCRIPT_NAME: '' at the root, '/shop', in latin-1 characters that are UTF-8 bytes. */
+  readonly path: string;
+  readonly settings: Settings;
+  readonly handler: ApplicationHandler;
+}
+
+export class MountTable {
+  readonly #settings: Settings;
+  /** The longest paths first, so that the first that fits is the one. */
+  readonly #mounts: readonly Mount[];
+  /** Takes a request from node:http, or from whatever speaks its interface. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse, context?: RequestContext) => void;
+
+  constructor(settings: Settings, log: Log) {
+    this.#settings = settings;
+    this.#mounts = expandMounts(settings)
+      .map(([path, own]) => ({
+        path: path === '/' ? '' : encodeAsLatin1(path),
+        settings: own,
+        handler: new ApplicationHandler(own, log),
+      }))
+      .sort((one, other) => other.path.length - one.path.length);
+    const [only] = this.#mounts;
+    // One application at the root is spared the search.
+    this.handle = settings.mounts === null && only !== undefined ? only.handler.handle : this.#route;
+  }
+
+  /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */
+  async start(): Promise<void> {
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.start())));
+  }
+
+  /** Loads each application anew, as ApplicationHandler.reload() does; rejects as start() does. */
+  async reload(): Promise<void> {
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.reload())));
+  }
+
+  /** "hello.js:application by Node.js 20.20.2 on 2 threads", or a list of such with their paths. */
+  describe(): string {
+    const [only] = this.#mounts;
+    if (this.#settings.mounts === null && only !== undefined) return only.handler.describe();
+    return this.#inOrder()
+      .map(({ path, handler }) => `${showPath(path)} (${handler.describe()})`)
+      .join(', ');
+  }
+
+  stats(): readonly ApplicationStats[] {
+    return this.#inOrder().map(({ path, handler }) => handler.stats(showPath(path)));
+  }
+
+  /** Waits until no request waits or runs, at most `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    await Promise.all(this.#mounts.map(({ handler }) => handler.drain(graceMs)));
+  }
+
+  /** Ends the workers; call drain() first. False when one is stuck inside Python, as ApplicationHandler.close() says. */
+  async close(): Promise<boolean> {
+    const ended = await Promise.all(this.#mounts.map(({ handler }) => handler.close()));
+    return ended.every((whole) => whole);
+  }
+
+  readonly #route = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext = PLAIN_CONTEXT,
+  ): void => {
+    const path = decodePath(parseTarget(context.url ?? request.url ?? '').path);
+    const within = path.slice(context.scriptName.length);
+    const mount = this.#mounts.find((candidate) => fits(candidate.path, within));
+    if (mount === undefined) this.#answerNotFound(request, response, context);
+    else mount.handler.handle(request, response, { ...context, scriptName: context.scriptName + mount.path });
+  };
+
+  /** A malformed request is called so even where nothing is mounted. */
+  #answerNotFound(request: IncomingMessage, response: ServerResponse, context: RequestContext): void {
+    const refusal = checkRequest(request, readGateLimits(this.#settings));
+    const notFound = { status: 404, reason: 'nothing is served at this path' };
+    const sendTimeoutMs = this.#settings.sendTimeout * 1000;
+    answerRefusal(request, response, refusal ?? notFound, context, sendTimeoutMs, refusal === null);
+  }
+
+  #inOrder(): readonly Mount[] {
+    return [...this.#mounts].sort((one, other) => (one.path < other.path ? -1 : 1));
+  }
+}
+
+/** Throws the first of the failures with the others in it; the same failure of several mounts is one. */
+function throwFailures(results: readonly PromiseSettledResult<void>[]): void {
+  const reasons = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason as unknown] : [],
+  );
+  if (reasons.length === 0) return;
+  const errors = reasons.filter((reason) => reason instanceof LidoError);
+  const [first, ...others] = new Map(errors.map((error) => [error.message, error])).values();
+  if (first === undefined) throw reasons[0];
+  if (others.length > 0) first.others = others;
+  throw first;
+}
+
+/** /shop fits /shop and /shop/cart, and not /shopping. The root fits all, OPTIONS * too. */
+function fits(mount: string, path: string): boolean {
+  return (
+    mount === '' || (path.startsWith(mount) && (path.length === mount.length || path[mount.length] === '/'))
+  );
+}
+
+function showPath(path: string): string {
+  return path === '' ? '/' : Buffer.from(path, 'latin1').toString();
+}
+
+/** PEP 3333, "Unicode Issues": text in the environ is bytes, one latin-1 character for each. */
+export function encodeAsLatin1(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}

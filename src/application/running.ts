@@ -1,0 +1,182 @@
+/** Main thread. One application's workers, dispatcher and acceptor, put together from settings, started and ended. */
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { LidoError } from '../contract/errors.js';
+import type { ApplicationSpec, WorkerSettings } from '../contract/protocol.js';
+import { watchDeadlines } from '../dispatch/deadline.js';
+import { Dispatcher } from '../dispatch/dispatcher.js';
+import type { Exchange } from '../dispatch/exchange.js';
+import { WorkerPool } from '../dispatch/pool.js';
+import { describeConnection } from '../http/connection.js';
+import { resolveForwarded } from '../http/forwarded.js';
+import type { GateLimits } from '../http/gate.js';
+import { type PythonHost, startPythonHost } from '../python/host.js';
+import type { Settings } from '../settings/resolve.js';
+import { trustProxies } from '../settings/trusted-proxies.js';
+import { VERSION } from '../version.js';
+import { Acceptor, type AcceptorOptions } from './acceptor.js';
+import { resolveApplication } from './find.js';
+
+/** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
+const PREFETCH = 64;
+/** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
+const SLOW_MS = 5;
+/** Work that may wait in one worker before another is woken for it: about what it takes to wake one. Milliseconds. */
+const WORTH_WAKING_MS = 0.25;
+
+/** An application that is served. */
+export interface Running {
+  readonly application: ApplicationSpec;
+  /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
+  readonly runtime: string;
+  readonly acceptor: Acceptor;
+  readonly dispatcher: Dispatcher;
+  readonly pool: WorkerPool;
+  readonly stopWatching: () => void;
+}
+
+/** Finds the application and starts its workers. Rejects with a LidoError. */
+export async function startApplication(
+  settings: Settings,
+  log: Logger,
+  isDraining: () => boolean,
+): Promise<Running> {
+  const application = await resolveApplication(settings);
+  const threads = settings.threads ?? defaultThreads(application, settings.processes);
+  const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
+  const parts = assemble(settings, application, threads, host, log, isDraining);
+  const runtime = await parts.pool.start();
+  return { application, runtime, ...parts };
+}
+
+/** Waits until every request is answered, to the last byte, at most `graceMs`. */
+export async function drainApplication(
+  { acceptor, dispatcher }: Running,
+  graceMs: number,
+  log: Logger,
+): Promise<void> {
+  const timeout = new AbortController();
+  const finish = () => Promise.all([dispatcher.whenIdle(), acceptor.whenAnswered()]);
+  const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
+  const finished = await Promise.race([finish().then(() => true), patience]);
+  timeout.abort();
+  if (!finished) log.warn(`${acceptor.unanswered} requests did not finish within the graceful time-out`);
+}
+
+/** Ends the workers. Resolves with false when one is stuck inside Python and only the process's end ends it. */
+export async function endApplication({ dispatcher, pool, stopWatching }: Running): Promise<boolean> {
+  stopWatching();
+  const ended = await pool.close();
+  // Whoever still waits, or comes later, is told so.
+  dispatcher.declareUnavailable(new LidoError('LIDO_SHUTTING_DOWN'));
+  return ended;
+}
+
+function assemble(
+  settings: Settings,
+  application: ApplicationSpec,
+  threads: number,
+  host: PythonHost | null,
+  log: Logger,
+  isDraining: () => boolean,
+): Omit<Running, 'application' | 'runtime'> {
+  const policy = {
+    concurrency: settings.concurrency,
+    prefetch: PREFETCH,
+    sharedGil:
+      application.runtime === 'cpython' &&
+      !application.python.freeThreaded &&
+      application.interpreter === 'shared',
+    slowMs: SLOW_MS,
+    worthWakingMs: WORTH_WAKING_MS,
+  };
+  const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
+  const pool = new WorkerPool({
+    settings: describeWorkers(settings, application),
+    threads,
+    slots: policy.concurrency + policy.prefetch,
+    dispatcher,
+    events: {
+      released: (session) => dispatcher.released(session),
+      log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
+    },
+    log,
+  });
+  const acceptor = new Acceptor({
+    dispatcher,
+    gate: readGateLimits(settings),
+    body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
+    sendTimeoutMs: settings.sendTimeout * 1000,
+    debug: settings.debug,
+    log,
+    connectionOf: chooseConnection(settings),
+    isDraining,
+    nextRequestId: createRequestIds(),
+  });
+  const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
+  return { acceptor, dispatcher, pool, stopWatching };
+}
+
+/** What the gate refuses, by these settings. */
+export function readGateLimits(settings: Settings): GateLimits {
+  return {
+    requestLine: settings.limitRequestLine,
+    fields: settings.limitRequestFields,
+    fieldSize: settings.limitRequestFieldSize,
+    maxBodySize: settings.maxBodySize,
+  };
+}
+
+function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): AcceptorOptions['connectionOf'] {
+  if (forwardedAllowIps.length === 0) return describeConnection;
+  const trust = trustProxies(forwardedAllowIps, forwardedFields);
+  return (request) => resolveForwarded(describeConnection(request), request.headers, trust);
+}
+
+function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {
+  const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
+  return {
+    application,
+    constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
+    // Interpreters share as little as processes do: each has an application object of its own.
+    multithread: !isIsolated,
+    multiprocess: settings.processes > 1 || isIsolated,
+    debug: settings.debug,
+    validate: settings.validate,
+    timeout: settings.timeout,
+    concurrency: settings.concurrency,
+  };
+}
+
+/** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
+function defaultThreads(application: ApplicationSpec, processes: number): number {
+  if (
+    application.runtime === 'cpython' &&
+    !application.python.freeThreaded &&
+    application.interpreter === 'shared'
+  )
+    return 1;
+  return Math.ceil(availableParallelism() / processes);
+}
+
+/** Ids that are short, and differ between processes and restarts. */
+function createRequestIds(): () => string {
+  const prefix = randomBytes(4).toString('hex');
+  let count = 0;
+  return () => {
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}
+
+function logFromWorker(
+  log: Logger,
+  exchange: Exchange | null,
+  level: 'error' | 'warn' | 'info',
+  text: string,
+): void {
+  if (exchange === null) log[level](text);
+  else exchange.log[level]({ requestId: exchange.requestId }, text);
+}

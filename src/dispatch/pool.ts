@@ -1,0 +1,256 @@
+/** Main thread. The only file that imports Piscina: workers started, replaced and ended. One task is one session. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { Piscina } from 'piscina';
+import { describe, LidoError } from '../contract/errors.js';
+import type { SessionStart, WorkerSettings } from '../contract/protocol.js';
+import type { Dispatcher } from './dispatcher.js';
+import { Session, type SessionEvents } from './session.js';
+
+const WORKER_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
+
+/** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
+const SPARE_THREADS = 16;
+/** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 10_000;
+/** How long workers may take to end that have nothing to finish, in milliseconds; shorter where one is known to be stuck. */
+const END_PATIENCE_MS = 2000;
+const END_PATIENCE_BESIDE_STUCK_MS = 200;
+
+export interface PoolOptions {
+  readonly settings: WorkerSettings;
+  readonly threads: number;
+  /** Requests that one worker may hold, running and queued. */
+  readonly slots: number;
+  readonly dispatcher: Dispatcher;
+  readonly events: SessionEvents;
+  readonly log: Logger;
+}
+
+/** What the pool knows of a session beside what the session knows itself. */
+interface Member {
+  readonly session: Session;
+  readonly abort: AbortController;
+  /** Why it is being ended, where it is ended on purpose. */
+  verdict: LidoError | null;
+  /** What it ran was answered for, and another took its place, before it ended. */
+  abandoned: boolean;
+  /** Settles when the worker's task is over, however it ended. */
+  ended: Promise<void>;
+}
+
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #piscina: Piscina<SessionStart, void>;
+  readonly #members = new Map<Session, Member>();
+  readonly #pauses = new Set<NodeJS.Timeout>();
+  #failuresInARow = 0;
+  #lastFailure: LidoError | null = null;
+  #closing = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    // Each default that matters is stated: Piscina's own depend on the number of cores.
+    this.#piscina = new Piscina<SessionStart, void>({
+      filename: WORKER_FILE,
+      minThreads: options.threads,
+      maxThreads: options.threads + SPARE_THREADS,
+      maxQueue: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    // A worker's failure also rejects its task, which is where it is handled.
+    this.#piscina.on('error', () => {});
+  }
+
+  /** Why the last worker could not start; null while all is well. */
+  get lastFailure(): LidoError | null {
+    return this.#lastFailure;
+  }
+
+  /** Starts all workers. Resolves with the runtime's name; rejects with what the first failure was. */
+  async start(): Promise<string> {
+    const { threads, settings } = this.#options;
+    try {
+      // One thread shows first whether Python can import it at all: should that fail, no other is in the midst of it.
+      const first = await this.#openTogether(settings.application.runtime === 'cpython' ? 1 : threads);
+      const others = await this.#openTogether(threads - first.length);
+      for (const member of [...first, ...others]) void this.#watch(member);
+      return await (first[0] as Member).session.ready;
+    } catch (error) {
+      this.#closing = true;
+      await this.#destroy();
+      throw error;
+    }
+  }
+
+  /** The thread of a JavaScript session; undefined when it has ended. */
+  findThread({ thread }: Session): Worker | undefined {
+    return this.#piscina.threads.find(({ threadId }) => threadId === thread);
+  }
+
+  /** Answers for a worker what it runs, with `verdict`, and puts another in its place at once. It gets nothing more. */
+  abandon(session: Session, verdict: LidoError): void {
+    const member = this.#members.get(session);
+    if (member === undefined || member.verdict !== null) return;
+    member.verdict = verdict;
+    member.abandoned = true;
+    this.#options.dispatcher.loseSession(session, verdict);
+    if (!this.#closing) this.#replace();
+  }
+
+  /** Ends the thread of a worker that was abandoned. Never for a thread inside Python. */
+  endThread(session: Session): void {
+    this.#members.get(session)?.abort.abort();
+  }
+
+  /**
+   * Ends all workers; one that still runs a request after the drain loses it. Resolves with true when all have ended,
+   * with false when one is stuck inside Python: its thread ends with the process.
+   */
+  async close(): Promise<boolean> {
+    this.#closing = true;
+    for (const pause of this.#pauses) clearTimeout(pause);
+    const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
+    const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
+    for (const member of ending) {
+      if (member.session.load > 0) member.verdict ??= new LidoError('LIDO_SHUTTING_DOWN');
+      if (member.verdict === null) member.session.close();
+      else member.abort.abort();
+    }
+    const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : END_PATIENCE_MS;
+    const ended = await waitForEnds(ending, patienceMs);
+    for (const { session } of stuck)
+      this.#options.dispatcher.loseSession(session, new LidoError('LIDO_SHUTTING_DOWN'));
+    // Python's may still import the application, or wait for a GIL that a stuck one keeps; a JavaScript one can be ended.
+    if (stuck.length > 0 || (!ended && this.#options.settings.application.runtime === 'cpython'))
+      return false;
+    await this.#destroy();
+    return true;
+  }
+
+  /** A thread inside Python must not be ended: the GIL would go with it, and the process would stand still. */
+  #mayEnd({ session, abandoned }: Member): boolean {
+    if (this.#options.settings.application.runtime === 'javascript') return true;
+    return !abandoned && session.load === 0;
+  }
+
+  /** Rejects with what the first failure was. */
+  async #openTogether(count: number): Promise<readonly Member[]> {
+    const members = Array.from({ length: count }, () => this.#open());
+    const started = members.map((member) => this.#enlist(member));
+    // A thread inside Python must not be ended, so the failure of one waits for the rest.
+    if (this.#options.settings.application.runtime === 'cpython') await Promise.allSettled(started);
+    await Promise.all(started);
+    return members;
+  }
+
+  #open(): Member {
+    const { settings, slots, events } = this.#options;
+    const session = new Session(settings, slots, events);
+    const abort = new AbortController();
+    const { requests, bodies } = session.start;
+    const ended = this.#piscina.run(session.start, {
+      transferList: [requests, bodies],
+      signal: abort.signal,
+    });
+    const member: Member = { session, abort, verdict: null, abandoned: false, ended };
+    this.#members.set(session, member);
+    ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
+    return member;
+  }
+
+  /** Waits until the application is loaded, then lets the dispatcher use the worker. */
+  async #enlist({ session }: Member): Promise<void> {
+    await session.ready;
+    this.#options.dispatcher.addSession(session);
+  }
+
+  /** Waits until the worker ends, and replaces it if that was not asked for. */
+  async #watch(member: Member): Promise<void> {
+    const { session } = member;
+    let loss: LidoError | null = null;
+    try {
+      await member.ended;
+    } catch (error) {
+      loss = member.verdict ?? this.#explainLoss(member, error);
+      if (member.verdict === null) this.#options.log.error({ code: loss.code }, loss.message);
+    }
+    this.#members.delete(session);
+    if (member.abandoned) return;
+    this.#options.dispatcher.loseSession(session, loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']));
+    if (!this.#closing) this.#replace();
+  }
+
+  #replace(): void {
+    const member = this.#open();
+    this.#enlist(member).then(
+      () => {
+        if (this.#failuresInARow > 0) this.#options.log.info('workers start again');
+        this.#failuresInARow = 0;
+        this.#lastFailure = null;
+        void this.#watch(member);
+      },
+      (error: LidoError) => {
+        this.#members.delete(member.session);
+        this.#retryLater(error);
+      },
+    );
+  }
+
+  /** A worker that keeps dying while it starts is logged once, and tried again with growing pauses. */
+  #retryLater(error: LidoError): void {
+    if (this.#closing) return;
+    if (this.#failuresInARow === 0) {
+      this.#options.log.error(
+        { code: error.code, traceback: error.traceback },
+        `a worker cannot start: ${error.message}`,
+      );
+    }
+    this.#lastFailure = error;
+    this.#options.dispatcher.declareUnavailable(new LidoError('LIDO_NO_WORKER', [error.message]));
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failuresInARow, LONGEST_PAUSE_MS);
+    this.#failuresInARow += 1;
+    const pause = setTimeout(() => {
+      this.#pauses.delete(pause);
+      this.#replace();
+    }, pauseMs);
+    this.#pauses.add(pause);
+  }
+
+  #explainFailedStart(error: unknown): LidoError {
+    return new LidoError(
+      'LIDO_ENDED_WHILE_LOADING',
+      [this.#options.settings.application.spec, describe(error)],
+      {
+        cause: error,
+      },
+    );
+  }
+
+  #explainLoss(member: Member, error: unknown): LidoError {
+    if (member.verdict !== null) return member.verdict;
+    if (error instanceof LidoError) return error;
+    return new LidoError('LIDO_WORKER_DIED', [describe(error)], { cause: error });
+  }
+
+  /** Piscina's close() does not wait for running tasks; by now there are none. */
+  async #destroy(): Promise<void> {
+    for (const { session } of this.#members.values()) session.lose(new LidoError('LIDO_SHUTTING_DOWN'));
+    this.#members.clear();
+    await this.#piscina.destroy();
+  }
+}
+
+/** Resolves with true when all have ended, with false when the patience is over. */
+function waitForEnds(members: readonly Member[], patienceMs: number): Promise<boolean> {
+  const timer = new AbortController();
+  const patience = sleep(patienceMs, false, { signal: timer.signal }).catch(() => false);
+  const ends = Promise.allSettled(members.map(({ ended }) => ended)).then(() => true);
+  return Promise.race([ends, patience]).finally(() => timer.abort());
+}

@@ -1,0 +1,216 @@
+/** Main thread. [4] One worker's port and control words, and the exchanges that it holds. */
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { fromPayload, type LidoError } from '../contract/errors.js';
+import {
+  allocateControl,
+  type FromWorker,
+  SERVICE_TIME,
+  type SessionStart,
+  type ToWorker,
+  WAKE,
+  type WorkerSettings,
+} from '../contract/protocol.js';
+import type { Exchange } from './exchange.js';
+import { Receiver } from './receiver.js';
+import { BlockRing } from './ring-reader.js';
+import { type Place, Places } from './slots.js';
+
+/** Messages taken in one turn, before others have theirs. */
+const MAX_BATCH = 256;
+
+/** Who hears of what happens in a session: the dispatcher. */
+export interface SessionEvents {
+  /** An exchange is over in the worker: a place is free. */
+  released(session: Session): void;
+  log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
+}
+
+export class Session {
+  readonly #requests: MessagePort;
+  readonly #bodies: MessagePort;
+  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #places: Places;
+  readonly #receiver: Receiver;
+  readonly #events: SessionEvents;
+  /** What the worker needs; its ports are to be transferred. */
+  readonly start: SessionStart;
+  /** Settles when the application is loaded, or could not be. */
+  readonly ready: Promise<string>;
+  #resolveReady: (runtime: string) => void = () => {};
+  #rejectReady: (error: LidoError) => void = () => {};
+  /** Python's identity of the worker's thread, Node's where there is no Python. */
+  thread = 0;
+  /** Python's state of that thread where it has an interpreter of its own; 0 elsewhere. */
+  state = 0;
+  /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
+  busySince = 0;
+  /** performance.now() of the last release: the most recently used worker has the warmest caches. */
+  lastUsed = 0;
+
+  constructor(settings: WorkerSettings, slots: number, events: SessionEvents) {
+    const requests = new MessageChannel();
+    const bodies = new MessageChannel();
+    this.#requests = requests.port1;
+    this.#bodies = bodies.port1;
+    this.#control = allocateControl(slots);
+    this.#places = new Places(slots, this.#control);
+    const ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
+    this.#events = events;
+    this.#receiver = new Receiver(this.#places, this.#bodies, ring, {
+      finished: (place) => this.#release(place),
+      log: (exchange, level, text) => events.log(exchange, level, text),
+    });
+    this.start = {
+      requests: requests.port2,
+      bodies: bodies.port2,
+      control: this.#control,
+      ring: ring?.memory ?? null,
+      settings,
+    };
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolveReady = resolve;
+      this.#rejectReady = reject;
+    });
+    this.ready.catch(() => {});
+    this.#requests.on('message', (message: FromWorker) => this.#receiveAll(message));
+  }
+
+  /** Exchanges that the worker holds, running or not. */
+  get load(): number {
+    return this.#places.taken;
+  }
+
+  get serviceMs(): number {
+    return (this.#control[SERVICE_TIME] as number) / 1e6;
+  }
+
+  /** Sends an exchange to the worker. The caller has checked that there is room. */
+  send(exchange: Exchange): void {
+    if (this.#places.taken === 0) this.busySince = performance.now();
+    const place = this.#places.take(exchange);
+    exchange.state = 'sent';
+    exchange.session = this;
+    exchange.id = place.id;
+    this.#post(['request', place.id, place.slot, exchange.environ, exchange.body.asText()]);
+  }
+
+  /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
+  recall(most: number): Exchange[] {
+    const recalled: Exchange[] = [];
+    for (const place of this.#places.byAge()) {
+      if (recalled.length >= most) break;
+      const { exchange } = place;
+      if (exchange === null || !place.recall()) continue;
+      this.#drop(place);
+      exchange.state = 'waiting';
+      recalled.push(exchange);
+    }
+    return recalled;
+  }
+
+  /** Ends the work for an exchange whose client is gone: recalled if it was not claimed, else told to stop. */
+  giveUp(exchange: Exchange): void {
+    const place = this.#places.find(exchange.id);
+    if (place === null) return;
+    exchange.state = 'over';
+    exchange.body.close();
+    if (!place.recall()) {
+      place.stop();
+      return;
+    }
+    this.#drop(place);
+    this.#events.released(this);
+  }
+
+  /**
+   * The exchange whose application has been at work for longer than `limitMs` without a sign: no head, no block, no
+   * read. Waiting for the client, to read on or to send on, is not the application's time.
+   */
+  findOverdue(now: number, limitMs: number): Exchange | null {
+    for (const place of this.#places.byAge()) {
+      const { exchange } = place;
+      if (exchange === null) continue;
+      const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
+      if (!place.isClaimed) place.lastSign = 0;
+      else if (place.lastSign === 0 || waits) place.lastSign = now;
+      else if (now - place.lastSign >= limitMs) return exchange;
+    }
+    return null;
+  }
+
+  /** Asks the worker to finish what it runs and end the session. */
+  close(): void {
+    this.#post(['close']);
+  }
+
+  /** The worker ended before the application was loaded; nothing if it was. What it said of that comes first. */
+  failStart(error: LidoError): void {
+    this.#receiveWaiting(Number.POSITIVE_INFINITY);
+    this.#rejectReady(error);
+  }
+
+  /**
+   * The worker is gone: what it had claimed and not answered fails with `error`, the rest is returned to be sent
+   * elsewhere. Its last answers may still lie in the port.
+   */
+  lose(error: LidoError): Exchange[] {
+    this.#receiveWaiting(Number.POSITIVE_INFINITY);
+    const survivors = this.recall(Number.POSITIVE_INFINITY);
+    for (const place of this.#places.byAge()) this.#receiver.finish(place, error);
+    this.#requests.close();
+    this.#bodies.close();
+    return survivors;
+  }
+
+  /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */
+  #receiveAll(first: FromWorker): void {
+    this.#receive(first);
+    this.#receiveWaiting(MAX_BATCH - 1);
+  }
+
+  #receiveWaiting(most: number): void {
+    for (let count = 0; count < most; count += 1) {
+      const received = receiveMessageOnPort(this.#requests);
+      if (received === undefined) return;
+      this.#receive(received.message as FromWorker);
+    }
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message[0]) {
+      case 'ready':
+        this.thread = message[2];
+        this.state = message[3];
+        this.#resolveReady(message[1]);
+        return;
+      case 'failed':
+        this.#rejectReady(fromPayload(message[1]));
+        return;
+      case 'log':
+        this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
+        return;
+      default:
+        this.#receiver.receive(message);
+    }
+  }
+
+  #release(place: Place): void {
+    this.lastUsed = performance.now();
+    this.busySince = this.lastUsed;
+    this.#drop(place);
+    this.#events.released(this);
+  }
+
+  /** Frees a place. One that was recalled says nothing of the request that runs: that may be as slow as before. */
+  #drop(place: Place): void {
+    if (place.exchange !== null) place.exchange.session = null;
+    this.#places.release(place);
+    if (this.#places.taken === 0) this.busySince = 0;
+  }
+
+  #post(message: ToWorker): void {
+    this.#requests.postMessage(message);
+    Atomics.add(this.#control, WAKE, 1);
+    Atomics.notify(this.#control, WAKE);
+  }
+}

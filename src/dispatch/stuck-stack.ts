@@ -1,0 +1,134 @@
+/**
+ * Main thread. Where the thread of a JavaScript worker stands: a profile of some milliseconds, which V8 takes in the midst
+ * of a loop. It does not pause the thread, as an inspector would: a paused thread cannot be ended.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import { describe } from '../contract/errors.js';
+
+/** V8 looks every millisecond in which the thread has a processor: there may be none for the first profile. */
+const SAMPLING_MS = [50, 200];
+/** The first sample is where the profile began, and has no line. */
+const ENOUGH_SAMPLES = 3;
+/** A thread that is in native code begins no profile before it is back. */
+const PATIENCE_MS = 1000;
+
+const ENDED = 'its thread has ended';
+const OWN_CODE = new URL('../../workers/', import.meta.url).href;
+
+/** Where the thread stood: `stack` is '' where that cannot be told, and `reason` says why. */
+export interface StuckStack {
+  readonly stack: string;
+  readonly reason: string;
+}
+
+/** As Chrome's developer tools know it. */
+interface Profile {
+  readonly nodes: readonly ProfileNode[];
+  /** Ids of nodes: the innermost function whenever V8 looked. */
+  readonly samples: readonly number[];
+}
+
+interface ProfileNode {
+  readonly id: number;
+  /** `lineNumber` is where the function begins, counted from 0. */
+  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
+  readonly children?: readonly number[];
+  /** Where it stood while it was the innermost function. Lines are counted from 1. */
+  readonly positionTicks?: readonly { readonly line: number; readonly ticks: number }[];
+}
+
+interface ProfileHandle {
+  stop(): Promise<string | Profile>;
+}
+
+/** Not in Node 20. Node 22 demands a name, which Node 26 refuses. */
+type StartProfile = (name?: string) => Promise<ProfileHandle>;
+
+/** Looks where the thread stands. Takes about 100 ms, a second at most; never rejects, and leaves the thread as it is. */
+export async function findStuckStack(thread: Worker | undefined): Promise<StuckStack> {
+  if (thread === undefined) return unknown(ENDED);
+  const { startCpuProfile } = thread as { startCpuProfile?: StartProfile };
+  if (startCpuProfile === undefined) return unknown(`Node.js ${process.versions.node} cannot tell`);
+  const start = startCpuProfile.bind(thread);
+  const late = pause(PATIENCE_MS, null, { ref: false });
+  let found = unknown('V8 had no look at it within a second, so it is most likely in native code');
+  try {
+    for (const samplingMs of SAMPLING_MS) {
+      const profile = await Promise.race([takeProfile(start, samplingMs), late]);
+      if (profile === null) break;
+      found = readProfile(profile);
+      if (profile.samples.length >= ENOUGH_SAMPLES) break;
+    }
+  } catch (error) {
+    const hasEnded = (error as NodeJS.ErrnoException).code === 'ERR_WORKER_NOT_RUNNING';
+    if (found.stack === '') found = unknown(hasEnded ? ENDED : describe(error));
+  }
+  return found;
+}
+
+async function takeProfile(start: StartProfile, samplingMs: number): Promise<Profile> {
+  const handle = await startNamed(start);
+  await pause(samplingMs, undefined, { ref: false });
+  const profile = await handle.stop();
+  return typeof profile === 'string' ? (JSON.parse(profile) as Profile) : profile;
+}
+
+async function startNamed(start: StartProfile): Promise<ProfileHandle> {
+  try {
+    return await start();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_ARG_TYPE') throw error;
+    return await start('stuck');
+  }
+}
+
+/** The place that was seen most often. */
+function readProfile({ nodes, samples }: Profile): StuckStack {
+  const parents = new Map<number, ProfileNode>();
+  for (const node of nodes) for (const child of node.children ?? []) parents.set(child, node);
+  const times = new Map<number, number>();
+  for (const id of samples) times.set(id, (times.get(id) ?? 0) + 1);
+  const seen = nodes.filter(({ id }) => times.has(id));
+  // A thread that is idle between two looks is not stuck: the application waits for a promise.
+  if (seen.some(({ callFrame }) => callFrame.functionName === '(idle)'))
+    return unknown('its thread is idle, so it waits for something');
+  seen.sort((first, second) => (times.get(second.id) ?? 0) - (times.get(first.id) ?? 0));
+  for (const innermost of seen) {
+    const stack = formatStack(innermost, parents);
+    if (stack !== '') return { stack, reason: '' };
+  }
+  const caller = seen.find(({ callFrame }) => callFrame.url !== '');
+  if (caller === undefined) return unknown('V8 saw no function of it');
+  // V8's profiles know nothing of code that was optimized while it ran: they show the function that called it.
+  const isOurs = caller.callFrame.url.startsWith(OWN_CODE);
+  return unknown(
+    `it loops in ${isOurs ? 'the very function that Lido called' : 'a function'}, which V8 does not show`,
+  );
+}
+
+/** From the innermost function to the outermost of the application; '' where it has none. */
+function formatStack(innermost: ProfileNode, parents: ReadonlyMap<number, ProfileNode>): string {
+  const lines: string[] = [];
+  let count = 0;
+  for (let node: ProfileNode | undefined = innermost; node !== undefined; node = parents.get(node.id)) {
+    const { url } = node.callFrame;
+    // What has no file is V8's own: the garbage collector, the root.
+    if (url === '') continue;
+    lines.push(formatFrame(node, node === innermost));
+    if (!url.startsWith('node:') && !url.startsWith(OWN_CODE)) count = lines.length;
+  }
+  return lines.slice(0, count).join('\n');
+}
+
+/** As in an error's stack, but only the innermost function's line is known: of the others it is where they begin. */
+function formatFrame({ callFrame, positionTicks = [] }: ProfileNode, isInnermost: boolean): string {
+  const name = callFrame.functionName || '(anonymous)';
+  const [busiest] = isInnermost ? [...positionTicks].sort((first, second) => second.ticks - first.ticks) : [];
+  if (busiest !== undefined) return `    at ${name} (${callFrame.url}:${busiest.line})`;
+  return `    in ${name} (${callFrame.url}:${callFrame.lineNumber + 1})`;
+}
+
+function unknown(reason: string): StuckStack {
+  return { stack: '', reason };
+}

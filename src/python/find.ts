@@ -1,0 +1,124 @@
+/** Main thread. Finds the Python that was named, and asks it once what it is. */
+import { type ExecException, execFile } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { LidoError } from '../contract/errors.js';
+import type { PythonInstallation } from '../contract/protocol.js';
+
+const run = promisify(execFile);
+
+const PROBE_TIMEOUT_MS = 20_000;
+const OLDEST = [3, 9] as const;
+
+/** Prints what Lido needs to know, with every place where the shared library may be. */
+const PROBE = `
+import json, os, sys, sysconfig
+v = sysconfig.get_config_var
+version = '%d.%d' % sys.version_info[:2]
+flags = getattr(sys, 'abiflags', '')
+names = [v('INSTSONAME'), v('LDLIBRARY'), 'libpython%s%s.so.1.0' % (version, flags), 'libpython%s%s.dylib' % (version, flags)]
+libdir, multiarch, base = v('LIBDIR'), v('MULTIARCH'), sys.base_prefix
+folders = [libdir, libdir and multiarch and os.path.join(libdir, multiarch), v('LIBPL'), os.path.join(base, 'lib'), os.path.join(base, 'lib64'), v('PYTHONFRAMEWORKPREFIX')]
+folders += [os.path.join(base, 'lib', multiarch)] if multiarch else []
+seen = []
+for folder in folders:
+    for name in names:
+        if folder and name and not name.endswith('.a'):
+            path = os.path.join(folder, name)
+            if path not in seen:
+                seen.append(path)
+print(json.dumps({
+    'executable': sys.executable,
+    'version': '%d.%d.%d' % sys.version_info[:3],
+    'versionInfo': list(sys.version_info[:3]),
+    'implementation': sys.implementation.name,
+    'freeThreaded': bool(v('Py_GIL_DISABLED')),
+    'libraries': seen,
+}))
+`;
+
+interface Probe {
+  readonly executable: string;
+  readonly version: string;
+  readonly versionInfo: readonly [number, number, number];
+  readonly implementation: string;
+  readonly freeThreaded: boolean;
+  readonly libraries: readonly string[];
+}
+
+/**
+ * Finds the Python to embed: `named` (an interpreter, a virtual environment, or a command on PATH), else VIRTUAL_ENV,
+ * else `.venv` in `folder`, else python3 on PATH. Throws LIDO_PYTHON_NOT_FOUND, LIDO_PYTHON_NOT_RUNNABLE,
+ * LIDO_PYTHON_UNSUPPORTED or LIDO_LIBPYTHON_NOT_FOUND.
+ */
+export async function findPython(named: string | null, folder: string): Promise<PythonInstallation> {
+  const probe = await probeInterpreter(locateInterpreter(named, folder));
+  if (probe.implementation !== 'cpython')
+    throw new LidoError('LIDO_PYTHON_UNSUPPORTED', [`${probe.version} (${probe.implementation})`]);
+  const [major, minor] = probe.versionInfo;
+  if (major !== OLDEST[0] || minor < OLDEST[1])
+    throw new LidoError('LIDO_PYTHON_UNSUPPORTED', [probe.version]);
+  const libpython = probe.libraries.find((path) => existsSync(path));
+  if (libpython === undefined) {
+    const packageName = `libpython${major}.${minor} (Debian and Ubuntu; python3-libs or python3-shared elsewhere)`;
+    throw new LidoError('LIDO_LIBPYTHON_NOT_FOUND', [
+      probe.executable,
+      probe.version,
+      probe.libraries.join(', '),
+      packageName,
+    ]);
+  }
+  const { executable, version, versionInfo, freeThreaded } = probe;
+  return { executable, version, versionInfo, libpython, freeThreaded };
+}
+
+function locateInterpreter(named: string | null, folder: string): string {
+  if (named !== null) return locateNamed(named, folder);
+  const environments = [process.env.VIRTUAL_ENV, join(folder, '.venv')].filter((path) => path !== undefined);
+  for (const path of environments) {
+    const interpreter = join(path, 'bin', 'python');
+    if (existsSync(interpreter)) return interpreter;
+  }
+  const found = findOnPath('python3') ?? findOnPath('python');
+  if (found === null)
+    throw new LidoError('LIDO_PYTHON_NOT_FOUND', [[...environments, 'python3 on PATH'].join(', ')]);
+  return found;
+}
+
+function locateNamed(named: string, folder: string): string {
+  const path = resolve(folder, named);
+  if (!existsSync(path)) {
+    const found = named.includes('/') ? null : findOnPath(named);
+    if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [path]);
+    return found;
+  }
+  if (!statSync(path).isDirectory()) return path;
+  const interpreter = ['python', 'python3']
+    .map((name) => join(path, 'bin', name))
+    .find((candidate) => existsSync(candidate));
+  if (interpreter === undefined) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [join(path, 'bin', 'python')]);
+  return interpreter;
+}
+
+function findOnPath(command: string): string | null {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, command)).find((path) => existsSync(path)) ?? null;
+}
+
+function explainProbe({ killed, stderr, message }: ExecException): string {
+  if (killed === true) return `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
+  return (stderr || message).trim().split('\n').at(-1) ?? message;
+}
+
+async function probeInterpreter(interpreter: string): Promise<Probe> {
+  try {
+    const { stdout } = await run(interpreter, ['-c', PROBE], { timeout: PROBE_TIMEOUT_MS });
+    // The last line: a sitecustomize or a shim may print before.
+    return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Probe;
+  } catch (error) {
+    throw new LidoError('LIDO_PYTHON_NOT_RUNNABLE', [interpreter, explainProbe(error as ExecException)], {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,113 @@
+/** Main thread. The lido command's words and options, derived from the table of settings. */
+import { Command, Option } from 'commander';
+import { nearest } from '../settings/nearest.js';
+import { type Source, throwMistakes } from '../settings/resolve.js';
+import {
+  flagOf,
+  isList,
+  type Setting,
+  type SettingName,
+  settingNames,
+  settings,
+  variableOf,
+} from '../settings/table.js';
+import { VERSION } from '../version.js';
+
+const ACTIONS = ['check', 'config'] as const;
+
+export type Action = 'serve' | (typeof ACTIONS)[number];
+
+export interface CommandLine {
+  readonly action: Action;
+  /** The config file that was named, or null. */
+  readonly config: string | null;
+  readonly flags: Source;
+}
+
+const USAGE = `[options] MODULE:CALLABLE
+       lido [options]                            with a config file that names the application
+       lido check [options] [MODULE:CALLABLE]    check the settings, import the application, serve nothing
+       lido config [options] [MODULE:CALLABLE]   print the settings and where each came from`;
+
+/** Reads the command line. Throws LIDO_WRONG_SETTING or commander's CommanderError, the latter for --help and --version too. */
+export function parseCommandLine(argv: readonly string[]): CommandLine {
+  const command = createCommand().parse(argv, { from: 'user' });
+  const { config = null, ...values } = command.opts<Record<string, unknown> & { config?: string }>();
+  const unknown = command.args.filter((word) => word.startsWith('-'));
+  const words = command.args.filter((word) => !word.startsWith('-'));
+  const action = ACTIONS.find((name) => name === words[0]) ?? 'serve';
+  const [application, ...more] = action === 'serve' ? words : words.slice(1);
+  // The value of an unknown option looks like a word, so words are what they seem only where there is none.
+  if (unknown.length === 0) {
+    if (more.length > 0) throwMistakes([describeExtra(words, more)]);
+    if (application !== undefined) values.application = application;
+  }
+  for (const option of unknown) values[option.replace(/=.*/s, '')] = true;
+  return { action, config, flags: { origin: 'flag', values, placeOf: placeFlag } };
+}
+
+function describeExtra([first = '']: readonly string[], more: readonly string[]): string {
+  const near = nearest(first, ACTIONS);
+  if (near !== null && near !== first) return `${first}: unknown command; did you mean ${near}?`;
+  return `${more.join(' ')}: one application is served, named once`;
+}
+
+function placeFlag(key: string): string {
+  if (key === 'application') return 'the command line';
+  return Object.hasOwn(settings, key) ? flagOf(key as SettingName) : key;
+}
+
+export function createCommand(): Command {
+  const command = new Command('lido')
+    .description('Serves a WSGI (PEP 3333) application, JavaScript or Python, from a pool of worker threads.')
+    .argument('[MODULE:CALLABLE]', describe(settings.application, 'application'))
+    .usage(USAGE)
+    .version(VERSION, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .configureOutput({ writeErr: () => {} })
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .exitOverride();
+  command.option(
+    '-c, --config <FILE>',
+    'read this config file instead of lido.config.{ts,mts,js,mjs,json,toml}',
+  );
+  for (const name of settingNames) {
+    if (name === 'application') continue;
+    for (const option of createOptions(name)) command.addOption(option);
+  }
+  return command;
+}
+
+/** A switch gets its opposite, so that the command line can undo what the file says. */
+function createOptions(name: SettingName): Option[] {
+  const setting: Setting = settings[name];
+  const flag = flagOf(name);
+  const group = `${setting.group}:`;
+  if (setting.type === 'boolean') {
+    return [
+      new Option(flag, describe(setting, name)).helpGroup(group),
+      new Option(flag.replace('--', '--no-'), `not ${flag}`).hideHelp(),
+    ];
+  }
+  const option = new Option(
+    `${flag} <${setting.value ?? setting.choices?.join('|')}>`,
+    describe(setting, name),
+  ).helpGroup(group);
+  return [
+    isList(setting)
+      ? option.argParser((item: string, list: string[] | undefined) => [...(list ?? []), item])
+      : option,
+  ];
+}
+
+function describe(setting: Setting, name: SettingName): string {
+  const choices = setting.value === undefined ? undefined : setting.choices;
+  const listed = choices === undefined ? '' : `: ${choices.join(', ')}`;
+  return `${setting.text}${listed}${describeDefault(setting)} [${variableOf(name)}]`;
+}
+
+function describeDefault({ default: value }: Setting): string {
+  if (value === null || value === false || (Array.isArray(value) && value.length === 0)) return '';
+  return ` (default: ${Array.isArray(value) ? value.join(', ') : value})`;
+}

@@ -1,0 +1,19 @@
+/** What crosses between the supervisor and its processes, over node:cluster's channel. */
+import type { ErrorPayload } from '../contract/errors.js';
+import type { Settings } from '../settings/resolve.js';
+
+/** Supervisor to process. */
+export type ToProcess =
+  /** Import the application and listen; sent once, in answer to 'up'. */
+  | readonly [kind: 'start', settings: Settings]
+  /** Stop accepting, finish what runs within the grace period, end with status 0. */
+  | readonly [kind: 'stop'];
+
+/** Process to supervisor. */
+export type FromProcess =
+  /** It hears; sent once, first, for node:cluster drops a message that comes before that. */
+  | readonly [kind: 'up']
+  /** It serves; sent once. `startLine` says what, how and where. */
+  | readonly [kind: 'ready', startLine: string]
+  /** It could not start, and ends; sent once, instead of 'ready'. */
+  | readonly [kind: 'failed', error: ErrorPayload];

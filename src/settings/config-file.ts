@@ -1,0 +1,129 @@
+/** Main thread. The config file: found, and read in the format that its name tells. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createJiti } from 'jiti';
+import { parse as parseToml, TomlError } from 'smol-toml';
+import { LidoError } from '../contract/errors.js';
+import { locateKey } from './locate-key.js';
+import type { Source, UserSettings } from './resolve.js';
+
+const ENDINGS = ['ts', 'mts', 'js', 'mjs', 'json', 'toml'];
+
+/** What others call theirs. Read by nobody here, so it is better said than passed over. */
+const FOREIGN_ENDINGS = ['cjs', 'cts', 'yaml', 'yml'];
+
+/** `import { defineConfig } from 'lido'` works also where lido is installed globally, beside a Python project. */
+const OWN_MODULE = { lido: fileURLToPath(new URL('../index.js', import.meta.url)) };
+
+/** Gives a config file its types: `export default defineConfig({ ... })`. */
+export function defineConfig(settings: UserSettings): UserSettings {
+  return settings;
+}
+
+/** The config file of a directory, or null. Throws LIDO_WRONG_SETTING where there is more than one, or only one of a foreign kind. */
+export function findConfig(folder: string): string | null {
+  const pick = (endings: readonly string[]) =>
+    endings.map((ending) => join(folder, `lido.config.${ending}`)).filter((path) => existsSync(path));
+  const found = pick(ENDINGS);
+  if (found.length > 1) {
+    throw new LidoError('LIDO_WRONG_SETTING', [
+      'config',
+      `both ${found.map((path) => basename(path)).join(' and ')} are here: keep one, or name it with --config`,
+    ]);
+  }
+  const [foreign] = found.length === 0 ? pick(FOREIGN_ENDINGS) : [];
+  if (foreign !== undefined) throw describeForeign(foreign);
+  return found[0] ?? null;
+}
+
+function describeForeign(path: string): LidoError {
+  return new LidoError('LIDO_WRONG_SETTING', [
+    '--config',
+    `${basename(path)} is none of .${ENDINGS.join(', .')}`,
+  ]);
+}
+
+/** Reads a config file. Throws LIDO_WRONG_SETTING with the place of a mistake in its syntax. */
+export async function loadConfig(file: string): Promise<Source> {
+  const path = resolve(file);
+  if (!existsSync(path)) throw new LidoError('LIDO_WRONG_SETTING', ['--config', `no file ${path}`]);
+  if (!ENDINGS.includes(extname(path).slice(1))) throw describeForeign(path);
+  const values = await readConfig(path);
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new LidoError('LIDO_WRONG_SETTING', [
+      file,
+      'a config file holds one object with settings; a module exports it as its default',
+    ]);
+  }
+  // $schema is for editors.
+  const { $schema: _, ...rest } = values as Record<string, unknown>;
+  const text = readFileSync(path, 'utf8');
+  const placeOf = (...keys: readonly string[]) => {
+    const line = locateKey(text, extname(path).slice(1), keys);
+    return line === null ? basename(path) : `${basename(path)}:${line}`;
+  };
+  return { origin: 'file', values: rest, placeOf };
+}
+
+async function readConfig(path: string): Promise<unknown> {
+  try {
+    if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
+    if (extname(path) === '.toml') return parseToml(readFileSync(path, 'utf8'));
+    return await createJiti(import.meta.url, { fsCache: false, alias: OWN_MODULE }).import(path, {
+      default: true,
+    });
+  } catch (error) {
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split(
+      /\n\n|\nRequire stack/,
+    );
+    const text = message.replaceAll('\n', ' ').replace(new RegExp(`\\s+${escapePattern(path)}[:\\d]*`), '');
+    throw new LidoError('LIDO_WRONG_SETTING', [locateError(error, path), text], { cause: error });
+  }
+}
+
+/** "lido.config.json:2": where a file's syntax is wrong, or its code threw; the file alone where nobody knows. */
+function locateError(error: unknown, path: string): string {
+  const name = basename(path);
+  const line = findLine(error, path);
+  return line === null ? name : `${name}:${line}`;
+}
+
+function findLine(error: unknown, path: string): number | string | null {
+  if (error instanceof TomlError) return error.line;
+  if (!(error instanceof Error)) return null;
+  if (error instanceof SyntaxError && extname(path) === '.json')
+    return findJsonLine(error, readFileSync(path, 'utf8'));
+  return new RegExp(`${escapePattern(path)}:(\\d+)`).exec(`${error.message}\n${error.stack}`)?.[1] ?? null;
+}
+
+/** Node tells the position of some mistakes only; that of an unexpected token is found by cutting the text shorter. */
+function findJsonLine({ message }: Error, text: string): number | null {
+  const told = /at position (\d+)/.exec(message)?.[1];
+  if (told !== undefined) return countLines(text.slice(0, Number(told)));
+  if (!message.startsWith('Unexpected token')) return null;
+  let [good, bad] = [0, text.length];
+  while (bad - good > 1) {
+    const middle = (good + bad) >> 1;
+    if (hasUnexpectedToken(text.slice(0, middle))) bad = middle;
+    else good = middle;
+  }
+  return countLines(text.slice(0, bad));
+}
+
+function hasUnexpectedToken(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return false;
+  } catch (error) {
+    return error instanceof Error && error.message.startsWith('Unexpected token');
+  }
+}
+
+function countLines(text: string): number {
+  return text.split('\n').length;
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[^\w$]/g, '\\$&');
+}

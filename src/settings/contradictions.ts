@@ -1,0 +1,48 @@
+/** Main thread. Settings that are right each by itself, and wrong together. Pure. */
+import type { Resolved } from './resolve.js';
+import type { SettingName, Settings } from './table.js';
+
+/** Who said it, or null where it is a default or inherited. */
+type OriginOf = (name: SettingName) => string | null;
+
+/** One line for each contradiction, with the places of both sides. */
+export function findContradictions({ settings, origins }: Resolved): string[] {
+  const originOf: OriginOf = (name) => (origins[name] === 'default' ? null : origins[name]);
+  const found = findWithinApplication(settings, originOf);
+  for (const address of findRepeated(settings.bind))
+    found.push(`${origins.bind}: bind names ${address} twice`);
+  if (settings.forwardedFields.includes('forwarded') && settings.forwardedFields.length > 1)
+    found.push(
+      `${origins.forwardedFields}: forwarded tells all that the x-forwarded fields tell: name either it or them`,
+    );
+  if (settings.mounts === null) return found;
+  if (settings.application !== null)
+    found.push(
+      `${origins.application}: application contradicts mounts (${origins.mounts}): one application, or several; mount it at a path too`,
+    );
+  for (const [path, own] of Object.entries(settings.mounts)) {
+    const place = `${origins.mounts}: ${path}`;
+    const inherited: OriginOf = (name) =>
+      Object.hasOwn(own, name) ? place : name === 'runtime' ? originOf(name) : null;
+    found.push(...findWithinApplication({ ...settings, ...own }, inherited));
+  }
+  return found;
+}
+
+function findWithinApplication(settings: Settings, originOf: OriginOf): string[] {
+  const found: string[] = [];
+  const clash = (name: SettingName, other: SettingName, why: string) =>
+    found.push(`${originOf(name)}: ${name} contradicts ${other} (${originOf(other)}): ${why}`);
+  if (settings.runtime === 'javascript') {
+    for (const name of ['python', 'pythonpath'] as const)
+      if (originOf(name) !== null) clash(name, 'runtime', 'a JavaScript application has no Python');
+  }
+  if (settings.runtime === 'cpython' && settings.concurrency > 1 && originOf('concurrency') !== null)
+    clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
+  return found;
+}
+
+/** Port 0 may be asked for more than once: each time it is another port. */
+function findRepeated(addresses: readonly string[]): string[] {
+  return addresses.filter((address, index) => addresses.indexOf(address) < index && !/^0$|:0$/.test(address));
+}

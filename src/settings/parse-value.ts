@@ -1,0 +1,164 @@
+/** Main thread. One value of a setting: checked, and turned from text into what the setting holds. Pure. */
+
+import { parseBind } from './address.js';
+import { parseApplicationName } from './application-name.js';
+import { nearest } from './nearest.js';
+import type { Setting } from './table.js';
+import { trustProxies } from './trusted-proxies.js';
+
+/** Why a value is not allowed, as it follows the setting's name: "takes a whole number, 1 or more, not "x"". */
+export class Mistake {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/**
+ * The value as the setting holds it. One item does for a list. Numbers and booleans may be text where `isText`: flags
+ * and variables are nothing else.
+ */
+export function parseValue(setting: Setting, given: unknown, isText: boolean): unknown {
+  const value = isText ? readText(setting, given) : given;
+  switch (setting.type) {
+    case 'boolean':
+      return parseBoolean(value);
+    case 'integer':
+      return parseNumber(setting, value, 'a whole number', Number.isSafeInteger);
+    case 'bytes':
+      return parseNumber(setting, value, 'a whole number of bytes', Number.isSafeInteger);
+    case 'seconds':
+      return parseNumber(setting, value, 'a number of seconds', isTimer);
+    case 'strings':
+      return parseTexts(setting, value);
+    case 'pairs':
+      return parseList(value, 'a list of KEY=VALUE', (text) => /^[^=\0]+=[^\0]*$/.test(text));
+    case 'addresses':
+      return parseAddresses(value);
+    case 'proxies':
+      return parseList(
+        value,
+        'an address, a network such as 10.0.0.0/8, unix or *, or a list of these',
+        isProxy,
+      );
+    case 'mounts':
+      return parseMounts(value);
+    case 'application':
+      return parseApplication(value);
+    case 'string':
+      return parseText(setting, value);
+  }
+}
+
+function readText({ type }: Setting, given: unknown): unknown {
+  if (typeof given !== 'string') return given;
+  const isNumber = type === 'integer' || type === 'seconds' || type === 'bytes';
+  if (isNumber && /^\d+(\.\d+)?$/.test(given)) return Number(given);
+  if (type === 'boolean' && /^(0|1|true|false)$/.test(given)) return given === '1' || given === 'true';
+  return given;
+}
+
+/** Node's timers hold 31 bits of milliseconds. */
+const LONGEST_SECONDS = 2_147_483;
+
+function isTimer(seconds: number): boolean {
+  return seconds <= LONGEST_SECONDS;
+}
+
+function parseBoolean(value: unknown): boolean | Mistake {
+  return typeof value === 'boolean' ? value : reject('true or false', value);
+}
+
+function parseNumber(
+  { min = 0 }: Setting,
+  value: unknown,
+  what: string,
+  fits: (number: number) => boolean,
+): number | Mistake {
+  const isGood = typeof value === 'number' && Number.isFinite(value) && value >= min && fits(value);
+  return isGood ? value : reject(`${what}, ${min} or more`, value);
+}
+
+function parseList(
+  value: unknown,
+  what: string,
+  isGood: (text: string) => boolean,
+): readonly string[] | Mistake {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  const bad = list.filter((item) => typeof item !== 'string' || !isGood(item));
+  if (bad.length > 0) return reject(what, ...bad);
+  return Object.freeze([...(list as string[])]);
+}
+
+/** As an object, or as a list of PATH=MODULE:CALLABLE; what stands at each path is checked by check-mounts.ts. */
+function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistake {
+  const what = 'an object of applications by their paths';
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.keys(value).length > 0 ? (value as Record<string, unknown>) : reject(what, value);
+  const list = parseList(value, 'PATH=MODULE:CALLABLE', (text) => /^\/[^=]*=./.test(text));
+  if (list instanceof Mistake)
+    return typeof value === 'string' || Array.isArray(value) ? list : reject(what, value);
+  const pairs = list.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
+  const paths = pairs.map(([path]) => path);
+  const repeated = paths.find((path, index) => paths.indexOf(path) < index);
+  if (repeated !== undefined) return new Mistake(`names ${repeated} twice`);
+  return list.length > 0 ? Object.fromEntries(pairs) : reject(what, value);
+}
+
+function parseAddresses(value: unknown): readonly string[] | Mistake {
+  const what = 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these';
+  // A server that listens nowhere serves nobody.
+  if (Array.isArray(value) && value.length === 0) return reject(what, value);
+  return parseList(value, typeof value === 'number' ? `${what}, as text` : what, isAddress);
+}
+
+function parseTexts({ choices }: Setting, value: unknown): readonly string[] | Mistake {
+  if (choices === undefined) return parseList(value, 'a list of texts', (text) => text !== '');
+  const list = parseList(value, `a list of ${choices.join(', ')}`, (text) => choices.includes(text));
+  if (!(list instanceof Mistake)) return list;
+  const bad: unknown = (Array.isArray(value) ? value : [value]).find((item) => !choices.includes(item));
+  return typeof bad === 'string' ? suggest(list, bad, choices) : list;
+}
+
+function isProxy(text: string): boolean {
+  try {
+    trustProxies([text], []);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isAddress(text: string): boolean {
+  try {
+    parseBind(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parseApplication(value: unknown): string | Mistake {
+  const isName = typeof value === 'string' && parseApplicationName(value) !== null;
+  return isName
+    ? value
+    : reject('MODULE:CALLABLE, such as hello.js:application or shop.wsgi:create_app()', value);
+}
+
+function parseText({ choices }: Setting, value: unknown): string | Mistake {
+  if (typeof value !== 'string' || value === '') return reject(choices?.join(', ') ?? 'a text', value);
+  if (choices === undefined || choices.includes(value)) return value;
+  return suggest(reject(choices.join(', '), value), value, choices);
+}
+
+/** Adds "; did you mean warn?" where a choice is near. */
+function suggest({ text }: Mistake, value: string, choices: readonly string[]): Mistake {
+  const near = nearest(value, choices) ?? choices.find((choice) => value.startsWith(choice));
+  return new Mistake(near === undefined ? text : `${text}; did you mean ${near}?`);
+}
+
+function reject(expected: string, ...values: readonly unknown[]): Mistake {
+  const shown = values.map((value) => JSON.stringify(value) ?? String(value));
+  return new Mistake(`takes ${expected}, not ${shown.join(', ')}`);
+}

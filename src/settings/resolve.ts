@@ -1,0 +1,110 @@
+/** Main thread. Settings from all sources: checked, put together, frozen. */
+
+import { LidoError } from '../contract/errors.js';
+import { checkSource, isSettingName, type Source, suggestSetting } from './check-source.js';
+import { findContradictions } from './contradictions.js';
+import {
+  isList,
+  type Setting,
+  type SettingName,
+  type Settings,
+  settingNames,
+  settings,
+  type UserSettings,
+  variableOf,
+} from './table.js';
+
+export type { Origin, Source } from './check-source.js';
+export { suggestSetting } from './check-source.js';
+export type { MountSettings, Mounts, Settings, UserMounts, UserSettings } from './table.js';
+
+export interface Resolved {
+  readonly settings: Settings;
+  /** Where each value came from: "default", or a source's place. */
+  readonly origins: Readonly<Record<SettingName, string>>;
+}
+
+/**
+ * Puts sources together, the first one winning. Throws one LIDO_WRONG_SETTING that names every mistake in all of them, each with
+ * its place, what is allowed there, and the nearest right name; `found` are mistakes that the caller knows of already.
+ */
+export function resolveSettings(sources: readonly Source[], found: readonly string[] = []): Resolved {
+  const mistakes = [...found];
+  const checked = sources.map((source) => checkSource(source, mistakes));
+  const values: Partial<Record<SettingName, unknown>> = {};
+  const origins: Partial<Record<SettingName, string>> = {};
+  for (const name of settingNames) {
+    const index = checked.findIndex((source) => source.has(name));
+    values[name] = index < 0 ? settings[name].default : checked[index]?.get(name);
+    origins[name] = sources[index]?.placeOf(name) ?? 'default';
+  }
+  const resolved = {
+    settings: Object.freeze(values) as Settings,
+    origins: origins as Record<SettingName, string>,
+  };
+  mistakes.push(...findContradictions(resolved));
+  throwMistakes(mistakes);
+  return resolved;
+}
+
+/**
+ * The settings of a program that embeds Lido. Throws LIDO_WRONG_SETTING, also for those in `refused`, which are the program's own
+ * business; the text says why.
+ */
+export function resolveUserSettings(
+  user: UserSettings,
+  refused: readonly SettingName[] = [],
+  why = '',
+): Settings {
+  const foreign = refused.filter((name) => user[name] !== undefined);
+  const mistakes = foreign.map((name) => `option ${name}: ${why}`);
+  const own = Object.entries(user).filter(([name]) => !foreign.includes(name as SettingName));
+  const source: Source = {
+    origin: 'option',
+    values: Object.fromEntries(own),
+    placeOf: (key) => `option ${key}`,
+  };
+  return resolveSettings([source], mistakes).settings;
+}
+
+/** The LIDO_* variables among the environment's, as a source. */
+export function readEnvironment(environment: NodeJS.ProcessEnv): Source {
+  const values: Record<string, unknown> = {};
+  for (const name of settingNames) {
+    const text = environment[variableOf(name)];
+    if (text !== undefined) values[name] = isList(settings[name]) ? splitList(settings[name], text) : text;
+  }
+  for (const variable of findMisspelt(environment)) values[variable] = environment[variable];
+  return {
+    origin: 'environment',
+    values,
+    placeOf: (key) => (isSettingName(key) ? variableOf(key) : key),
+  };
+}
+
+function splitList({ separator = /,/ }: Setting, text: string): string[] {
+  return text === '' ? [] : text.split(separator);
+}
+
+/**
+ * Kubernetes sets LIDO_SERVICE_HOST, LIDO_PORT and LIDO_PORT_80_TCP_ADDR for a service that is called lido, and a
+ * LIDO_HOME is where somebody put it.
+ */
+const FOREIGN_VARIABLE = /^LIDO_(SERVICE|PORT|HOME)(_|$)/;
+
+/** Variables that are nearly a setting's, or another server's name for one. The others are somebody else's. */
+function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
+  const known = settingNames.map(variableOf);
+  return Object.keys(environment)
+    .filter((variable) => variable.startsWith('LIDO_') && !known.includes(variable))
+    .filter((variable) => !FOREIGN_VARIABLE.test(variable) && suggestSetting(variable) !== null);
+}
+
+/** One mistake is told in one line, several in one each. */
+export function throwMistakes(mistakes: readonly string[]): void {
+  if (mistakes.length === 0) return;
+  const [place = '', ...text] = (mistakes[0] as string).split(': ');
+  if (mistakes.length === 1) throw new LidoError('LIDO_WRONG_SETTING', [place, text.join(': ')]);
+  const lines = mistakes.map((mistake) => `\n  - ${mistake}`).join('');
+  throw new LidoError('LIDO_WRONG_SETTING', ['settings', `${mistakes.length} mistakes${lines}`]);
+}

@@ -1,0 +1,30 @@
+// Worker thread. wsgi.errors for JavaScript applications.
+import type { ErrorStream } from '../../src/contract/wsgi.js';
+import type { Sender } from '../sender.js';
+
+/** Text written by the application, sent to the log line by line, beside the request. PEP 3333, "Input and Error Streams". */
+export class LogErrorStream implements ErrorStream {
+  readonly #sender: Sender;
+  #partial = '';
+
+  constructor(sender: Sender) {
+    this.#sender = sender;
+  }
+
+  write(text: string): void {
+    const lines = (this.#partial + text).split('\n');
+    this.#partial = lines.pop() ?? '';
+    for (const line of lines) this.#sender.log('error', line);
+  }
+
+  writelines(lines: Iterable<string>): void {
+    for (const line of lines) this.write(line);
+  }
+
+  /** Sends a line that has no end yet, as the gateway also does when the request is over. */
+  flush(): void {
+    if (this.#partial === '') return;
+    this.#sender.log('error', this.#partial);
+    this.#partial = '';
+  }
+}
