@@ -6,7 +6,7 @@ import {
   type DispatchPolicy,
   isSlow,
   isWorthWaking,
-} from '../dist/src/dispatch/policy.js';
+} from '../../../dist/src/dispatch/policy.js';
 
 const PARALLEL: DispatchPolicy = {
   concurrency: 1,

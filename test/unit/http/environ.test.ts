@@ -1,9 +1,9 @@
 // A request ► the wire ► the worker's environ, without a server in between.
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { buildEnviron, type EnvironContext } from '../dist/src/http/environ.js';
-import { parseTarget } from '../dist/src/http/target.js';
-import { EnvironDecoder } from '../dist/workers/javascript/environ.js';
+import { buildEnviron, type EnvironContext } from '../../../dist/src/http/environ.js';
+import { parseTarget } from '../../../dist/src/http/target.js';
+import { EnvironDecoder } from '../../../dist/workers/javascript/environ.js';
 
 const connection = {
   scheme: 'http',

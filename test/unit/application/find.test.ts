@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { resolveApplication } from '../dist/src/application/find.js';
-import { LidoError } from '../dist/src/contract/errors.js';
-import { resolveUserSettings, type UserSettings } from '../dist/src/settings/resolve.js';
-import { makeFolder, runLido } from './support/command.js';
-import { venv } from './support/server.js';
+import { resolveApplication } from '../../../dist/src/application/find.js';
+import { LidoError } from '../../../dist/src/contract/errors.js';
+import { resolveUserSettings, type UserSettings } from '../../../dist/src/settings/resolve.js';
+import { makeFolder, runLido } from '../../support/command.js';
+import { venv } from '../../support/server.js';
 
 const home = process.cwd();
 afterEach(() => process.chdir(home));

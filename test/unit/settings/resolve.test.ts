@@ -1,15 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { LidoError } from '../dist/src/contract/errors.js';
-import { createCommand } from '../dist/src/server/cli-command.js';
+import { LidoError } from '../../../dist/src/contract/errors.js';
+import { createCommand } from '../../../dist/src/server/cli-command.js';
 import {
   readEnvironment,
   resolveSettings,
   resolveUserSettings,
   type Source,
-} from '../dist/src/settings/resolve.js';
-import { buildSchema, buildSettingsPage } from '../dist/src/settings/schema.js';
-import { flagOf, settingNames, settings, type UserSettings, variableOf } from '../dist/src/settings/table.js';
+} from '../../../dist/src/settings/resolve.js';
+import { buildSchema, buildSettingsPage } from '../../../dist/src/settings/schema.js';
+import {
+  flagOf,
+  settingNames,
+  settings,
+  type UserSettings,
+  variableOf,
+} from '../../../dist/src/settings/table.js';
 
 function fileSource(values: Record<string, unknown>): Source {
   return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { catalogue } from '../dist/src/contract/errors.js';
-import { root } from './support/server.js';
+import { catalogue } from '../../../dist/src/contract/errors.js';
+import { root } from '../../support/server.js';
 
 interface Entry {
   readonly status?: number;
