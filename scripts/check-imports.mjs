@@ -13,6 +13,7 @@ const ROOMS = [
   ['src/settings/', 'src/python/'],
   ['src/http/'],
   ['src/dispatch/'],
+  ['src/observe/'],
   ['src/application/'],
   ['src/server/'],
   ['src/'],
