@@ -118,9 +118,12 @@ function describeClient(request: FastifyRequest): Connection | null {
 }
 
 function hostReply(reply: FastifyReply, debug: boolean): ReplyHost {
+  let isTaken = false;
   return {
     takeOver: () => {
+      if (isTaken) return true;
       if (reply.sent) return false;
+      isTaken = true;
       reply.hijack();
       keepFields(reply);
       return true;

@@ -274,6 +274,41 @@ describe('an application that fails', () => {
   });
 });
 
+describe.each(languages)('a body that is not as long as it was declared, in %s', (language) => {
+  const file = `applications.${language === 'python' ? 'py' : 'mjs'}`;
+  const ask = (body: readonly string[], length: number) =>
+    `/shop?${encodeURIComponent(JSON.stringify({ body, headers: [['Content-Length', String(length)]] }))}`;
+
+  async function start() {
+    const made = makeApp();
+    const application = `${root}test/apps/${file}:headFromQuery`;
+    await made.app.register(lido, { application, python: venv, threads: 1, prefix: '/shop' });
+    return made;
+  }
+
+  it.each([
+    [['12345'], 3],
+    [['1234', '5'], 3],
+  ])('is cut off where it is longer: %j for %d bytes', async (body, length) => {
+    const { app } = await start();
+    expect((await app.inject(ask(body, length))).body).toBe('123');
+    expect((await exchange(await listen(app), get(ask(body, length)))).body.toString()).toBe('123');
+  });
+
+  it.each([
+    [['12345'], 10],
+    [['1234', '5'], 10],
+    [[], 10],
+  ])('ends the connection where it is shorter, and is logged: %j for %d bytes', async (body, length) => {
+    const { app, findLine } = await start();
+    await expect(app.inject(ask(body, length))).rejects.toThrow('response destroyed before completion');
+    const line = await findLine(({ code }) => code === 'LIDO_BODY_TOO_SHORT');
+    expect(line.msg).toContain(`${body.join('').length} of 10 bytes`);
+    const port = await listen(app);
+    await expect(exchange(port, get(ask(body, length)))).rejects.toThrow('the connection ended');
+  });
+});
+
 describe.each(languages)('close(), in %s', (language) => {
   const application = `${root}test/apps/applications.${language === 'python' ? 'py' : 'mjs'}:misbehaves`;
 

@@ -145,9 +145,10 @@ export function neverStarts() {
 
 /** Starts the response with the head that the query names, as JSON. */
 export function headFromQuery(environ, startResponse) {
-  const { status = '200 OK', headers = [] } = JSON.parse(decodeURIComponent(environ.QUERY_STRING));
+  const query = JSON.parse(decodeURIComponent(environ.QUERY_STRING));
+  const { status = '200 OK', headers = [], body = ['body'] } = query;
   startResponse(status, headers);
-  return [latin1('body')];
+  return body.map(latin1);
 }
 
 export function wrongBlock(_environ, startResponse) {

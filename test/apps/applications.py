@@ -156,7 +156,7 @@ def neverStarts(environ, start_response):
 def headFromQuery(environ, start_response):
     wanted = json.loads(unquote(environ["QUERY_STRING"]))
     start_response(wanted.get("status", "200 OK"), [tuple(header) for header in wanted.get("headers", [])])
-    return [b"body"]
+    return [block.encode("latin-1") for block in wanted.get("body", ["body"])]
 
 
 def wrongBlock(environ, start_response):
