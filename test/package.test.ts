@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { makeFolder } from './support/command.js';
@@ -34,6 +35,20 @@ defineConfig({ mounts: { '/': { threads: 1 } } });
 `,
 };
 
+/** A debugger would look for sources that are not in the package. */
+function listMapsWithoutSources(folder: string): string[] {
+  const maps = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.map'),
+  );
+  expect(maps.length).toBeGreaterThan(50);
+  return maps.filter((name) => {
+    const map = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
+      sourcesContent?: readonly string[];
+    };
+    return !map.sourcesContent?.every((source) => source.length > 0);
+  });
+}
+
 it('packed and installed in an empty folder works from ESM, from CommonJS and from TypeScript', () => {
   const folder = makeFolder(FILES);
   const run = (command: string, args: readonly string[], cwd = folder) =>
@@ -44,6 +59,7 @@ it('packed and installed in an empty folder works from ESM, from CommonJS and fr
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   run('npm', ['install', ...options, join(folder, filename), '@types/node@20']);
 
+  expect(listMapsWithoutSources(join(folder, 'node_modules/lido'))).toEqual([]);
   expect(run(process.execPath, ['use.mjs'])).toBe('packed function function\n');
   const warnings = '--disable-warning=ExperimentalWarning';
   expect(run(process.execPath, [warnings, 'use.cjs'])).toBe('packed function function\n');
