@@ -36,6 +36,7 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
     spec,
     python: installation,
     interpreter: chooseInterpreter(settings, installation),
+    shared: 0,
     // The file's own directory comes first, as it does for a script; the working directory comes last.
     path: [
       ...(python.folder === folder ? [] : [python.folder]),

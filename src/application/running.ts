@@ -31,6 +31,8 @@ export interface Running {
   readonly application: ApplicationSpec;
   /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
   readonly runtime: string;
+  /** The thread that holds the process's Python, where that runs it. */
+  readonly host: PythonHost | null;
   readonly acceptor: Acceptor;
   readonly dispatcher: Dispatcher;
   readonly pool: WorkerPool;
@@ -43,12 +45,18 @@ export async function startApplication(
   log: Logger,
   isDraining: () => boolean,
 ): Promise<Running> {
-  const application = await resolveApplication(settings);
-  const threads = settings.threads ?? defaultThreads(application, settings.processes);
-  const host = application.runtime === 'cpython' ? await startPythonHost(application.python) : null;
+  const found = await resolveApplication(settings);
+  const threads = settings.threads ?? defaultThreads(found, settings.processes);
+  const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
+  const application = await loadShared(found, host);
   const parts = assemble(settings, application, threads, host, log, isDraining);
-  const runtime = await parts.pool.start();
-  return { application, runtime, ...parts };
+  const running = { application, host, ...parts };
+  try {
+    return { runtime: await parts.pool.start(), ...running };
+  } catch (error) {
+    unload(running);
+    throw error;
+  }
 }
 
 /** Waits until every request is answered, to the last byte, at most `graceMs`. */
@@ -66,12 +74,25 @@ export async function drainApplication(
 }
 
 /** Ends the workers. Resolves with false when one is stuck inside Python and only the process's end ends it. */
-export async function endApplication({ dispatcher, pool, stopWatching }: Running): Promise<boolean> {
-  stopWatching();
+export async function endApplication(running: Running): Promise<boolean> {
+  const { dispatcher, pool } = running;
+  running.stopWatching();
   const ended = await pool.close();
   // Whoever still waits, or comes later, is told so.
   dispatcher.declareUnavailable(new LidoError('LIDO_SHUTTING_DOWN'));
+  unload(running);
   return ended;
+}
+
+/** A Python application is one object for all threads of the process, save where each has an interpreter of its own. */
+async function loadShared(application: ApplicationSpec, host: PythonHost | null): Promise<ApplicationSpec> {
+  if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
+    return application;
+  return { ...application, shared: await host.load(application) };
+}
+
+function unload({ application, host }: Pick<Running, 'application' | 'host'>): void {
+  if (application.runtime === 'cpython' && application.shared !== 0) host?.unload(application.shared);
 }
 
 function assemble(
@@ -81,7 +102,7 @@ function assemble(
   host: PythonHost | null,
   log: Logger,
   isDraining: () => boolean,
-): Omit<Running, 'application' | 'runtime'> {
+): Omit<Running, 'application' | 'runtime' | 'host'> {
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,

@@ -105,7 +105,11 @@ export type ApplicationSpec =
       readonly spec: string;
       readonly python: PythonInstallation;
       readonly interpreter: 'shared' | 'isolated';
+      /** By which Python's main thread keeps the application that all threads share; 0 before, and where each loads its own. */
+      readonly shared: number;
     };
+
+export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
 /** What the main thread found out about the Python that was named. */
 export interface PythonInstallation {
@@ -227,18 +231,19 @@ export const STRING_BLOCK_LIMIT = 16 * 1024;
 
 // ---- The Python host ------------------------------------------------------------------------------------
 
-/** Main thread to the thread that holds Python's main thread state. */
-export type HostRequest = readonly [
-  kind: 'interrupt',
-  token: number,
-  thread: number,
-  state: number,
-  request: number,
-];
+/** Main thread to the thread that holds Python's main thread state. Answers carry the token of what they answer. */
+export type HostRequest =
+  /** Import the application and call its factory, once for all threads. */
+  | readonly [kind: 'load', token: number, application: PythonSpec]
+  /** Let go of an application; its modules stay. */
+  | readonly [kind: 'unload', shared: number]
+  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number];
 
 /** And back. */
 export type HostMessage =
   | readonly [kind: 'ready']
   | readonly [kind: 'failed', error: ErrorPayload]
+  | readonly [kind: 'loaded', token: number, shared: number]
+  | readonly [kind: 'refused', token: number, error: ErrorPayload]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];

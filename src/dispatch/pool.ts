@@ -77,8 +77,10 @@ export class WorkerPool {
   async start(): Promise<string> {
     const { threads, settings } = this.#options;
     try {
-      // One thread shows first whether Python can import it at all: should that fail, no other is in the midst of it.
-      const first = await this.#openTogether(settings.application.runtime === 'cpython' ? 1 : threads);
+      // One interpreter shows first whether it can import the application at all: should that fail, no other is in the midst of it.
+      const isIsolated =
+        settings.application.runtime === 'cpython' && settings.application.interpreter === 'isolated';
+      const first = await this.#openTogether(isIsolated ? 1 : threads);
       const others = await this.#openTogether(threads - first.length);
       for (const member of [...first, ...others]) void this.#watch(member);
       return await (first[0] as Member).session.ready;

@@ -1,7 +1,7 @@
-/** Main thread. The process's one Python, held by a thread of its own, and the way to interrupt a request in it. */
+/** Main thread. The process's one Python, held by a thread of its own: loads applications, interrupts requests. */
 import { Worker } from 'node:worker_threads';
 import { fromPayload, LidoError } from '../contract/errors.js';
-import type { HostMessage, HostRequest, PythonInstallation } from '../contract/protocol.js';
+import type { HostMessage, HostRequest, PythonInstallation, PythonSpec } from '../contract/protocol.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
@@ -53,8 +53,6 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
         reject(fromPayload(message[1]));
         return;
       }
-      // It has nothing to do between interruptions, and must not keep the process alive.
-      worker.unref();
       resolve(new PythonHost(worker));
     });
   });
@@ -62,28 +60,51 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
 
 export class PythonHost {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, (stack: string) => void>();
+  readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
 
   constructor(worker: Worker) {
     this.#worker = worker;
     worker.on('message', (message: HostMessage) => {
-      if (message[0] !== 'interrupted') return;
-      this.#waiting.get(message[1])?.(message[2]);
-      this.#waiting.delete(message[1]);
+      const token = message[0] === 'ready' || message[0] === 'failed' ? 0 : message[1];
+      this.#answers.get(token)?.(message);
+      this.#answers.delete(token);
+      // It has nothing to do in between, and must not keep the process alive.
+      if (this.#answers.size === 0) worker.unref();
     });
     worker.unref();
   }
 
+  /**
+   * Imports the application and calls its factory, once for all threads of the process. Resolves with the number that
+   * the workers find it by; rejects with the LidoError that says why it could not be loaded.
+   */
+  async load(application: PythonSpec): Promise<number> {
+    const answer = await this.#ask((token) => ['load', token, application]);
+    if (answer[0] === 'refused') throw fromPayload(answer[2]);
+    return answer[0] === 'loaded' ? answer[2] : 0;
+  }
+
+  /** Lets go of an application that no worker runs any more. */
+  unload(shared: number): void {
+    this.#worker.postMessage(['unload', shared] satisfies HostRequest);
+  }
+
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */
-  interrupt(
+  async interrupt(
     { thread, state }: { readonly thread: number; readonly state: number },
     request: number,
   ): Promise<string> {
+    const answer = await this.#ask((token) => ['interrupt', token, thread, state, request]);
+    return answer[0] === 'interrupted' ? answer[2] : '';
+  }
+
+  #ask(build: (token: number) => HostRequest): Promise<HostMessage> {
     this.#lastToken += 1;
-    const message: HostRequest = ['interrupt', this.#lastToken, thread, state, request];
-    const stack = new Promise<string>((resolve) => this.#waiting.set(this.#lastToken, resolve));
-    this.#worker.postMessage(message);
-    return stack;
+    const token = this.#lastToken;
+    const answer = new Promise<HostMessage>((resolve) => this.#answers.set(token, resolve));
+    this.#worker.ref();
+    this.#worker.postMessage(build(token));
+    return answer;
   }
 }

@@ -30,7 +30,20 @@ const commands = {
   },
 
   /** Starts a worker; resolves with its 'ready' or 'failed' message. */
-  open({ session, application, settings }) {
+  async open({ session, application, settings }) {
+    const spec = {
+      runtime: 'cpython',
+      interpreter: 'shared',
+      spec: application.module,
+      callable: null,
+      python,
+      ...application,
+    };
+    try {
+      spec.shared = await host.load(spec);
+    } catch ({ code, message, traceback }) {
+      return ['failed', { code, message, traceback }];
+    }
     const requests = new MessageChannel();
     const bodies = new MessageChannel();
     const control = allocateControl(1);
@@ -48,14 +61,7 @@ const commands = {
         timeout: 30,
         concurrency: 1,
         ...settings,
-        application: {
-          runtime: 'cpython',
-          interpreter: 'shared',
-          spec: application.module,
-          callable: null,
-          python,
-          ...application,
-        },
+        application: spec,
       },
     };
     const worker = new Worker(ENTRY, { workerData: start, transferList: [requests.port2, bodies.port2] });

@@ -1,14 +1,19 @@
 // Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
-import { fileURLToPath } from 'node:url';
-import { catalogue, type ErrorCode, LidoError, toPayload } from '../../src/contract/errors.js';
-import { type ApplicationSpec, INLINE_BODY_LIMIT, type WorkerSettings } from '../../src/contract/protocol.js';
+import { type ErrorCode, LidoError, toPayload } from '../../src/contract/errors.js';
+import { INLINE_BODY_LIMIT, type PythonSpec, type WorkerSettings } from '../../src/contract/protocol.js';
 import type { RequestBody } from '../request-body.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import type { Sender } from '../sender.js';
+import {
+  describeApplication,
+  explainFailure,
+  type Failure,
+  GATEWAY_FOLDER,
+  IMPORT_GATEWAY,
+  MESSAGES,
+} from './gateway-code.js';
 import { type EnteredInterpreter, enterInterpreter, leaveInterpreter } from './interpreter.js';
 import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
-
-export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
 /** wire.py's constants: what the outbox holds, and what post() found. */
 const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE, WHOLE] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -23,25 +28,13 @@ const OUTBOX_SIZE = HEADER + 128 * 1024;
 /** Blocks up to this size travel as text, larger ones as buffers of their own. Bytes. */
 const TEXT_LIMIT = 16 * 1024;
 
-const GATEWAY_FOLDER = fileURLToPath(new URL('.', import.meta.url));
-
-/** Loads the application in this thread. Throws the LidoError that says why it could not be. */
+/** Enters Python with this thread; an interpreter of its own loads the application here. Throws the LidoError that says why it could not be. */
 export function loadCpython(
   settings: WorkerSettings,
   log: (level: 'error' | 'warn' | 'info', text: string) => void,
 ): Runtime {
   return new CpythonRuntime(settings, settings.application as PythonSpec, log);
 }
-
-/** The gateway's modules as a package that no path of the application's can hide; code to be run in a namespace. */
-export const IMPORT_GATEWAY = `
-import sys, types
-if '_lido' not in sys.modules:
-    package = types.ModuleType('_lido')
-    package.__path__ = [${JSON.stringify(GATEWAY_FOLDER)}]
-    sys.modules['_lido'] = package
-import _lido.gateway as gateway
-`;
 
 class CpythonRuntime implements Runtime {
   readonly description: string;
@@ -128,15 +121,11 @@ class CpythonRuntime implements Runtime {
       multithread: settings.multithread,
       multiprocess: settings.multiprocess,
       isolated: this.#entered.isIsolated,
-      module: spec.module,
-      callable: spec.callable,
-      path: spec.path,
-      spec: spec.spec,
+      shared: spec.shared,
+      ...describeApplication(spec),
       validate: settings.validate,
       timeout: settings.timeout,
-      messages: Object.fromEntries(
-        Object.entries(catalogue).map(([code, { message, remedy }]) => [code, [message, remedy]]),
-      ),
+      messages: MESSAGES,
     };
     python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
     python.setAndDrop(this.#namespace, 'post', this.#post.callable);
@@ -164,13 +153,7 @@ handle = worker and worker.handle
 
   #explainFailedLoad(): LidoError {
     const size = this.#outboxInts[1] as number;
-    const text = this.#outbox.toString('utf8', HEADER, HEADER + size);
-    const { code, args, trace } = JSON.parse(text) as {
-      code: ErrorCode;
-      args: string[];
-      trace: string | null;
-    };
-    return new LidoError(code, args, trace === null ? {} : { traceback: trace });
+    return explainFailure(JSON.parse(this.#outbox.toString('utf8', HEADER, HEADER + size)) as Failure);
   }
 
   /** Returns true when the inbox had to grow, so that Python must be told of the new one. */

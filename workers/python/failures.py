@@ -35,6 +35,15 @@ class LoadError(Exception):
         self.trace = trace
 
 
+#: Bytes of a traceback that are kept: its end.
+_TRACE_LIMIT = 16384
+
+
+def describe_failure(error):
+    """A LoadError as it crosses to JavaScript."""
+    return {"code": error.code, "args": error.args, "trace": error.trace and error.trace[-_TRACE_LIMIT:]}
+
+
 class ClientGone(ConnectionError):
     """The client went away while its request's body was read."""
 

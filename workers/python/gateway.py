@@ -10,21 +10,17 @@ import json
 import sys
 import threading
 from codecs import latin_1_decode
-from contextvars import copy_context
 from threading import get_ident
 
 from . import failures
 from .response import Response
-from .failures import ClientGone, LoadError, ProtocolError, explain
+from .failures import ClientGone, LoadError, ProtocolError, describe_failure, explain
 from .interrupts import Interruptible, refuse_all_frames, workers
-from .loader import load
+from .loader import load_application, shared
 from .streams import ErrorStream, FileWrapper, open_chunked
 from .wire import BLOCK, CLIENT_GONE, FAIL, HEADER, LOG, OK, READ, pack, unpack
 
 _MAX_CACHED = 512
-
-# The context variables as the import of a module left them, by its name: only one of the threads imports it.
-_contexts = {}
 
 
 class Worker(Interruptible):
@@ -139,29 +135,39 @@ class Worker(Interruptible):
 
 
 def start(settings, post, inbox, outbox):
-    """Makes this thread's worker and loads its application. Returns it; a failure is left in the outbox instead."""
-    failures.messages.update(settings["messages"])
+    """
+    Makes this thread's worker. The application is the one that all threads share, or is loaded here, for this interpreter
+    alone. Returns the worker; a failure is left in the outbox instead.
+    """
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"])
     worker.timeout = str(settings["timeout"])
+    worker.connect(post, inbox, outbox)
     if settings["isolated"]:
         refuse_all_frames()
-    worker.connect(post, inbox, outbox)
-    try:
-        for stream in (sys.stdout, sys.stderr):
-            # print() appears at once, as it does in a terminal.
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(line_buffering=True)
-        application = load(settings["module"], settings["callable"], settings["path"], settings["spec"])
-        worker.application = _wrap_validator(application) if settings["validate"] else application
-        worker.context = _contexts.setdefault(settings["module"], copy_context())
-    except LoadError as error:
-        data = json.dumps({"code": error.code, "args": error.args, "trace": error.trace and error.trace[-16384:]}).encode()
-        outbox[HEADER : HEADER + len(data)] = data
-        pack(outbox, 0, FAIL, len(data), 0, 0)
-        return None
+    if settings["shared"]:
+        application, worker.context = shared[settings["shared"]]
+    else:
+        prepare(settings["messages"])
+        try:
+            application, worker.context = load_application(settings)
+        except LoadError as error:
+            data = json.dumps(describe_failure(error)).encode()
+            outbox[HEADER : HEADER + len(data)] = data
+            pack(outbox, 0, FAIL, len(data), 0, 0)
+            return None
+    worker.application = _wrap_validator(application) if settings["validate"] else application
     workers[worker.thread] = worker
     pack(outbox, 0, OK, worker.thread & 0x7FFFFFFF, worker.thread >> 31, 0)
     return worker
+
+
+def prepare(messages):
+    """What an interpreter needs before an application is imported."""
+    failures.messages.update(messages)
+    for stream in (sys.stdout, sys.stderr):
+        # print() appears at once, as it does in a terminal.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
 
 
 def _wrap_validator(application):

@@ -1,12 +1,33 @@
-// A thread of its own. Initialises Python, which makes it Python's main thread, and interrupts requests that run too long.
-
+// A thread of its own. Initialises Python, which makes it Python's main thread, loads applications there, and interrupts
+// requests that run too long.
 import { parentPort, workerData } from 'node:worker_threads';
 import { LidoError, toPayload } from '../../src/contract/errors.js';
-import type { HostMessage, HostRequest, PythonInstallation } from '../../src/contract/protocol.js';
-import { IMPORT_GATEWAY } from './cpython.js';
+import type {
+  HostMessage,
+  HostRequest,
+  PythonInstallation,
+  PythonSpec,
+} from '../../src/contract/protocol.js';
+import {
+  describeApplication,
+  explainFailure,
+  type Failure,
+  IMPORT_GATEWAY,
+  MESSAGES,
+} from './gateway-code.js';
 import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
 const PREPARE = `${IMPORT_GATEWAY}
+import json
+gateway.prepare(json.loads(messages_json))
+`;
+
+const LOAD = `
+from _lido.loader import load_shared
+result = load_shared(details_json)
+`;
+
+const PREPARE_INTERRUPTS = `${IMPORT_GATEWAY}
 from _lido.failures import LidoTimeout
 from _lido.interrupts import find_frame, interrupt
 `;
@@ -36,19 +57,28 @@ class PythonHost {
     this.#python.nameProgram(installation.executable);
     // Signals stay Node's.
     this.#python.initialize(0);
-    this.#means = this.#prepare();
     this.#thread = this.#python.release();
+    this.#means = this.#withGil(() => this.#prepare());
+  }
+
+  /** Imports an application for all threads; returns its number. Throws the LidoError that says why it could not be. */
+  load(application: PythonSpec): number {
+    const result = this.#withGil(() =>
+      this.#run(LOAD, { details_json: JSON.stringify(describeApplication(application)) }),
+    );
+    const { number, failure } = JSON.parse(result) as { number?: number; failure?: Failure };
+    if (failure !== undefined) throw explainFailure(failure);
+    return number as number;
+  }
+
+  unload(shared: number): void {
+    this.#withGil(() => this.#run(`from _lido.loader import shared\nshared.pop(${shared}, None)\n`));
   }
 
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
   interrupt(thread: number, state: Pointer, request: number): string {
     if (state !== 0) return this.#interruptWithin(state, thread, request);
-    this.#python.acquire(this.#thread);
-    try {
-      return this.#raise(this.#means, thread, request, 'find_frame');
-    } finally {
-      this.#python.release();
-    }
+    return this.#withGil(() => this.#raise(this.#means, thread, request, 'find_frame'));
   }
 
   /** An interpreter of a worker's own is entered for this once. */
@@ -58,7 +88,7 @@ class PythonHost {
     python.acquire(state);
     python.protectStack(state);
     try {
-      const means = this.#prepare();
+      const means = this.#prepareInterrupts();
       const frame = python.frameOf(target);
       if (frame !== 0) python.setAndDrop(means.namespace, 'frame', frame);
       const stack = frame === 0 ? '' : this.#raise(means, thread, request, 'lambda _: frame');
@@ -74,9 +104,39 @@ class PythonHost {
   }
 
   #prepare(): Means {
+    this.#python.protectStack(this.#thread);
+    this.#run(PREPARE, { messages_json: JSON.stringify(MESSAGES) });
+    return this.#prepareInterrupts();
+  }
+
+  /** Runs code with these texts in its namespace; what it leaves as `result` is returned, '' where that is nothing. */
+  #run(code: string, texts: Readonly<Record<string, string>> = {}): string {
     const python = this.#python;
     const namespace = python.newNamespace();
-    if (!python.runCode(PREPARE, namespace))
+    try {
+      for (const [name, text] of Object.entries(texts)) python.setText(namespace, name, text);
+      if (!python.runCode(code, namespace))
+        throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [python.takeError()]);
+      const result = python.getItem(namespace, 'result');
+      return result === 0 ? '' : (python.asText(result) ?? '');
+    } finally {
+      python.decref(namespace);
+    }
+  }
+
+  #withGil<T>(act: () => T): T {
+    this.#python.acquire(this.#thread);
+    try {
+      return act();
+    } finally {
+      this.#python.release();
+    }
+  }
+
+  #prepareInterrupts(): Means {
+    const python = this.#python;
+    const namespace = python.newNamespace();
+    if (!python.runCode(PREPARE_INTERRUPTS, namespace))
       throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [python.takeError()]);
     const raise = python.wrapCallback('raise_timeout', () => {
       python.setAsyncException(this.#target, this.#timeout);
@@ -100,10 +160,25 @@ class PythonHost {
 
 try {
   const host = new PythonHost(workerData as PythonInstallation);
-  parentPort?.on('message', (message: HostRequest) => {
-    post(['interrupted', message[1], host.interrupt(message[2], message[3], message[4])]);
-  });
+  parentPort?.on('message', (request: HostRequest) => answer(host, request));
   post(['ready']);
 } catch (error) {
   post(['failed', toPayload(error)]);
+}
+
+function answer(host: PythonHost, request: HostRequest): void {
+  switch (request[0]) {
+    case 'load':
+      try {
+        post(['loaded', request[1], host.load(request[2])]);
+      } catch (error) {
+        post(['refused', request[1], toPayload(error)]);
+      }
+      return;
+    case 'unload':
+      host.unload(request[1]);
+      return;
+    case 'interrupt':
+      post(['interrupted', request[1], host.interrupt(request[2], request[3], request[4])]);
+  }
 }

@@ -2,13 +2,44 @@
 
 import ast
 import importlib
+import itertools
+import json
 import re
 import sys
+from contextvars import Context
 
-from .failures import LoadError, format_error, name_type
+from .failures import LoadError, describe_failure, format_error, name_type
 
 #: Used when MODULE comes without a callable, in this order.
 _DEFAULT_NAMES = ("application", "app")
+
+#: Applications that all threads of this interpreter share, each with its context variables, by their numbers.
+shared = {}
+_numbers = itertools.count(1)
+
+# The context variables as the import of a module left them, by its name.
+_contexts = {}
+
+
+def load_shared(details_json):
+    """Loads an application once for all threads. Returns JSON: {"number"} to find it by in `shared`, or {"failure"}."""
+    try:
+        application = load_application(json.loads(details_json))
+    except LoadError as error:
+        return json.dumps({"failure": describe_failure(error)})
+    number = next(_numbers)
+    shared[number] = application
+    return json.dumps({"number": number})
+
+
+def load_application(details):
+    """The application, and the context variables that each of its requests begins with. Raises LoadError."""
+    name = details["module"]
+    known = _contexts.get(name)
+    context = Context() if known is None else known.copy()
+    application = context.run(load, name, details["callable"], details["path"], details["spec"])
+    _contexts[name] = context
+    return application, context
 
 
 def load(module_name, callable_text, path, spec):
