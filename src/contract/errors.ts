@@ -298,6 +298,18 @@ export const catalogue = {
     message: "the request's body was read before Lido got it",
     remedy: 'put Lido before what parses bodies, such as express.json()',
   },
+  LIDO_INVALID_TRANSITION: {
+    group: 'What befell the request',
+    status: 500,
+    message: 'cannot %s a request that is %s: expected one that is %s',
+    remedy: 'this is a fault of Lido itself: report it, with what the log says',
+  },
+  LIDO_INTERNAL_ERROR: {
+    group: 'What befell the request',
+    status: 500,
+    message: 'Lido itself failed: %s',
+    remedy: 'this is a fault of Lido itself: report it, with the traceback in the log',
+  },
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof catalogue;

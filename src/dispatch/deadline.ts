@@ -53,7 +53,7 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
     if (stack !== '') logPlace(exchange, verdict, 'it stood here', stack);
   });
   setTimeout(() => {
-    if (exchange.session !== session) return;
+    if (exchange.holder !== session) return;
     // Its thread is left alone: it ends when the application comes back to Lido.
     session.close();
     pool.abandon(session, verdict);

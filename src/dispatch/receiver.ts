@@ -1,5 +1,4 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
-import type { ServerResponse } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
 import { fromPayload, type LidoError } from '../contract/errors.js';
 import { type BodyMessage, FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
@@ -45,11 +44,11 @@ export class Receiver {
     place.lastSign = 0;
     switch (message[0]) {
       case 'response':
-        this.finish(place, exchange.state === 'over' ? null : writer.writeWhole(message[2], message[3]));
+        this.finish(place, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
         return;
       case 'head':
         this.#listen(place, exchange);
-        if (exchange.state !== 'over') writer.writeHead(message[2], message[3]);
+        if (exchange.isSent) writer.writeHead(message[2], message[3]);
         this.#ring?.deliver(this.#writerOf);
         return;
       case 'block':
@@ -58,11 +57,11 @@ export class Receiver {
         return;
       case 'whole':
         this.#ring?.deliver(this.#writerOf);
-        if (exchange.state !== 'over') this.#endBody(exchange);
+        if (exchange.isSent) this.#endBody(exchange);
         return;
       case 'end':
         this.#ring?.deliver(this.#writerOf);
-        this.finish(place, exchange.state === 'over' ? null : writer.end());
+        this.finish(place, exchange.isSent ? writer.end() : null);
         return;
       case 'fail':
         this.#ring?.deliver(this.#writerOf);
@@ -84,10 +83,7 @@ export class Receiver {
 
   /** The worker is done with the exchange in this place, or lost. */
   finish(place: Place, error: LidoError | null): void {
-    const exchange = place.exchange as Exchange;
-    exchange.state = 'over';
-    exchange.body.close();
-    exchange.conclude(error);
+    place.exchange?.finish(error);
     this.#events.finished(place);
   }
 
@@ -96,11 +92,10 @@ export class Receiver {
     exchange: Exchange,
     [, , head, fd, position, length]: Extract<FromWorker, readonly ['file', ...unknown[]]>,
   ): boolean {
-    if (exchange.state === 'over') return true;
+    if (!exchange.isSent) return true;
     const file = openAgain(fd);
     if (file === null) return false;
-    exchange.state = 'over';
-    exchange.body.close();
+    exchange.detach();
     sendFile(exchange, head, { fd: file, position, length });
     return true;
   }
@@ -113,7 +108,7 @@ export class Receiver {
   /** Null for blocks that nobody wants any more. */
   readonly #writerOf = (id: number): ResponseWriter | null => {
     const place = this.#places.find(id);
-    if (place === null || place.exchange === null || place.exchange.state === 'over') return null;
+    if (place === null || place.exchange === null || !place.exchange.isSent) return null;
     place.lastSign = 0;
     return place.exchange.writer;
   };
@@ -121,7 +116,7 @@ export class Receiver {
   #listen(place: Place, exchange: Exchange): void {
     const { id } = place;
     const ring = this.#ring;
-    if (ring !== null) exchange.response.once('close', () => ring.releaseAll(id));
+    if (ring !== null) exchange.writer.onceClosed(() => ring.releaseAll(id));
     exchange.writer.listen({
       // The socket may take the last bytes when the place is somebody else's already.
       acknowledge: (bytes) => {
@@ -135,8 +130,8 @@ export class Receiver {
   }
 
   #letBodyFlow(place: Place, exchange: Exchange): void {
-    if (exchange.state === 'over') return;
-    if (exchange.body.expectsContinue && !hasContinued(exchange.response)) exchange.response.writeContinue();
+    if (!exchange.isSent) return;
+    if (exchange.body.expectsContinue) exchange.writer.writeContinue();
     const { id } = place;
     exchange.body.flowTo((chunk) => {
       const message: BodyMessage = [id, chunk];
@@ -153,11 +148,6 @@ export class Receiver {
 function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
   if (chunk === null || chunk.byteLength !== chunk.buffer.byteLength) return [];
   return [chunk.buffer as ArrayBuffer];
-}
-
-/** Without a 'checkContinue' listener node:http says 100 itself, and keeps that in a field of its own. */
-function hasContinued(response: ServerResponse & { readonly _sent100?: boolean }): boolean {
-  return response._sent100 === true;
 }
 
 function assertNever(message: never): never {

@@ -10,7 +10,7 @@ import {
   WAKE,
   type WorkerSettings,
 } from '../contract/protocol.js';
-import type { Exchange } from './exchange.js';
+import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Receiver } from './receiver.js';
 import { BlockRing } from './ring-reader.js';
 import { type Place, Places } from './slots.js';
@@ -25,7 +25,7 @@ export interface SessionEvents {
   log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
 }
 
-export class Session {
+export class Session implements ExchangeHolder {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
@@ -88,9 +88,7 @@ export class Session {
   send(exchange: Exchange): void {
     if (this.#places.taken === 0) this.busySince = performance.now();
     const place = this.#places.take(exchange);
-    exchange.state = 'sent';
-    exchange.session = this;
-    exchange.id = place.id;
+    exchange.send(this, place.id);
     this.#post(['request', place.id, place.slot, exchange.environ, exchange.body.asText()]);
   }
 
@@ -102,7 +100,7 @@ export class Session {
       const { exchange } = place;
       if (exchange === null || !place.recall()) continue;
       this.#drop(place);
-      exchange.state = 'waiting';
+      exchange.recall();
       recalled.push(exchange);
     }
     return recalled;
@@ -112,12 +110,12 @@ export class Session {
   giveUp(exchange: Exchange): void {
     const place = this.#places.find(exchange.id);
     if (place === null) return;
-    exchange.state = 'over';
-    exchange.body.close();
+    exchange.detach();
     if (!place.recall()) {
       place.stop();
       return;
     }
+    exchange.finish(null);
     this.#drop(place);
     this.#events.released(this);
   }
@@ -203,7 +201,6 @@ export class Session {
 
   /** Frees a place. One that was recalled says nothing of the request that runs: that may be as slow as before. */
   #drop(place: Place): void {
-    if (place.exchange !== null) place.exchange.session = null;
     this.#places.release(place);
     if (this.#places.taken === 0) this.busySince = 0;
   }
