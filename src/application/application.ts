@@ -1,9 +1,8 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
-import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
-import type { ResponseSink } from '../http/response-sink.js';
 import type { Log } from '../log.js';
 import type { Settings } from '../settings/resolve.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
@@ -85,13 +84,13 @@ export class ApplicationHandler {
     };
   }
 
-  /** Takes a request whose turn has come. */
+  /** A request listener for node:http and whatever speaks its interface. */
   readonly handle = (
-    request: HttpRequest,
-    sink: ResponseSink,
+    request: IncomingMessage,
+    response: ServerResponse,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    this.#running?.acceptor.handle(request, sink, context);
+    this.#running?.acceptor.handle(request, response, context);
   };
 
   /** Waits until no request waits or runs, at most `graceMs`. */

@@ -12,13 +12,14 @@ export class Backlog {
   }
 
   push(exchange: Exchange): void {
-    exchange.wait();
+    exchange.state = 'waiting';
     this.#queue.push(exchange);
     this.#size += 1;
   }
 
   /** Puts requests that were recalled in front: they have waited longest. */
   putBack(exchanges: readonly Exchange[]): void {
+    for (const exchange of exchanges) exchange.state = 'waiting';
     this.#queue.splice(0, this.#head, ...exchanges);
     this.#head = 0;
     this.#size += exchanges.length;
@@ -42,7 +43,7 @@ export class Backlog {
   /** An exchange in the backlog was given up. */
   forget(exchange: Exchange): void {
     if (exchange.state !== 'waiting') return;
-    exchange.drop();
+    exchange.state = 'over';
     this.#size -= 1;
   }
 
