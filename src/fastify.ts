@@ -5,8 +5,7 @@ import { encodeAsLatin1 } from './application/mounts.js';
 import { LidoError } from './contract/errors.js';
 import { type Connection, describeConnection } from './http/connection.js';
 import { decodePath } from './http/environ.js';
-import type { RequestContext } from './http/request-context.js';
-import type { ReplyHost } from './http/response-writer.js';
+import type { ReplyHost, RequestContext } from './http/request-context.js';
 import { parseTarget } from './http/target.js';
 import {
   EmbeddedApplications,

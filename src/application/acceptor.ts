@@ -1,22 +1,15 @@
-/** Main thread. [1] One request: gate, environ, dispatch, respond, clean up. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LidoError } from '../contract/errors.js';
+/** Main thread. [1] One request: gate, body, environ, dispatch, clean up. */
+import { describe, LidoError, traceOf } from '../contract/errors.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
-import type { Exchange, ExchangeState } from '../dispatch/exchange.js';
-import type { Session } from '../dispatch/session.js';
-import {
-  awaitTurn,
-  type Connection,
-  countAnswer,
-  countRequest,
-  isBehindLast,
-  type Turn,
-} from '../http/connection.js';
-import { buildEnviron } from '../http/environ.js';
-import { checkRequest, type GateLimits } from '../http/gate.js';
+import { Exchange } from '../dispatch/exchange.js';
+import type { Connection } from '../http/connection.js';
+import { buildErrorPage } from '../http/error-page.js';
+import type { GateLimits } from '../http/gate.js';
 import { answerRefusal } from '../http/refusal.js';
-import { type BodyLimits, hasBody, RequestBodySource } from '../http/request-body.js';
+import type { HttpRequest } from '../http/request.js';
+import { type BodyLimits, RequestBodySource } from '../http/request-body.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import type { ResponseSink } from '../http/response-sink.js';
 import { ResponseWriter } from '../http/response-writer.js';
 import type { Log } from '../log.js';
 
@@ -30,7 +23,7 @@ export interface AcceptorOptions {
   readonly debug: boolean;
   readonly log: Log;
   /** Who is at the other end of a request's connection, seen through trusted proxies. */
-  readonly connectionOf: (request: IncomingMessage) => Connection;
+  readonly connectionOf: (request: HttpRequest) => Connection;
   /** True once the server is about to close. */
   readonly isDraining: () => boolean;
   /** A fresh id for the log and the environ. */
@@ -50,21 +43,17 @@ export class Acceptor {
     this.options = options;
   }
 
-  /** Takes a request from node:http, or from whatever speaks its interface. */
+  /** Takes a request whose turn has come: all before it on its connection are answered. */
   readonly handle = (
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    sink: ResponseSink,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    // The client may be gone since node:http told of the request: workers start, and a framework's hooks take their time.
-    if (request.socket.destroyed) return;
-    // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
-    if (isBehindLast(request)) return;
-    const refusal = checkRequest(request, this.options.gate);
-    if (refusal !== null) answerRefusal(request, response, refusal, context, this.options.sendTimeoutMs);
+    const refusal = request.check(this.options.gate);
+    if (refusal !== null) answerRefusal(request, sink, refusal, this.options.sendTimeoutMs);
     else {
       this.#unanswered += 1;
-      new RequestExchange(this.options, request, response, context, this.#countAnswered).begin();
+      new Reception(this.options, request, sink, context, this.#countAnswered).begin();
     }
   };
 
@@ -87,144 +76,100 @@ export class Acceptor {
   };
 }
 
-class RequestExchange implements Exchange, Turn {
-  id = 0;
-  readonly requestId: string;
-  readonly log: Log;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly writer: ResponseWriter;
-  readonly body: RequestBodySource;
-  state: ExchangeState = 'receiving';
-  session: Session | null = null;
-  environ = '';
+/** Brings one request to the dispatcher, and ends what it began when its client is gone. */
+class Reception {
   readonly #options: AcceptorOptions;
   readonly #context: RequestContext;
+  readonly #exchange: Exchange;
   /** Told once, when the answer is over, whole or not. */
   readonly #closed: () => void;
 
   constructor(
     options: AcceptorOptions,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    sink: ResponseSink,
     context: RequestContext,
     closed: () => void,
   ) {
     this.#options = options;
     this.#context = context;
     this.#closed = closed;
-    this.requestId = context.requestId ?? options.nextRequestId();
-    this.log = context.log ?? options.log;
-    this.request = request;
-    this.response = response;
-    this.writer = new ResponseWriter(response, options.sendTimeoutMs, context.host, options.isDraining);
-    this.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
+    this.#exchange = new Exchange({
+      requestId: context.requestId ?? options.nextRequestId(),
+      log: context.log ?? options.log,
+      request,
+      url: context.url,
+      writer: new ResponseWriter(sink, request.method, options.sendTimeoutMs, options.isDraining),
+      debug: options.debug,
+    });
+    this.#exchange.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
   }
 
   begin(): void {
-    countRequest(this.request, this.body.isWhole ? null : (status) => this.#failBody(status));
-    // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
-    if (this.request.headers.upgrade !== undefined) this.writer.closeAfterwards();
-    if (this.response.socket === null) awaitTurn(this.request, this.response, this);
-    else this.takeTurn();
-  }
-
-  /** All before it on its connection are answered. */
-  takeTurn(): void {
-    this.response.once('close', this.#handleClose);
-    // Its body may have turned out broken, or a framework may have answered it.
-    if (this.state === 'over' || this.response.writableEnded) return;
-    if (!this.body.isWhole && this.request.readableDidRead) this.#failRead();
-    else if (this.body.shouldCollect) this.body.collect(() => this.#dispatch());
+    const { request, body, writer } = this.#exchange;
+    writer.onceClosed(this.#handleClose);
+    if (request.isBodyLost) this.#exchange.finish(new LidoError('LIDO_BODY_ALREADY_READ'));
+    else if (body.shouldCollect) body.collect(() => this.#dispatch());
     else this.#dispatch();
   }
 
-  loseTurn(): void {
-    this.#handleClose();
-  }
-
-  conclude(error: LidoError | null): void {
-    if (error === null) return;
-    this.#log(error);
-    if (this.writer.state === 'unstarted') this.#answerError(error);
-    else this.writer.abort();
-  }
-
   #dispatch(): void {
-    const { connectionOf } = this.#options;
-    const { connection, environ, scriptName, url } = this.#context;
-    // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
-    this.environ = buildEnviron(this.request, connection ?? connectionOf(this.request), {
-      requestId: this.requestId,
-      url,
-      scriptName,
-      contentLength: this.body.isWhole && hasBody(this.request) ? this.body.length : null,
-      extra: environ,
-    });
-    if (this.body.isLongerThan(MAX_DRAINED_BODY)) this.writer.closeUnless(() => this.body.isWhole);
+    const exchange = this.#exchange;
     try {
-      this.#options.dispatcher.dispatch(this);
+      exchange.environ = this.#buildEnviron();
+      if (exchange.body.isLongerThan(MAX_DRAINED_BODY)) exchange.writer.connection = 'undecided';
+      this.#options.dispatcher.dispatch(exchange);
     } catch (error) {
-      this.state = 'over';
-      this.#answerError(error as LidoError);
+      if (error instanceof LidoError && exchange.state === 'receiving') exchange.refuse(error);
+      else {
+        // Nothing that a request may bring about: somebody has to hear of it.
+        this.#options.dispatcher.giveUp(exchange);
+        exchange.fail(asInternal(error));
+      }
     }
   }
 
-  /** Somebody in this process has read the body, or a part of it: it will not come again. */
-  #failRead(): void {
-    this.state = 'over';
-    this.conclude(new LidoError('LIDO_BODY_ALREADY_READ'));
-  }
-
-  #answerError(error: LidoError): void {
-    const detail = this.#options.debug ? (error.traceback ?? error.message) : '';
-    if (this.body.isUnread) this.writer.closeAfterwards();
-    this.writer.writeError(error, detail);
-  }
-
-  /** The parser found an error on this connection; true when it lies in this request's body. */
-  #failBody(status: number): boolean {
-    // `complete` is known at once, while the body's end is told later: the error may lie in the next request already.
-    if (this.body.isWhole || this.request.complete) return false;
-    this.#refuseBody(status);
-    return true;
+  #buildEnviron(): string {
+    const { request, requestId, body } = this.#exchange;
+    const { connection, environ, scriptName, url } = this.#context;
+    // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
+    return request.buildEnviron(connection ?? this.#options.connectionOf(request), {
+      requestId,
+      url,
+      scriptName,
+      contentLength: body.isWhole && request.bodyLength !== 0 ? body.length : null,
+      extra: environ,
+    });
   }
 
   /** The client broke off, or sent what is no body: answered where that is still possible. */
   #refuseBody(status: number): void {
-    this.writer.closeAfterwards();
-    this.writer.writeError(new LidoError('LIDO_REQUEST_REFUSED', ['its body was not taken'], { status }), '');
+    const { writer, request } = this.#exchange;
+    const error = new LidoError('LIDO_REQUEST_REFUSED', ['its body was not taken'], { status });
+    writer.connection = 'close';
+    writer.writeError(error, buildErrorPage(status, '', request.prefersHtml));
     this.#giveUp();
   }
 
   /** The connection ended, or the response did; only the first leaves work to be undone. */
   readonly #handleClose = (): void => {
-    countAnswer(this.request);
+    const { writer, body } = this.#exchange;
     this.#closed();
-    this.writer.abort();
-    if (this.state === 'over' || this.writer.state === 'complete') {
-      this.body.close();
-      return;
-    }
-    this.#giveUp();
+    writer.abort();
+    if (writer.state === 'complete') body.close();
+    else this.#giveUp();
   };
 
   #giveUp(): void {
-    this.body.close();
-    this.#options.dispatcher.giveUp(this);
-    this.state = 'over';
+    const exchange = this.#exchange;
+    exchange.body.close();
+    this.#options.dispatcher.giveUp(exchange);
   }
+}
 
-  #log(error: LidoError): void {
-    const { method } = this.request;
-    const url = this.#context.url ?? this.request.url;
-    const fields = {
-      requestId: this.requestId,
-      method,
-      url,
-      code: error.code,
-      ...(error.traceback === undefined ? {} : { traceback: error.traceback }),
-    };
-    this.log.error(fields, error.message);
-  }
+function asInternal(error: unknown): LidoError {
+  return new LidoError('LIDO_INTERNAL_ERROR', [describe(error)], {
+    cause: error,
+    traceback: traceOf(error),
+  });
 }

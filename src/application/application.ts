@@ -1,8 +1,9 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
+import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import type { ResponseSink } from '../http/response-sink.js';
 import type { Log } from '../log.js';
 import type { Settings } from '../settings/resolve.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
@@ -84,13 +85,13 @@ export class ApplicationHandler {
     };
   }
 
-  /** A request listener for node:http and whatever speaks its interface. */
+  /** Takes a request whose turn has come. */
   readonly handle = (
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    sink: ResponseSink,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    this.#running?.acceptor.handle(request, response, context);
+    this.#running?.acceptor.handle(request, sink, context);
   };
 
   /** Waits until no request waits or runs, at most `graceMs`. */

@@ -1,10 +1,10 @@
 /** Main thread. The table of applications by their paths, each with workers and settings of its own. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LidoError } from '../contract/errors.js';
 import { decodePath } from '../http/environ.js';
-import { checkRequest } from '../http/gate.js';
 import { answerRefusal } from '../http/refusal.js';
+import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import type { ResponseSink } from '../http/response-sink.js';
 import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
 import { expandMounts } from '../settings/mounts.js';
@@ -23,8 +23,8 @@ export class MountTable {
   readonly #settings: Settings;
   /** The longest paths first, so that the first that fits is the one. */
   readonly #mounts: readonly Mount[];
-  /** Takes a request from node:http, or from whatever speaks its interface. */
-  readonly handle: (request: IncomingMessage, response: ServerResponse, context?: RequestContext) => void;
+  /** Takes a request whose turn has come. */
+  readonly handle: (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
 
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
@@ -75,23 +75,23 @@ export class MountTable {
   }
 
   readonly #route = (
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    sink: ResponseSink,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    const path = decodePath(parseTarget(context.url ?? request.url ?? '').path);
+    const path = decodePath(parseTarget(context.url ?? request.target).path);
     const within = path.slice(context.scriptName.length);
     const mount = this.#mounts.find((candidate) => fits(candidate.path, within));
-    if (mount === undefined) this.#answerNotFound(request, response, context);
-    else mount.handler.handle(request, response, { ...context, scriptName: context.scriptName + mount.path });
+    if (mount === undefined) this.#answerNotFound(request, sink);
+    else mount.handler.handle(request, sink, { ...context, scriptName: context.scriptName + mount.path });
   };
 
   /** A malformed request is called so even where nothing is mounted. */
-  #answerNotFound(request: IncomingMessage, response: ServerResponse, context: RequestContext): void {
-    const refusal = checkRequest(request, readGateLimits(this.#settings));
+  #answerNotFound(request: HttpRequest, sink: ResponseSink): void {
+    const refusal = request.check(readGateLimits(this.#settings));
     const notFound = { status: 404, reason: 'nothing is served at this path' };
     const sendTimeoutMs = this.#settings.sendTimeout * 1000;
-    answerRefusal(request, response, refusal ?? notFound, context, sendTimeoutMs, refusal === null);
+    answerRefusal(request, sink, refusal ?? notFound, sendTimeoutMs, refusal === null);
   }
 
   #inOrder(): readonly Mount[] {

@@ -9,7 +9,6 @@ import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Exchange } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
-import { describeConnection } from '../http/connection.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
@@ -151,9 +150,9 @@ export function readGateLimits(settings: Settings): GateLimits {
 }
 
 function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): AcceptorOptions['connectionOf'] {
-  if (forwardedAllowIps.length === 0) return describeConnection;
+  if (forwardedAllowIps.length === 0) return ({ connection }) => connection;
   const trust = trustProxies(forwardedAllowIps, forwardedFields);
-  return (request) => resolveForwarded(describeConnection(request), request.headers, trust);
+  return ({ connection, headers }) => resolveForwarded(connection, headers, trust);
 }
 
 function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {

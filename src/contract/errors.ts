@@ -269,12 +269,6 @@ export const catalogue = {
     message: 'the worker died while it ran the request: %s',
     remedy: 'the log shows why; other requests went on',
   },
-  LIDO_MESSAGE_OUT_OF_ORDER: {
-    group: 'What befell the request',
-    status: 500,
-    message: "the worker said '%s' where the main thread expected %s",
-    remedy: 'this is a mistake of Lido: please report it, with the log around it',
-  },
   LIDO_SHUTTING_DOWN: {
     group: 'What befell the request',
     status: 503,
@@ -303,6 +297,18 @@ export const catalogue = {
     status: 500,
     message: "the request's body was read before Lido got it",
     remedy: 'put Lido before what parses bodies, such as express.json()',
+  },
+  LIDO_INVALID_TRANSITION: {
+    group: 'What befell the request',
+    status: 500,
+    message: 'cannot %s a request that is %s: expected one that is %s',
+    remedy: 'this is a fault of Lido itself: report it, with what the log says',
+  },
+  LIDO_INTERNAL_ERROR: {
+    group: 'What befell the request',
+    status: 500,
+    message: 'Lido itself failed: %s',
+    remedy: 'this is a fault of Lido itself: report it, with the traceback in the log',
   },
 } as const satisfies Record<string, CatalogueEntry>;
 

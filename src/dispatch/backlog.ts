@@ -12,14 +12,13 @@ export class Backlog {
   }
 
   push(exchange: Exchange): void {
-    exchange.state = 'waiting';
+    exchange.wait();
     this.#queue.push(exchange);
     this.#size += 1;
   }
 
   /** Puts requests that were recalled in front: they have waited longest. */
   putBack(exchanges: readonly Exchange[]): void {
-    for (const exchange of exchanges) exchange.state = 'waiting';
     this.#queue.splice(0, this.#head, ...exchanges);
     this.#head = 0;
     this.#size += exchanges.length;
@@ -43,7 +42,7 @@ export class Backlog {
   /** An exchange in the backlog was given up. */
   forget(exchange: Exchange): void {
     if (exchange.state !== 'waiting') return;
-    exchange.state = 'over';
+    exchange.drop();
     this.#size -= 1;
   }
 

@@ -53,7 +53,7 @@ function endRequest(options: DeadlineOptions, session: Session, exchange: Exchan
     if (stack !== '') logPlace(exchange, verdict, 'it stood here', stack);
   });
   setTimeout(() => {
-    if (exchange.session !== session) return;
+    if (exchange.holder !== session) return;
     // Its thread is left alone: it ends when the application comes back to Lido.
     session.close();
     pool.abandon(session, verdict);
@@ -87,13 +87,11 @@ async function interruptUntilOver(
   timeoutMs: number,
   show: (stack: string) => void,
 ): Promise<void> {
-  const { interruptTarget: target } = session;
-  if (target === null) return;
-  let stack = await host.interrupt(target, id);
+  let stack = await host.interrupt(session, id);
   show(stack);
   while (stack !== '') {
     await pause(Math.max(INTERRUPT_GRACE_MS, timeoutMs), undefined, { ref: false });
-    stack = await host.interrupt(target, id);
+    stack = await host.interrupt(session, id);
   }
 }
 

@@ -63,7 +63,8 @@ export class Dispatcher {
   /** The client is gone, or the request is otherwise not wanted any more. */
   giveUp(exchange: Exchange): void {
     if (exchange.state === 'waiting') this.#backlog.forget(exchange);
-    else exchange.session?.giveUp(exchange);
+    else if (exchange.state === 'receiving') exchange.drop();
+    else if (exchange.state === 'sent') exchange.holder?.giveUp(exchange);
     this.#settleIdle();
   }
 
@@ -72,8 +73,7 @@ export class Dispatcher {
     if (this.#sessions.size > 0) return;
     this.#unavailable = error;
     for (let exchange = this.#backlog.shift(); exchange !== null; exchange = this.#backlog.shift()) {
-      exchange.state = 'over';
-      exchange.conclude(error);
+      exchange.finish(error);
     }
     this.#settleIdle();
   }

@@ -1,34 +1,165 @@
-/** Main thread. One request and its response, from the gate to the last byte. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { LidoError } from '../contract/errors.js';
+/** Main thread. One request and its response, from the gate to the last byte: the only owner of its state. */
+import { LidoError } from '../contract/errors.js';
+import { buildErrorPage } from '../http/error-page.js';
+import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { Log } from '../log.js';
-import type { Session } from './session.js';
 
 /**
- * - receiving: earlier requests of its connection are answered first, then the body is collected before a worker is bothered
- * - waiting: in the backlog
+ * - receiving: its body is collected before a worker is bothered
+ * - waiting: in the backlog, or recalled and on its way there
  * - sent: posted to a worker, which may or may not have claimed it
- * - over: answered, given up, or its client gone; nothing more is done for it
+ * - detached: the worker still holds it, but nothing that it says of it is wanted any more: the client is gone, or the
+ *   main thread writes the rest of the answer itself
+ * - over: nothing more is done for it
  */
-export type ExchangeState = 'receiving' | 'waiting' | 'sent' | 'over';
+export type ExchangeState = 'receiving' | 'waiting' | 'sent' | 'detached' | 'over';
 
-export interface Exchange {
-  /** What the session that holds it calls it; 0 while none does. */
-  id: number;
+/** Who holds an exchange while it is sent: the session of a worker. */
+export interface ExchangeHolder {
+  /** Ends the work for it: its client is gone. */
+  giveUp(exchange: Exchange): void;
+}
+
+export interface ExchangeParts {
   /** As in the log and in the environ's `lido.request_id`. */
   readonly requestId: string;
   readonly log: Log;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
+  /** The target as the client sent it, where a framework has cut it; null where the request has it. */
+  readonly url: string | null;
   readonly writer: ResponseWriter;
-  readonly body: RequestBodySource;
-  state: ExchangeState;
-  /** The session that holds it while it is sent. */
-  session: Session | null;
+  /** Send tracebacks to the client. */
+  readonly debug: boolean;
+}
+
+/** Each verb throws LIDO_INVALID_TRANSITION in a state where it may not be. */
+export class Exchange {
+  readonly requestId: string;
+  readonly log: Log;
+  readonly request: HttpRequest;
+  readonly writer: ResponseWriter;
+  /** Given by whoever takes the request in, before anything else is done with it. */
+  body!: RequestBodySource;
   /** The environ on the wire; kept until the request is over, for it may be recalled and sent again. */
-  environ: string;
-  /** Called when the worker is done with the request, with the error that ended it. */
-  conclude(error: LidoError | null): void;
+  environ = '';
+  readonly #url: string | null;
+  readonly #debug: boolean;
+  #state: ExchangeState = 'receiving';
+  #id = 0;
+  #holder: ExchangeHolder | null = null;
+
+  constructor({ requestId, log, request, url, writer, debug }: ExchangeParts) {
+    this.requestId = requestId;
+    this.log = log;
+    this.request = request;
+    this.writer = writer;
+    this.#url = url;
+    this.#debug = debug;
+  }
+
+  get state(): ExchangeState {
+    return this.#state;
+  }
+
+  /** True while what the worker says of it is for the client. */
+  get isSent(): boolean {
+    return this.#state === 'sent';
+  }
+
+  /** What the session that holds it calls it; 0 while none does. */
+  get id(): number {
+    return this.#id;
+  }
+
+  /** The session that holds it; null while none does. */
+  get holder(): ExchangeHolder | null {
+    return this.#holder;
+  }
+
+  /** receiving ► waiting: no worker is free. */
+  wait(): void {
+    this.#expect('queue', this.#state === 'receiving', 'receiving');
+    this.#state = 'waiting';
+  }
+
+  /** receiving, waiting ► sent. */
+  send(holder: ExchangeHolder, id: number): void {
+    this.#expect('send', this.#state === 'receiving' || this.#state === 'waiting', 'receiving or waiting');
+    this.#state = 'sent';
+    this.#holder = holder;
+    this.#id = id;
+  }
+
+  /** sent ► waiting: its worker has not begun it, and another is to have it. */
+  recall(): void {
+    this.#expect('recall', this.#state === 'sent', 'sent');
+    this.#state = 'waiting';
+    this.#letGo();
+  }
+
+  /** sent ► detached: the client is gone, or the main thread writes the rest of the answer itself. */
+  detach(): void {
+    this.#expect('detach', this.#state === 'sent', 'sent');
+    this.#state = 'detached';
+    this.body.close();
+  }
+
+  /** receiving, waiting ► over: it is not wanted any more, and no worker has seen it. */
+  drop(): void {
+    this.#expect('drop', this.#state === 'receiving' || this.#state === 'waiting', 'receiving or waiting');
+    this.#end();
+  }
+
+  /** Any state but over ► over: its worker is done with it or lost, or none will have it. The error is logged and answered. */
+  finish(error: LidoError | null): void {
+    this.#expect('finish', this.#state !== 'over', 'not over');
+    this.#end();
+    if (error !== null) this.fail(error);
+  }
+
+  /** receiving, waiting ► over, with an answer that says nothing new to whoever reads the log. */
+  refuse(error: LidoError): void {
+    this.drop();
+    this.#answer(error);
+  }
+
+  /** Logs what went wrong with the response, and tells the client in the one way that is left. */
+  fail(error: LidoError): void {
+    this.#log(error);
+    this.#answer(error);
+  }
+
+  #end(): void {
+    this.#state = 'over';
+    this.#letGo();
+    this.body.close();
+  }
+
+  #letGo(): void {
+    this.#holder = null;
+    this.#id = 0;
+  }
+
+  #answer(error: LidoError): void {
+    const { writer, body, request } = this;
+    if (writer.state !== 'unstarted') {
+      writer.abort();
+      return;
+    }
+    if (!body.isWhole) writer.connection = 'close';
+    const detail = this.#debug ? (error.traceback ?? error.message) : '';
+    writer.writeError(error, buildErrorPage(error.status ?? 500, detail, request.prefersHtml));
+  }
+
+  #log({ code, message, traceback }: LidoError): void {
+    const { method, target } = this.request;
+    const fields = { requestId: this.requestId, method, url: this.#url ?? target, code };
+    this.log.error(traceback === undefined ? fields : { ...fields, traceback }, message);
+  }
+
+  #expect(verb: string, holds: boolean, expected: string): void {
+    if (!holds) throw new LidoError('LIDO_INVALID_TRANSITION', [verb, this.#state, expected]);
+  }
 }

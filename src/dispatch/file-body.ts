@@ -25,12 +25,12 @@ export function openAgain(fd: number): number | null {
 
 /** Writes head and file, and closes the file whatever happens. A file that is cut short meanwhile aborts the response. */
 export function sendFile(exchange: Exchange, head: string, { fd, position, length }: FileBody): void {
-  const { writer, response } = exchange;
+  const { writer } = exchange;
   writer.writeHead(head, '');
   const size = Math.min(length, writer.remaining ?? length);
   if (size === 0) {
     close(fd);
-    exchange.conclude(writer.end());
+    conclude(exchange);
     return;
   }
   const file = createReadStream('', {
@@ -44,7 +44,12 @@ export function sendFile(exchange: Exchange, head: string, { fd, position, lengt
     writer.writeBlock(block);
     if (writer.isBlocked) file.pause();
   });
-  file.once('end', () => exchange.conclude(writer.end()));
-  file.once('error', (error) => exchange.conclude(new LidoError('LIDO_FILE_NOT_READABLE', [error.message])));
-  response.once('close', () => file.destroy());
+  file.once('end', () => conclude(exchange));
+  file.once('error', (error) => exchange.fail(new LidoError('LIDO_FILE_NOT_READABLE', [error.message])));
+  writer.onceClosed(() => file.destroy());
+}
+
+function conclude(exchange: Exchange): void {
+  const error = exchange.writer.end();
+  if (error !== null) exchange.fail(error);
 }

@@ -1,51 +1,31 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
-import type { ServerResponse } from 'node:http';
 import type { MessagePort } from 'node:worker_threads';
-import { fromPayload, LidoError } from '../contract/errors.js';
+import { fromPayload, type LidoError } from '../contract/errors.js';
 import { type BodyMessage, FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
-import type { RingReader } from './ring-reader.js';
-import type { AnswerState, Slot, Slots } from './slots.js';
+import type { BlockRing } from './ring-reader.js';
+import type { Place, Places } from './slots.js';
 
 /** What is about an exchange, or about several. */
 export type AnswerMessage = Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>;
 
-type FileMessage = Extract<FromWorker, readonly ['file', ...unknown[]]>;
-type AboutOne = Exclude<AnswerMessage, readonly ['blocks']>;
-
 /** Who hears of what becomes of them: the session. */
 export interface ReceiverEvents {
-  /** The worker is done with the exchange in this slot. */
-  finished(slot: Slot): void;
-  log(exchange: Exchange | null, level: 'error', text: string): void;
+  /** The worker is done with the exchange in this place. */
+  finished(place: Place): void;
+  log(exchange: Exchange, level: 'error', text: string): void;
 }
 
-/** The states of an answer in which a message may come. */
-const LEGAL: Readonly<Record<AboutOne[0], readonly AnswerState[]>> = {
-  read: ['awaited', 'open', 'whole'],
-  credit: ['awaited', 'open', 'whole'],
-  response: ['awaited'],
-  head: ['awaited'],
-  file: ['awaited'],
-  block: ['open'],
-  whole: ['open'],
-  end: ['open', 'whole'],
-  fail: ['awaited', 'open', 'whole'],
-};
-
-/** What ends a request in the worker, whatever came before. */
-const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies AboutOne[0][]);
-
 export class Receiver {
-  readonly #slots: Slots;
+  readonly #places: Places;
   readonly #bodies: MessagePort;
-  readonly #ring: RingReader | null;
+  readonly #ring: BlockRing | null;
   readonly #events: ReceiverEvents;
 
-  constructor(slots: Slots, bodies: MessagePort, ring: RingReader | null, events: ReceiverEvents) {
-    this.#slots = slots;
+  constructor(places: Places, bodies: MessagePort, ring: BlockRing | null, events: ReceiverEvents) {
+    this.#places = places;
     this.#bodies = bodies;
     this.#ring = ring;
     this.#events = events;
@@ -57,27 +37,18 @@ export class Receiver {
       this.#ring?.deliver(this.#writerOf);
       return;
     }
-    const slot = this.#slots.find(message[1]);
-    if (slot === null || slot.exchange === null) {
-      const { code, message: text } = outOfOrder(message[0], 'nothing: its request is over');
-      this.#events.log(null, 'error', `${code}: ${text}`);
-      return;
-    }
-    if (mayCome(message[0], slot, slot.exchange)) this.#receiveOf(slot, slot.exchange, message);
-    else this.#break(slot, slot.exchange, message[0]);
-  }
-
-  #receiveOf(slot: Slot, exchange: Exchange, message: AboutOne): void {
+    const place = this.#places.find(message[1]);
+    if (place === null || place.exchange === null) return;
+    const { exchange } = place;
     const { writer } = exchange;
-    slot.lastSign = 0;
+    place.lastSign = 0;
     switch (message[0]) {
       case 'response':
-        this.finish(slot, exchange.state === 'over' ? null : writer.writeWhole(message[2], message[3]));
+        this.finish(place, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
         return;
       case 'head':
-        slot.answer = 'open';
-        this.#listen(slot, exchange);
-        if (exchange.state !== 'over') writer.writeHead(message[2], message[3]);
+        this.#listen(place, exchange);
+        if (exchange.isSent) writer.writeHead(message[2], message[3]);
         this.#ring?.deliver(this.#writerOf);
         return;
       case 'block':
@@ -85,73 +56,46 @@ export class Receiver {
         writer.writeBlock(message[2]);
         return;
       case 'whole':
-        slot.answer = 'whole';
         this.#ring?.deliver(this.#writerOf);
-        if (exchange.state !== 'over') this.#endBody(exchange);
+        if (exchange.isSent) this.#endBody(exchange);
         return;
       case 'end':
         this.#ring?.deliver(this.#writerOf);
-        this.finish(slot, exchange.state === 'over' ? null : writer.end());
+        this.finish(place, exchange.isSent ? writer.end() : null);
         return;
       case 'fail':
         this.#ring?.deliver(this.#writerOf);
-        this.finish(slot, fromPayload(message[2]));
+        this.finish(place, fromPayload(message[2]));
         return;
       case 'read':
-        this.#letBodyFlow(slot, exchange);
+        this.#letBodyFlow(place, exchange);
         return;
       case 'credit':
         exchange.body.addCredit(message[2]);
         return;
       case 'file':
-        this.#receiveFile(slot, exchange, message);
+        place.answerFile(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
         return;
       default:
-        message satisfies never;
+        assertNever(message);
     }
   }
 
-  /**
-   * A message that must not come where it does is a mistake of Lido's own. It costs the one request that it is about:
-   * an exception here would end the process, and with it everybody's.
-   */
-  #break(slot: Slot, exchange: Exchange, kind: AboutOne[0]): void {
-    const isFirst = slot.answer !== 'broken';
-    const error = outOfOrder(kind, `one of ${expected(slot.answer)}`);
-    slot.answer = 'broken';
-    if (isFirst) {
-      slot.stop();
-      if (exchange.state === 'over') this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
-      else this.#endExchange(exchange, error);
-    }
-    if (LAST.has(kind)) this.#events.finished(slot);
-  }
-
-  /** The worker is done with the exchange in this slot, or lost. */
-  finish(slot: Slot, error: LidoError | null): void {
-    this.#endExchange(slot.exchange as Exchange, error);
-    this.#events.finished(slot);
-  }
-
-  #endExchange(exchange: Exchange, error: LidoError | null): void {
-    exchange.state = 'over';
-    exchange.body.close();
-    exchange.conclude(error);
-  }
-
-  #receiveFile(slot: Slot, exchange: Exchange, message: FileMessage): void {
-    const isTaken = this.#takeFile(exchange, message);
-    if (isTaken) slot.answer = 'open';
-    slot.answerFile(isTaken ? FILE_TAKEN : FILE_REFUSED);
+  /** The worker is done with the exchange in this place, or lost. */
+  finish(place: Place, error: LidoError | null): void {
+    place.exchange?.finish(error);
+    this.#events.finished(place);
   }
 
   /** From here on the response is nobody's but the file's: the worker is done with it, whatever becomes of the client. */
-  #takeFile(exchange: Exchange, [, , head, fd, position, length]: FileMessage): boolean {
-    if (exchange.state === 'over') return true;
+  #takeFile(
+    exchange: Exchange,
+    [, , head, fd, position, length]: Extract<FromWorker, readonly ['file', ...unknown[]]>,
+  ): boolean {
+    if (!exchange.isSent) return true;
     const file = openAgain(fd);
     if (file === null) return false;
-    exchange.state = 'over';
-    exchange.body.close();
+    exchange.detach();
     sendFile(exchange, head, { fd: file, position, length });
     return true;
   }
@@ -163,36 +107,36 @@ export class Receiver {
 
   /** Null for blocks that nobody wants any more. */
   readonly #writerOf = (id: number): ResponseWriter | null => {
-    const slot = this.#slots.find(id);
-    if (slot === null || slot.exchange === null || slot.exchange.state === 'over') return null;
-    slot.lastSign = 0;
-    return slot.exchange.writer;
+    const place = this.#places.find(id);
+    if (place === null || place.exchange === null || !place.exchange.isSent) return null;
+    place.lastSign = 0;
+    return place.exchange.writer;
   };
 
-  #listen(slot: Slot, exchange: Exchange): void {
-    const { id } = slot;
+  #listen(place: Place, exchange: Exchange): void {
+    const { id } = place;
     const ring = this.#ring;
-    if (ring !== null) exchange.response.once('close', () => ring.releaseAll(id));
+    if (ring !== null) exchange.writer.onceClosed(() => ring.releaseAll(id));
     exchange.writer.listen({
-      // The socket may take the last bytes when the slot is somebody else's already.
+      // The socket may take the last bytes when the place is somebody else's already.
       acknowledge: (bytes) => {
-        if (slot.id === id) slot.acknowledge(bytes);
+        if (place.id === id) place.acknowledge(bytes);
       },
       stop: (error) => {
         this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
-        slot.stop();
+        place.stop();
       },
     });
   }
 
-  #letBodyFlow(slot: Slot, exchange: Exchange): void {
-    if (exchange.state === 'over') return;
-    if (exchange.body.expectsContinue && !hasContinued(exchange.response)) exchange.response.writeContinue();
-    const { id } = slot;
+  #letBodyFlow(place: Place, exchange: Exchange): void {
+    if (!exchange.isSent) return;
+    if (exchange.body.expectsContinue) exchange.writer.writeContinue();
+    const { id } = place;
     exchange.body.flowTo((chunk) => {
       const message: BodyMessage = [id, chunk];
       this.#bodies.postMessage(message, transferable(chunk));
-      slot.signal();
+      place.signal();
     });
   }
 }
@@ -206,23 +150,6 @@ function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
   return [chunk.buffer as ArrayBuffer];
 }
 
-/** Without a 'checkContinue' listener node:http says 100 itself, and keeps that in a field of its own. */
-function hasContinued(response: ServerResponse & { readonly _sent100?: boolean }): boolean {
-  return response._sent100 === true;
-}
-
-/** A client that goes away before the head leaves the worker nothing to say but that it is done. */
-function mayCome(kind: AboutOne[0], slot: Slot, exchange: Exchange): boolean {
-  if (kind === 'end' && slot.answer === 'awaited') return exchange.state === 'over';
-  // What has no place in the table is no message at all.
-  return LEGAL[kind]?.includes(slot.answer) ?? false;
-}
-
-function expected(state: AnswerState): string {
-  const kinds = Object.entries(LEGAL).filter(([, states]) => states.includes(state));
-  return kinds.map(([kind]) => kind).join(', ');
-}
-
-function outOfOrder(kind: string, awaited: string): LidoError {
-  return new LidoError('LIDO_MESSAGE_OUT_OF_ORDER', [kind, awaited]);
+function assertNever(message: never): never {
+  throw new Error(`unexpected message ${JSON.stringify(message)}`);
 }

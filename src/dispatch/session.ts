@@ -4,33 +4,32 @@ import { fromPayload, type LidoError } from '../contract/errors.js';
 import {
   allocateControl,
   type FromWorker,
-  type InterruptTarget,
   SERVICE_TIME,
   type SessionStart,
   type ToWorker,
   WAKE,
   type WorkerSettings,
 } from '../contract/protocol.js';
-import type { Exchange } from './exchange.js';
+import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Receiver } from './receiver.js';
-import { RingReader } from './ring-reader.js';
-import { type Slot, Slots } from './slots.js';
+import { BlockRing } from './ring-reader.js';
+import { type Place, Places } from './slots.js';
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
 
 /** Who hears of what happens in a session: the dispatcher. */
 export interface SessionEvents {
-  /** An exchange is over in the worker: a slot is free. */
+  /** An exchange is over in the worker: a place is free. */
   released(session: Session): void;
   log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
 }
 
-export class Session {
+export class Session implements ExchangeHolder {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
-  readonly #slots: Slots;
+  readonly #places: Places;
   readonly #receiver: Receiver;
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
@@ -39,10 +38,10 @@ export class Session {
   readonly ready: Promise<string>;
   #resolveReady: (runtime: string) => void = () => {};
   #rejectReady: (error: LidoError) => void = () => {};
-  /** Node's number of the worker's thread. */
+  /** Python's identity of the worker's thread, Node's where there is no Python. */
   thread = 0;
-  /** For Python's host to interrupt what the worker runs; null where the application is none of Python's. */
-  interruptTarget: InterruptTarget | null = null;
+  /** Python's state of that thread where it has an interpreter of its own; 0 elsewhere. */
+  state = 0;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
   busySince = 0;
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
@@ -54,11 +53,11 @@ export class Session {
     this.#requests = requests.port1;
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
-    this.#slots = new Slots(slots, this.#control);
-    const ring = settings.concurrency === 1 ? new RingReader(this.#control) : null;
+    this.#places = new Places(slots, this.#control);
+    const ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
     this.#events = events;
-    this.#receiver = new Receiver(this.#slots, this.#bodies, ring, {
-      finished: (slot) => this.#release(slot),
+    this.#receiver = new Receiver(this.#places, this.#bodies, ring, {
+      finished: (place) => this.#release(place),
       log: (exchange, level, text) => events.log(exchange, level, text),
     });
     this.start = {
@@ -78,7 +77,7 @@ export class Session {
 
   /** Exchanges that the worker holds, running or not. */
   get load(): number {
-    return this.#slots.taken;
+    return this.#places.taken;
   }
 
   get serviceMs(): number {
@@ -87,23 +86,21 @@ export class Session {
 
   /** Sends an exchange to the worker. The caller has checked that there is room. */
   send(exchange: Exchange): void {
-    if (this.#slots.taken === 0) this.busySince = performance.now();
-    const slot = this.#slots.take(exchange);
-    exchange.state = 'sent';
-    exchange.session = this;
-    exchange.id = slot.id;
-    this.#post(['request', slot.id, slot.index, exchange.environ, exchange.body.asText()]);
+    if (this.#places.taken === 0) this.busySince = performance.now();
+    const place = this.#places.take(exchange);
+    exchange.send(this, place.id);
+    this.#post(['request', place.id, place.slot, exchange.environ, exchange.body.asText()]);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
   recall(most: number): Exchange[] {
     const recalled: Exchange[] = [];
-    for (const slot of this.#slots.byAge()) {
+    for (const place of this.#places.byAge()) {
       if (recalled.length >= most) break;
-      const { exchange } = slot;
-      if (exchange === null || !slot.recall()) continue;
-      this.#drop(slot);
-      exchange.state = 'waiting';
+      const { exchange } = place;
+      if (exchange === null || !place.recall()) continue;
+      this.#drop(place);
+      exchange.recall();
       recalled.push(exchange);
     }
     return recalled;
@@ -111,15 +108,15 @@ export class Session {
 
   /** Ends the work for an exchange whose client is gone: recalled if it was not claimed, else told to stop. */
   giveUp(exchange: Exchange): void {
-    const slot = this.#slots.find(exchange.id);
-    if (slot === null) return;
-    exchange.state = 'over';
-    exchange.body.close();
-    if (!slot.recall()) {
-      slot.stop();
+    const place = this.#places.find(exchange.id);
+    if (place === null) return;
+    exchange.detach();
+    if (!place.recall()) {
+      place.stop();
       return;
     }
-    this.#drop(slot);
+    exchange.finish(null);
+    this.#drop(place);
     this.#events.released(this);
   }
 
@@ -128,13 +125,13 @@ export class Session {
    * read. Waiting for the client, to read on or to send on, is not the application's time.
    */
   findOverdue(now: number, limitMs: number): Exchange | null {
-    for (const slot of this.#slots.byAge()) {
-      const { exchange } = slot;
+    for (const place of this.#places.byAge()) {
+      const { exchange } = place;
       if (exchange === null) continue;
       const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
-      if (!slot.isClaimed) slot.lastSign = 0;
-      else if (slot.lastSign === 0 || waits) slot.lastSign = now;
-      else if (now - slot.lastSign >= limitMs) return exchange;
+      if (!place.isClaimed) place.lastSign = 0;
+      else if (place.lastSign === 0 || waits) place.lastSign = now;
+      else if (now - place.lastSign >= limitMs) return exchange;
     }
     return null;
   }
@@ -157,7 +154,7 @@ export class Session {
   lose(error: LidoError): Exchange[] {
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
-    for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
+    for (const place of this.#places.byAge()) this.#receiver.finish(place, error);
     this.#requests.close();
     this.#bodies.close();
     return survivors;
@@ -181,32 +178,31 @@ export class Session {
     switch (message[0]) {
       case 'ready':
         this.thread = message[2];
-        this.interruptTarget = message[3];
+        this.state = message[3];
         this.#resolveReady(message[1]);
         return;
       case 'failed':
         this.#rejectReady(fromPayload(message[1]));
         return;
       case 'log':
-        this.#events.log(this.#slots.find(message[1])?.exchange ?? null, message[2], message[3]);
+        this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
       default:
         this.#receiver.receive(message);
     }
   }
 
-  #release(slot: Slot): void {
+  #release(place: Place): void {
     this.lastUsed = performance.now();
     this.busySince = this.lastUsed;
-    this.#drop(slot);
+    this.#drop(place);
     this.#events.released(this);
   }
 
-  /** Frees a slot. One that was recalled says nothing of the request that runs: that may be as slow as before. */
-  #drop(slot: Slot): void {
-    if (slot.exchange !== null) slot.exchange.session = null;
-    this.#slots.release(slot);
-    if (this.#slots.taken === 0) this.busySince = 0;
+  /** Frees a place. One that was recalled says nothing of the request that runs: that may be as slow as before. */
+  #drop(place: Place): void {
+    this.#places.release(place);
+    if (this.#places.taken === 0) this.busySince = 0;
   }
 
   #post(message: ToWorker): void {

@@ -1,9 +1,11 @@
 /** Main thread. Who is at the other end of a connection, seen through proxies that are trusted. Pure. */
-import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { ForwardedField, Trust } from '../settings/trusted-proxies.js';
 import type { Connection } from './connection.js';
 import { isHost } from './gate.js';
+import type { HttpRequest } from './request.js';
+
+type Headers = HttpRequest['headers'];
 
 /** What one proxy told of the request that it took in. */
 interface Hop {
@@ -20,11 +22,7 @@ interface Address {
 }
 
 /** The connection as the client made it; the given one's own facts where its peer is not trusted, or told nothing. */
-export function resolveForwarded(
-  connection: Connection,
-  headers: IncomingHttpHeaders,
-  trust: Trust,
-): Connection {
+export function resolveForwarded(connection: Connection, headers: Headers, trust: Trust): Connection {
   let seen = connection;
   if (!trust.includes(connection.remoteAddress)) return seen;
   const hops = trust.fields.has('forwarded') ? readForwarded(headers) : readXForwarded(headers, trust.fields);
@@ -55,7 +53,7 @@ function applyHop(seen: Connection, hop: Hop, client: Address | null): Connectio
 }
 
 /** The lists of the X-Forwarded fields side by side, counted from their ends: each proxy adds to the end. */
-function readXForwarded(headers: IncomingHttpHeaders, fields: ReadonlySet<ForwardedField>): Hop[] {
+function readXForwarded(headers: Headers, fields: ReadonlySet<ForwardedField>): Hop[] {
   const list = (field: ForwardedField) => (fields.has(field) ? splitList(headers[field]) : []);
   const clients = list('x-forwarded-for');
   const protos = list('x-forwarded-proto');
@@ -71,9 +69,9 @@ function readXForwarded(headers: IncomingHttpHeaders, fields: ReadonlySet<Forwar
 }
 
 /** RFC 7239, section 4. A field that breaks its grammar tells nothing. */
-function readForwarded(headers: IncomingHttpHeaders): Hop[] {
+function readForwarded(headers: Headers): Hop[] {
   const hops: Hop[] = [];
-  for (const element of splitQuoted(headers.forwarded ?? '', ',')) {
+  for (const element of splitQuoted(String(headers.forwarded ?? ''), ',')) {
     const pairs = new Map<string, string>();
     for (const pair of splitQuoted(element, ';')) {
       const match = PAIR.exec(pair);

@@ -1,6 +1,6 @@
 /** Main thread. A request's body on its way from the socket to a worker, under credit. */
-import type { IncomingMessage } from 'node:http';
 import { BODY_WINDOW, INLINE_BODY_LIMIT } from '../contract/protocol.js';
+import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
 
 /** Takes the next chunk, or null at the end. */
 export type BodyTarget = (chunk: Uint8Array | null) => void;
@@ -31,9 +31,13 @@ const FORBIDDEN_TRAILERS = new Set([
  * Collects a small body whole, and lets a large one flow once a worker is ready for it. Nothing is read from the
  * socket beyond INLINE_BODY_LIMIT before a worker has the request, nor beyond BODY_WINDOW of what it consumed after.
  */
-export class RequestBodySource {
-  readonly #request: IncomingMessage;
+export class RequestBodySource implements BodyReceiver {
   readonly #limits: BodyLimits;
+  readonly #onFault: (status: number) => void;
+  /** Null where there is no body. */
+  readonly #flow: BodyFlow | null;
+  /** As declared; null for one that comes in chunks. */
+  readonly #declared: number | null;
   readonly #chunks: Buffer[] = [];
   #collected = 0;
   #received = 0;
@@ -42,27 +46,22 @@ export class RequestBodySource {
   #credit = BODY_WINDOW;
   #timer: NodeJS.Timeout | null = null;
   #onCollected: (() => void) | null = null;
-  readonly #onFault: (status: number) => void;
-  #listening = false;
   /** True when the client waits for `100 Continue`; the body is then not collected. */
   readonly expectsContinue: boolean;
 
-  constructor(request: IncomingMessage, limits: BodyLimits, onFault: (status: number) => void) {
-    this.#onFault = onFault;
-    this.#request = request;
+  /** `onFault` gets the status for a body that is not to be had: it is broken off, malformed, too large or too slow. */
+  constructor(request: HttpRequest, limits: BodyLimits, onFault: (status: number) => void) {
     this.#limits = limits;
-    this.#ended = !hasBody(request);
-    this.expectsContinue = !this.#ended && expectsContinue(request);
+    this.#onFault = onFault;
+    this.#declared = request.bodyLength;
+    this.#ended = request.bodyLength === 0;
+    this.expectsContinue = !this.#ended && request.expectsContinue;
+    this.#flow = this.#ended ? null : request.feedBody(this);
   }
 
   /** True when the whole body is here, or there is none: it travels with the request. */
   get isWhole(): boolean {
     return this.#ended;
-  }
-
-  /** True while nothing was read although a body was announced: the connection cannot be reused as it is. */
-  get isUnread(): boolean {
-    return !this.#ended;
   }
 
   /** True while the worker has been given all that came, and more is to come. */
@@ -73,8 +72,7 @@ export class RequestBodySource {
   /** True when more than so many bytes may be left on the wire; a body of unknown length always may. */
   isLongerThan(bytes: number): boolean {
     if (this.#ended) return false;
-    const declared = this.#request.headers['content-length'];
-    return declared === undefined || Number(declared) - this.#received > bytes;
+    return this.#declared === null || this.#declared - this.#received > bytes;
   }
 
   /** Bytes of a body received whole. */
@@ -85,14 +83,13 @@ export class RequestBodySource {
   /** True when the body is worth collecting before a worker is bothered. */
   get shouldCollect(): boolean {
     if (this.#ended || this.expectsContinue) return false;
-    const declared = this.#request.headers['content-length'];
-    return declared === undefined || Number(declared) <= INLINE_BODY_LIMIT;
+    return this.#declared === null || this.#declared <= INLINE_BODY_LIMIT;
   }
 
   /** Reads until the body is whole or larger than INLINE_BODY_LIMIT, then calls `onCollected`, once. */
   collect(onCollected: () => void): void {
     this.#onCollected = onCollected;
-    this.#listen();
+    this.#resume();
   }
 
   /** The body as latin-1 text when it is whole, null when it will flow. */
@@ -107,8 +104,7 @@ export class RequestBodySource {
     this.#target = target;
     for (const chunk of this.#chunks.splice(0)) this.#forward(chunk);
     if (this.#ended) target(null);
-    else if (this.#listening) this.#resume();
-    else this.#listen();
+    else this.#resume();
   }
 
   /** The worker consumed so many bytes. */
@@ -124,16 +120,10 @@ export class RequestBodySource {
     this.#target = null;
     this.#onCollected = null;
     this.#chunks.length = 0;
-    this.#request.off('data', this.#onData).off('end', this.#onEnd);
+    this.#flow?.stop();
   }
 
-  #listen(): void {
-    this.#listening = true;
-    this.#request.on('data', this.#onData).on('end', this.#onEnd);
-    this.#startTimer();
-  }
-
-  readonly #onData = (chunk: Buffer): void => {
+  push(chunk: Buffer): void {
     this.#received += chunk.length;
     const { maxBodySize } = this.#limits;
     if (maxBodySize > 0 && this.#received > maxBodySize) {
@@ -150,10 +140,10 @@ export class RequestBodySource {
     if (this.#collected <= INLINE_BODY_LIMIT) return;
     this.#pause();
     this.#finishCollecting();
-  };
+  }
 
-  readonly #onEnd = (): void => {
-    if (hasForbiddenTrailer(this.#request)) {
+  end(trailers: readonly string[]): void {
+    if (trailers.some((name) => FORBIDDEN_TRAILERS.has(name.toLowerCase()))) {
       this.#onFault(400);
       return;
     }
@@ -161,7 +151,11 @@ export class RequestBodySource {
     this.#clearTimer();
     if (this.#target === null) this.#finishCollecting();
     else this.#target(null);
-  };
+  }
+
+  fail(status: number): void {
+    this.#onFault(status);
+  }
 
   #finishCollecting(): void {
     const callback = this.#onCollected;
@@ -177,12 +171,12 @@ export class RequestBodySource {
 
   #pause(): void {
     this.#clearTimer();
-    this.#request.pause();
+    this.#flow?.pause();
   }
 
   #resume(): void {
     this.#startTimer();
-    this.#request.resume();
+    this.#flow?.resume();
   }
 
   /** Counts only while Lido reads: an application that takes its time is not the client's fault. */
@@ -199,24 +193,4 @@ export class RequestBodySource {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
-}
-
-/** RFC 9112, section 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */
-export function hasBody(request: IncomingMessage): boolean {
-  const { headers } = request;
-  if (headers['transfer-encoding'] !== undefined) return true;
-  const length = headers['content-length'];
-  return length !== undefined && length !== '0' && Number(length) > 0;
-}
-
-/** RFC 9110, section 10.1.1; an HTTP/1.0 client's expectation is ignored. */
-function expectsContinue(request: IncomingMessage): boolean {
-  const { expect } = request.headers;
-  return expect !== undefined && request.httpVersionMinor > 0 && expect.toLowerCase() === '100-continue';
-}
-
-function hasForbiddenTrailer({ rawTrailers }: IncomingMessage): boolean {
-  return (
-    rawTrailers?.some((item, index) => index % 2 === 0 && FORBIDDEN_TRAILERS.has(item.toLowerCase())) ?? false
-  );
 }

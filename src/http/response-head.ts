@@ -1,10 +1,9 @@
-/** Main thread. A response's head as it travels ► what node:http takes. Pure, but for a cache. */
-import type { IncomingMessage } from 'node:http';
+/** Main thread. A response's head as it travels ► its parts. Pure, but for a cache. */
 
 export interface Head {
   readonly status: number;
   readonly reason: string;
-  /** Names and values, one after the other, as ServerResponse.writeHead takes them. */
+  /** Names and values, one after the other, as ServerResponse.writeHead() takes them. */
   readonly fields: readonly string[];
   /** As declared by the application; null when it declared none. */
   readonly contentLength: number | null;
@@ -44,6 +43,6 @@ function parse(wire: string): Head {
 }
 
 /** Whether the client wants HTML rather than plain text, for an error page. RFC 9110, section 12.5.1, as far as it matters here. */
-export function prefersHtml(request: IncomingMessage): boolean {
-  return /\btext\/html\b/i.test(request.headers.accept ?? '');
+export function prefersHtml(accept: string | undefined): boolean {
+  return accept !== undefined && /\btext\/html\b/i.test(accept);
 }

@@ -4,8 +4,9 @@ import type { ApplicationStats } from '../application/application.js';
 import { encodeAsLatin1, MountTable } from '../application/mounts.js';
 import { describe, LidoError } from '../contract/errors.js';
 import { findMountPoint } from '../http/mount-point.js';
+import { takeIn } from '../http/node-request.js';
 import { answerRefusal } from '../http/refusal.js';
-import { PLAIN_CONTEXT } from '../http/request-context.js';
+import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
 import { resolveUserSettings, type Settings, type UserSettings } from '../settings/resolve.js';
 import { type NameInScope, namesInScope, type SettingScope } from '../settings/table.js';
@@ -51,7 +52,9 @@ export function createHandler({ log: given, environ, ...user }: HandlerOptions):
   const log = given ?? createLog(settings);
   const embedded = new EmbeddedApplications(settings, log);
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number) =>
-    answerRefusal(request, response, { status, reason: '' }, PLAIN_CONTEXT, settings.sendTimeout * 1000);
+    takeIn(request, response, null, (own, sink) =>
+      answerRefusal(own, sink, { status, reason: '' }, settings.sendTimeout * 1000),
+    );
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
     let additions: EnvironAdditions | null = null;
@@ -117,8 +120,6 @@ export class EmbeddedApplications {
   readonly #settings: Settings;
   readonly #log: Log;
   readonly #mounts: MountTable;
-  /** Takes a request; only once ready() has resolved. */
-  readonly handle: MountTable['handle'];
   #isReady = false;
   #started: Promise<void> | null = null;
   #closed: Promise<void> | null = null;
@@ -127,11 +128,15 @@ export class EmbeddedApplications {
     this.#settings = settings;
     this.#log = log;
     this.#mounts = new MountTable(settings, log);
-    this.handle = this.#mounts.handle;
   }
 
   get isReady(): boolean {
     return this.#isReady;
+  }
+
+  /** Takes a request from node:http, or from whatever speaks its interface; only once ready() has resolved. */
+  handle(request: IncomingMessage, response: ServerResponse, context: RequestContext): void {
+    takeIn(request, response, context.host, (own, sink) => this.#mounts.handle(own, sink, context));
   }
 
   /** Starts the workers, once. Rejects with LIDO_SHUTTING_DOWN after close(). */

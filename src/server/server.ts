@@ -6,6 +6,7 @@ import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import { answerClientError, answerConnect } from '../http/client-error.js';
 import { answerHalfClosed } from '../http/half-close.js';
+import { takeIn } from '../http/node-request.js';
 import { dropStalledClients } from '../http/stalled-clients.js';
 import type { Log } from '../log.js';
 import { type BindAddress, formatAddress, parseBind } from '../settings/address.js';
@@ -128,9 +129,11 @@ export class Server {
     listener.maxHeadersCount = 0;
     answerHalfClosed(listener);
     dropStalledClients(listener, this.#longestSendTimeout() * 1000);
-    listener.on('request', this.#mounts.handle);
-    listener.on('checkContinue', this.#mounts.handle);
-    listener.on('checkExpectation', this.#mounts.handle);
+    const handle = (request: http.IncomingMessage, response: http.ServerResponse) =>
+      takeIn(request, response, null, this.#mounts.handle);
+    listener.on('request', handle);
+    listener.on('checkContinue', handle);
+    listener.on('checkExpectation', handle);
     listener.on('connect', answerConnect);
     listener.on('clientError', answerClientError);
     // The supervisor has seen to it, and another process may listen there by now.

@@ -1,0 +1,148 @@
+/** Main thread. A request that node:http parsed, or something that speaks its interface, as Lido needs it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  awaitTurn,
+  type Connection,
+  countAnswer,
+  countRequest,
+  describeConnection,
+  endAfter,
+  isBehindLast,
+} from './connection.js';
+import { buildEnviron, type EnvironContext } from './environ.js';
+import { checkRequest, type GateLimits, type Refusal } from './gate.js';
+import { NodeSink } from './node-sink.js';
+import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
+import type { ReplyHost } from './request-context.js';
+import { prefersHtml } from './response-head.js';
+import type { ResponseSink } from './response-sink.js';
+
+/**
+ * Takes a request in, and hands it on when its turn comes: when all before it on its connection are answered. Those may
+ * change what it is about, and one client must not fill the backlog. RFC 9112, section 9.3.2.
+ */
+export function takeIn(
+  request: IncomingMessage,
+  response: ServerResponse,
+  host: ReplyHost | null,
+  handle: (request: HttpRequest, sink: ResponseSink) => void,
+): void {
+  // The client may be gone since node:http told of the request: workers start, and a framework's hooks take their time.
+  if (request.socket.destroyed) return;
+  // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
+  if (isBehindLast(request)) return;
+  const own = new NodeRequest(request);
+  countRequest(request, own.bodyLength === 0 ? null : (status) => own.failBody(status));
+  // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
+  const isUpgrade = request.headers.upgrade !== undefined;
+  if (isUpgrade) endAfter(request);
+  const loseTurn = () => countAnswer(request);
+  const takeTurn = () => {
+    response.once('close', loseTurn);
+    // A framework may have answered it.
+    if (!response.writableEnded) handle(own, new NodeSink(response, host, isUpgrade));
+  };
+  if (response.socket === null) awaitTurn(request, response, { takeTurn, loseTurn });
+  else takeTurn();
+}
+
+class NodeRequest implements HttpRequest, BodyFlow {
+  readonly #request: IncomingMessage;
+  readonly bodyLength: number | null;
+  #receiver: BodyReceiver | null = null;
+  #isListening = false;
+  /** The status for a body that turned out broken before anybody wanted it. */
+  #fault: number | null = null;
+
+  constructor(request: IncomingMessage) {
+    this.#request = request;
+    this.bodyLength = measureBody(request);
+  }
+
+  get method(): string {
+    return this.#request.method as string;
+  }
+
+  get target(): string {
+    return this.#request.url as string;
+  }
+
+  get version(): string {
+    return this.#request.httpVersion;
+  }
+
+  get headers(): HttpRequest['headers'] {
+    return this.#request.headers;
+  }
+
+  get prefersHtml(): boolean {
+    return prefersHtml(this.#request.headers.accept);
+  }
+
+  get connection(): Connection {
+    return describeConnection(this.#request);
+  }
+
+  /** An HTTP/1.0 client's expectation is ignored. */
+  get expectsContinue(): boolean {
+    const { headers, httpVersionMinor } = this.#request;
+    return httpVersionMinor > 0 && headers.expect?.toLowerCase() === '100-continue';
+  }
+
+  get isBodyLost(): boolean {
+    return this.bodyLength !== 0 && this.#request.readableDidRead;
+  }
+
+  check(limits: GateLimits): Refusal | null {
+    return checkRequest(this.#request, limits);
+  }
+
+  buildEnviron(connection: Connection, context: EnvironContext): string {
+    return buildEnviron(this.#request, connection, context);
+  }
+
+  feedBody(receiver: BodyReceiver): BodyFlow {
+    this.#receiver = receiver;
+    return this;
+  }
+
+  resume(): void {
+    if (this.#fault !== null) this.#receiver?.fail(this.#fault);
+    else if (this.#isListening) this.#request.resume();
+    else {
+      this.#isListening = true;
+      this.#request.on('data', this.#onData).on('end', this.#onEnd);
+    }
+  }
+
+  pause(): void {
+    this.#request.pause();
+  }
+
+  stop(): void {
+    this.#receiver = null;
+    this.#request.off('data', this.#onData).off('end', this.#onEnd);
+  }
+
+  /** The parser found an error on this connection; true when it lies in this request's body. */
+  failBody(status: number): boolean {
+    // `complete` is known at once, while the body's end is told later: the error may lie in the next request already.
+    if (this.#request.complete) return false;
+    if (this.#receiver === null || !this.#isListening) this.#fault = status;
+    else this.#receiver.fail(status);
+    return true;
+  }
+
+  readonly #onData = (chunk: Buffer): void => this.#receiver?.push(chunk);
+
+  readonly #onEnd = (): void => {
+    const { rawTrailers = [] } = this.#request;
+    this.#receiver?.end(rawTrailers.filter((_, index) => index % 2 === 0));
+  };
+}
+
+/** RFC 9112, section 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */
+function measureBody({ headers }: IncomingMessage): number | null {
+  if (headers['transfer-encoding'] !== undefined) return null;
+  return Number(headers['content-length'] ?? 0) || 0;
+}

@@ -1,0 +1,49 @@
+/** Main thread. What Lido needs of a request, whoever parsed it. Types only. */
+import type { Connection } from './connection.js';
+import type { EnvironContext } from './environ.js';
+import type { GateLimits, Refusal } from './gate.js';
+
+/** One request: what node:http parsed (node-request.ts), or Lido's own parser. */
+export interface HttpRequest {
+  readonly method: string;
+  /** The target as the client sent it, or as a framework left it. */
+  readonly target: string;
+  /** "1.1" or "1.0". */
+  readonly version: string;
+  /** Fields by their names in lower case, repeated ones joined by a comma. Made when it is first asked for. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Whether an error page is to be HTML rather than plain text. */
+  readonly prefersHtml: boolean;
+  readonly connection: Connection;
+  /** Bytes of the body as declared: 0 where there is none, null where it comes in chunks. */
+  readonly bodyLength: number | null;
+  /** True where the client waits for `100 Continue` before it sends the body. RFC 9110, section 10.1.1. */
+  readonly expectsContinue: boolean;
+  /** True where somebody in this process has read the body, or a part of it: it will not come again. */
+  readonly isBodyLost: boolean;
+  /** What is to be refused before an application sees it; null when it may pass. */
+  check(limits: GateLimits): Refusal | null;
+  /** The environ on the wire (see KEYS_END in protocol.ts), of a request that has passed check(). */
+  buildEnviron(connection: Connection, context: EnvironContext): string;
+  /** Gives the body's bytes to `receiver` from the first resume() on. Call it once, for a request that has a body. */
+  feedBody(receiver: BodyReceiver): BodyFlow;
+}
+
+/** Where the bytes of a body go as they come. Nothing follows end() or fail(). */
+export interface BodyReceiver {
+  push(chunk: Buffer): void;
+  /** The body is whole; with the names of the fields in its trailer. */
+  end(trailers: readonly string[]): void;
+  /** What came is no body: the status to answer with. */
+  fail(status: number): void;
+}
+
+/** How the reading of a body is held and let go. */
+export interface BodyFlow {
+  /** Bytes may come. Nothing does before the first call, which may call the receiver at once. */
+  resume(): void;
+  /** No more for now; what was read already may still come. */
+  pause(): void;
+  /** Nothing of it is wanted any more: the receiver is not called again. */
+  stop(): void;
+}
