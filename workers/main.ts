@@ -1,5 +1,5 @@
 // Worker thread. [5] The Piscina entry: one task is one session, from loading the application to the last request.
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort, threadId } from 'node:worker_threads';
 import { validator } from '../middleware/validator.js';
 import { toPayload } from '../src/contract/errors.js';
 import {
@@ -13,7 +13,7 @@ import {
 import { JavaScriptGateway } from './javascript/gateway.js';
 import { loadApplication } from './javascript/loader.js';
 import { BodyInbox, RequestBody } from './request-body.js';
-import { BlockRing } from './ring-writer.js';
+import { RingWriter } from './ring-writer.js';
 import type { Runtime, WorkerRequest } from './runtime.js';
 import { Sender } from './sender.js';
 import { ServiceTime } from './service-time.js';
@@ -31,7 +31,7 @@ export default async function serve(start: SessionStart): Promise<void> {
     // A module that failed stays failed for its thread: the next try needs another one.
     process.exit(1);
   }
-  post(requests, ['ready', runtime.description, runtime.thread, runtime.state]);
+  post(requests, ['ready', runtime.description, threadId, runtime.interruptTarget]);
   const session = new WorkerSession(start, runtime);
   if (runtime.blocking) session.serveBlocking();
   else await session.serveOnEventLoop();
@@ -53,7 +53,7 @@ class WorkerSession {
   readonly #requests: MessagePort;
   readonly #control: Int32Array;
   readonly #inbox: BodyInbox;
-  readonly #ring: BlockRing | null;
+  readonly #ring: RingWriter | null;
   readonly #runtime: Runtime;
   readonly #concurrency: number;
   readonly #serviceTime: ServiceTime;
@@ -67,7 +67,7 @@ class WorkerSession {
     this.#requests = start.requests;
     this.#control = start.control;
     this.#inbox = new BodyInbox(start.bodies);
-    this.#ring = start.ring === null ? null : new BlockRing(start.ring, start.control, start.requests);
+    this.#ring = start.ring === null ? null : new RingWriter(start.ring, start.control, start.requests);
     this.#runtime = runtime;
     this.#concurrency = start.settings.concurrency;
     this.#serviceTime = new ServiceTime(start.control);

@@ -1,4 +1,4 @@
-// Worker thread. The worker's end of the ring of blocks (see protocol.ts): cheaper than a message for each.
+// Worker thread. The writer's end of the ring of blocks (see protocol.ts): cheaper than a message for each.
 import type { MessagePort } from 'node:worker_threads';
 import {
   type FromWorker,
@@ -10,7 +10,7 @@ import {
   ringRecordSize,
 } from '../src/contract/protocol.js';
 
-export class BlockRing {
+export class RingWriter {
   readonly #bytes: Buffer;
   readonly #ints: Int32Array;
   readonly #control: Int32Array;

@@ -1,4 +1,5 @@
 // Worker thread. What main.ts asks of whatever runs the application.
+import type { InterruptTarget } from '../src/contract/protocol.js';
 import type { RequestBody } from './request-body.js';
 import type { Sender } from './sender.js';
 
@@ -15,10 +16,8 @@ export interface WorkerRequest {
 export interface Runtime {
   /** For people: "Node.js 20.20.2", "CPython 3.11.7". */
   readonly description: string;
-  /** Python's identity of this thread, for whoever may have to interrupt it; Node's where there is no Python. */
-  readonly thread: number;
-  /** Python's state of it, for the same, where it has an interpreter of its own; 0 elsewhere. */
-  readonly state: number;
+  /** For whoever may have to interrupt Python in this thread; null where there is none. */
+  readonly interruptTarget: InterruptTarget | null;
   /** True when there is no event loop to serve while idle: the worker then blocks until a request comes. */
   readonly blocking: boolean;
   /** Answers one request; whatever happens, exactly one of the sender's final messages is sent. Never throws. */

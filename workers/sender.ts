@@ -15,7 +15,7 @@ import {
 } from '../src/contract/protocol.js';
 import type { FilePart } from './javascript/file-wrapper.js';
 import { declareLength } from './javascript/head.js';
-import type { BlockRing } from './ring-writer.js';
+import type { RingWriter } from './ring-writer.js';
 
 /** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {
@@ -24,11 +24,11 @@ export class Sender {
   readonly #id: number;
   readonly #slot: number;
   /** Null where there is none, or from the block on that it had no room for: what follows must not overtake that. */
-  #ring: BlockRing | null;
+  #ring: RingWriter | null;
   /** Bytes posted, modulo 2^32 like the word they are compared with. */
   #sent = 0;
 
-  constructor(port: MessagePort, control: Int32Array, ring: BlockRing | null, id: number, slot: number) {
+  constructor(port: MessagePort, control: Int32Array, ring: RingWriter | null, id: number, slot: number) {
     this.#port = port;
     this.#control = control;
     this.#id = id;

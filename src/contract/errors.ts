@@ -269,6 +269,12 @@ export const catalogue = {
     message: 'the worker died while it ran the request: %s',
     remedy: 'the log shows why; other requests went on',
   },
+  LIDO_MESSAGE_OUT_OF_ORDER: {
+    group: 'What befell the request',
+    status: 500,
+    message: "the worker said '%s' where the main thread expected %s",
+    remedy: 'this is a mistake of Lido: please report it, with the log around it',
+  },
   LIDO_SHUTTING_DOWN: {
     group: 'What befell the request',
     status: 503,

@@ -30,9 +30,9 @@ export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
 export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
-   * `thread` is Python's identity of the worker's thread, Node's where there is no Python.
+   * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt.
    */
-  | readonly [kind: 'ready', runtime: string, thread: number, state: number]
+  | readonly [kind: 'ready', runtime: string, thread: number, target: InterruptTarget | null]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
   /** A whole response in one message; the request is over. A string body is latin-1 text, bytes go where there is no ring. */
@@ -60,6 +60,14 @@ export type FromWorker =
   | readonly [kind: 'credit', id: number, bytes: number]
   /** Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request. */
   | readonly [kind: 'log', id: number, level: 'error' | 'warn' | 'info', text: string];
+
+/** What Python needs to know to interrupt what a worker's thread runs. */
+export interface InterruptTarget {
+  /** Python's identity of the thread, as of threading.get_ident(). */
+  readonly thread: number;
+  /** Address of its PyThreadState where it has an interpreter of its own; 0 where it shares the process's. */
+  readonly state: number;
+}
 
 /** What Piscina hands to a worker when a session starts. */
 export interface SessionStart {
@@ -131,6 +139,15 @@ export interface PythonInstallation {
  * the receiver looks the whole list of keys up in a cache. A NUL occurs in no legal header or target.
  */
 export const KEYS_END = '\0\0';
+
+// ---- The head on the wire -------------------------------------------------------------------------------
+
+/**
+ * A response's head travels as one latin-1 string: the status line without its version, then each field's name and value,
+ * joined by LF, as in "200 OK\nContent-Type\ntext/plain". The worker's gateway has checked that no part has an LF in it,
+ * so that the main thread takes it apart without looking again.
+ */
+export const HEAD_SEPARATOR = '\n';
 
 // ---- Control words --------------------------------------------------------------------------------------
 

@@ -87,11 +87,13 @@ async function interruptUntilOver(
   timeoutMs: number,
   show: (stack: string) => void,
 ): Promise<void> {
-  let stack = await host.interrupt(session, id);
+  const { interruptTarget: target } = session;
+  if (target === null) return;
+  let stack = await host.interrupt(target, id);
   show(stack);
   while (stack !== '') {
     await pause(Math.max(INTERRUPT_GRACE_MS, timeoutMs), undefined, { ref: false });
-    stack = await host.interrupt(session, id);
+    stack = await host.interrupt(target, id);
   }
 }
 

@@ -1,31 +1,50 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
 import type { MessagePort } from 'node:worker_threads';
-import { fromPayload, type LidoError } from '../contract/errors.js';
+import { fromPayload, LidoError } from '../contract/errors.js';
 import { type BodyMessage, FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
-import type { BlockRing } from './ring-reader.js';
-import type { Place, Places } from './slots.js';
+import type { RingReader } from './ring-reader.js';
+import type { AnswerState, Slot, Slots } from './slots.js';
 
 /** What is about an exchange, or about several. */
 export type AnswerMessage = Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>;
 
+type FileMessage = Extract<FromWorker, readonly ['file', ...unknown[]]>;
+type AboutOne = Exclude<AnswerMessage, readonly ['blocks']>;
+
 /** Who hears of what becomes of them: the session. */
 export interface ReceiverEvents {
-  /** The worker is done with the exchange in this place. */
-  finished(place: Place): void;
-  log(exchange: Exchange, level: 'error', text: string): void;
+  /** The worker is done with the exchange in this slot. */
+  finished(slot: Slot): void;
+  log(exchange: Exchange | null, level: 'error', text: string): void;
 }
 
+/** The states of an answer in which a message may come. */
+const LEGAL: Readonly<Record<AboutOne[0], readonly AnswerState[]>> = {
+  read: ['awaited', 'open', 'whole'],
+  credit: ['awaited', 'open', 'whole'],
+  response: ['awaited'],
+  head: ['awaited'],
+  file: ['awaited'],
+  block: ['open'],
+  whole: ['open'],
+  end: ['open', 'whole'],
+  fail: ['awaited', 'open', 'whole'],
+};
+
+/** What ends a request in the worker, whatever came before. */
+const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies AboutOne[0][]);
+
 export class Receiver {
-  readonly #places: Places;
+  readonly #slots: Slots;
   readonly #bodies: MessagePort;
-  readonly #ring: BlockRing | null;
+  readonly #ring: RingReader | null;
   readonly #events: ReceiverEvents;
 
-  constructor(places: Places, bodies: MessagePort, ring: BlockRing | null, events: ReceiverEvents) {
-    this.#places = places;
+  constructor(slots: Slots, bodies: MessagePort, ring: RingReader | null, events: ReceiverEvents) {
+    this.#slots = slots;
     this.#bodies = bodies;
     this.#ring = ring;
     this.#events = events;
@@ -37,17 +56,26 @@ export class Receiver {
       this.#ring?.deliver(this.#writerOf);
       return;
     }
-    const place = this.#places.find(message[1]);
-    if (place === null || place.exchange === null) return;
-    const { exchange } = place;
+    const slot = this.#slots.find(message[1]);
+    if (slot === null || slot.exchange === null) {
+      const { code, message: text } = outOfOrder(message[0], 'nothing: its request is over');
+      this.#events.log(null, 'error', `${code}: ${text}`);
+      return;
+    }
+    if (mayCome(message[0], slot, slot.exchange)) this.#receiveOf(slot, slot.exchange, message);
+    else this.#break(slot, slot.exchange, message[0]);
+  }
+
+  #receiveOf(slot: Slot, exchange: Exchange, message: AboutOne): void {
     const { writer } = exchange;
-    place.lastSign = 0;
+    slot.lastSign = 0;
     switch (message[0]) {
       case 'response':
-        this.finish(place, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
+        this.finish(slot, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
         return;
       case 'head':
-        this.#listen(place, exchange);
+        slot.answer = 'open';
+        this.#listen(slot, exchange);
         if (exchange.isSent) writer.writeHead(message[2], message[3]);
         this.#ring?.deliver(this.#writerOf);
         return;
@@ -56,42 +84,62 @@ export class Receiver {
         writer.writeBlock(message[2]);
         return;
       case 'whole':
+        slot.answer = 'whole';
         this.#ring?.deliver(this.#writerOf);
         if (exchange.isSent) this.#endBody(exchange);
         return;
       case 'end':
         this.#ring?.deliver(this.#writerOf);
-        this.finish(place, exchange.isSent ? writer.end() : null);
+        this.finish(slot, exchange.isSent ? writer.end() : null);
         return;
       case 'fail':
         this.#ring?.deliver(this.#writerOf);
-        this.finish(place, fromPayload(message[2]));
+        this.finish(slot, fromPayload(message[2]));
         return;
       case 'read':
-        this.#letBodyFlow(place, exchange);
+        this.#letBodyFlow(slot, exchange);
         return;
       case 'credit':
         exchange.body.addCredit(message[2]);
         return;
       case 'file':
-        place.answerFile(this.#takeFile(exchange, message) ? FILE_TAKEN : FILE_REFUSED);
+        this.#receiveFile(slot, exchange, message);
         return;
       default:
-        assertNever(message);
+        message satisfies never;
     }
   }
 
-  /** The worker is done with the exchange in this place, or lost. */
-  finish(place: Place, error: LidoError | null): void {
-    place.exchange?.finish(error);
-    this.#events.finished(place);
+  /**
+   * A message that must not come where it does is a mistake of Lido's own. It costs the one request that it is about:
+   * an exception here would end the process, and with it everybody's.
+   */
+  #break(slot: Slot, exchange: Exchange, kind: AboutOne[0]): void {
+    const isFirst = slot.answer !== 'broken';
+    const error = outOfOrder(kind, `one of ${expected(slot.answer)}`);
+    slot.answer = 'broken';
+    if (isFirst) {
+      slot.stop();
+      if (exchange.isSent) exchange.detach();
+      exchange.fail(error);
+    }
+    if (LAST.has(kind)) this.finish(slot, null);
+  }
+
+  /** The worker is done with the exchange in this slot, or lost. */
+  finish(slot: Slot, error: LidoError | null): void {
+    slot.exchange?.finish(error);
+    this.#events.finished(slot);
+  }
+
+  #receiveFile(slot: Slot, exchange: Exchange, message: FileMessage): void {
+    const isTaken = this.#takeFile(exchange, message);
+    if (isTaken) slot.answer = 'open';
+    slot.answerFile(isTaken ? FILE_TAKEN : FILE_REFUSED);
   }
 
   /** From here on the response is nobody's but the file's: the worker is done with it, whatever becomes of the client. */
-  #takeFile(
-    exchange: Exchange,
-    [, , head, fd, position, length]: Extract<FromWorker, readonly ['file', ...unknown[]]>,
-  ): boolean {
+  #takeFile(exchange: Exchange, [, , head, fd, position, length]: FileMessage): boolean {
     if (!exchange.isSent) return true;
     const file = openAgain(fd);
     if (file === null) return false;
@@ -107,36 +155,36 @@ export class Receiver {
 
   /** Null for blocks that nobody wants any more. */
   readonly #writerOf = (id: number): ResponseWriter | null => {
-    const place = this.#places.find(id);
-    if (place === null || place.exchange === null || !place.exchange.isSent) return null;
-    place.lastSign = 0;
-    return place.exchange.writer;
+    const slot = this.#slots.find(id);
+    if (slot === null || slot.exchange === null || !slot.exchange.isSent) return null;
+    slot.lastSign = 0;
+    return slot.exchange.writer;
   };
 
-  #listen(place: Place, exchange: Exchange): void {
-    const { id } = place;
+  #listen(slot: Slot, exchange: Exchange): void {
+    const { id } = slot;
     const ring = this.#ring;
     if (ring !== null) exchange.writer.onceClosed(() => ring.releaseAll(id));
     exchange.writer.listen({
-      // The socket may take the last bytes when the place is somebody else's already.
+      // The socket may take the last bytes when the slot is somebody else's already.
       acknowledge: (bytes) => {
-        if (place.id === id) place.acknowledge(bytes);
+        if (slot.id === id) slot.acknowledge(bytes);
       },
       stop: (error) => {
         this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
-        place.stop();
+        slot.stop();
       },
     });
   }
 
-  #letBodyFlow(place: Place, exchange: Exchange): void {
+  #letBodyFlow(slot: Slot, exchange: Exchange): void {
     if (!exchange.isSent) return;
     if (exchange.body.expectsContinue) exchange.writer.writeContinue();
-    const { id } = place;
+    const { id } = slot;
     exchange.body.flowTo((chunk) => {
       const message: BodyMessage = [id, chunk];
       this.#bodies.postMessage(message, transferable(chunk));
-      place.signal();
+      slot.signal();
     });
   }
 }
@@ -150,6 +198,18 @@ function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
   return [chunk.buffer as ArrayBuffer];
 }
 
-function assertNever(message: never): never {
-  throw new Error(`unexpected message ${JSON.stringify(message)}`);
+/** A client that goes away before the head leaves the worker nothing to say but that it is done. */
+function mayCome(kind: AboutOne[0], slot: Slot, exchange: Exchange): boolean {
+  if (kind === 'end' && slot.answer === 'awaited') return !exchange.isSent;
+  // What has no place in the table is no message at all.
+  return LEGAL[kind]?.includes(slot.answer) ?? false;
+}
+
+function expected(state: AnswerState): string {
+  const kinds = Object.entries(LEGAL).filter(([, states]) => states.includes(state));
+  return kinds.map(([kind]) => kind).join(', ');
+}
+
+function outOfOrder(kind: string, awaited: string): LidoError {
+  return new LidoError('LIDO_MESSAGE_OUT_OF_ORDER', [kind, awaited]);
 }

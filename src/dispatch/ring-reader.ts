@@ -1,4 +1,4 @@
-/** Main thread. The main thread's end of the ring of blocks (see protocol.ts). */
+/** Main thread. The reader's end of the ring of blocks (see protocol.ts). */
 import {
   RING_FREED,
   RING_HEADER,
@@ -10,8 +10,8 @@ import {
 } from '../contract/protocol.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 
-/** So many bytes of blocks are many. */
-const PILE = 4096;
+/** Unread bytes of short blocks from which on they are joined: one write to the socket costs more than to copy them. */
+const WORTH_JOINING = 4096;
 
 /** A part of the ring, up to `end`, that a socket may still read from. */
 interface Lease {
@@ -20,7 +20,7 @@ interface Lease {
   isOver: boolean;
 }
 
-export class BlockRing {
+export class RingReader {
   readonly memory = new SharedArrayBuffer(RING_SIZE);
   readonly #bytes = Buffer.from(this.memory);
   readonly #ints = new Int32Array(this.memory);
@@ -95,7 +95,7 @@ export class BlockRing {
 
   /** Short blocks go out one by one, or as one text where many have piled up. */
   #writeText(writer: ResponseWriter, id: number): void {
-    const most = this.#waiting < PILE ? 0 : STRING_BLOCK_LIMIT;
+    const most = this.#waiting < WORTH_JOINING ? 0 : STRING_BLOCK_LIMIT;
     let text = '';
     do {
       const start = this.#offset + RING_HEADER;

@@ -4,6 +4,7 @@ import { fromPayload, type LidoError } from '../contract/errors.js';
 import {
   allocateControl,
   type FromWorker,
+  type InterruptTarget,
   SERVICE_TIME,
   type SessionStart,
   type ToWorker,
@@ -12,15 +13,15 @@ import {
 } from '../contract/protocol.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Receiver } from './receiver.js';
-import { BlockRing } from './ring-reader.js';
-import { type Place, Places } from './slots.js';
+import { RingReader } from './ring-reader.js';
+import { type Slot, Slots } from './slots.js';
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
 
 /** Who hears of what happens in a session: the dispatcher. */
 export interface SessionEvents {
-  /** An exchange is over in the worker: a place is free. */
+  /** An exchange is over in the worker: a slot is free. */
   released(session: Session): void;
   log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
 }
@@ -29,7 +30,7 @@ export class Session implements ExchangeHolder {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
   readonly #control: Int32Array<SharedArrayBuffer>;
-  readonly #places: Places;
+  readonly #slots: Slots;
   readonly #receiver: Receiver;
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
@@ -38,10 +39,10 @@ export class Session implements ExchangeHolder {
   readonly ready: Promise<string>;
   #resolveReady: (runtime: string) => void = () => {};
   #rejectReady: (error: LidoError) => void = () => {};
-  /** Python's identity of the worker's thread, Node's where there is no Python. */
+  /** Node's number of the worker's thread. */
   thread = 0;
-  /** Python's state of that thread where it has an interpreter of its own; 0 elsewhere. */
-  state = 0;
+  /** For Python's host to interrupt what the worker runs; null where the application is none of Python's. */
+  interruptTarget: InterruptTarget | null = null;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
   busySince = 0;
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
@@ -53,11 +54,11 @@ export class Session implements ExchangeHolder {
     this.#requests = requests.port1;
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
-    this.#places = new Places(slots, this.#control);
-    const ring = settings.concurrency === 1 ? new BlockRing(this.#control) : null;
+    this.#slots = new Slots(slots, this.#control);
+    const ring = settings.concurrency === 1 ? new RingReader(this.#control) : null;
     this.#events = events;
-    this.#receiver = new Receiver(this.#places, this.#bodies, ring, {
-      finished: (place) => this.#release(place),
+    this.#receiver = new Receiver(this.#slots, this.#bodies, ring, {
+      finished: (slot) => this.#release(slot),
       log: (exchange, level, text) => events.log(exchange, level, text),
     });
     this.start = {
@@ -77,7 +78,7 @@ export class Session implements ExchangeHolder {
 
   /** Exchanges that the worker holds, running or not. */
   get load(): number {
-    return this.#places.taken;
+    return this.#slots.taken;
   }
 
   get serviceMs(): number {
@@ -86,20 +87,20 @@ export class Session implements ExchangeHolder {
 
   /** Sends an exchange to the worker. The caller has checked that there is room. */
   send(exchange: Exchange): void {
-    if (this.#places.taken === 0) this.busySince = performance.now();
-    const place = this.#places.take(exchange);
-    exchange.send(this, place.id);
-    this.#post(['request', place.id, place.slot, exchange.environ, exchange.body.asText()]);
+    if (this.#slots.taken === 0) this.busySince = performance.now();
+    const slot = this.#slots.take(exchange);
+    exchange.send(this, slot.id);
+    this.#post(['request', slot.id, slot.index, exchange.environ, exchange.body.asText()]);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
   recall(most: number): Exchange[] {
     const recalled: Exchange[] = [];
-    for (const place of this.#places.byAge()) {
+    for (const slot of this.#slots.byAge()) {
       if (recalled.length >= most) break;
-      const { exchange } = place;
-      if (exchange === null || !place.recall()) continue;
-      this.#drop(place);
+      const { exchange } = slot;
+      if (exchange === null || !slot.recall()) continue;
+      this.#drop(slot);
       exchange.recall();
       recalled.push(exchange);
     }
@@ -108,15 +109,15 @@ export class Session implements ExchangeHolder {
 
   /** Ends the work for an exchange whose client is gone: recalled if it was not claimed, else told to stop. */
   giveUp(exchange: Exchange): void {
-    const place = this.#places.find(exchange.id);
-    if (place === null) return;
+    const slot = this.#slots.find(exchange.id);
+    if (slot === null) return;
     exchange.detach();
-    if (!place.recall()) {
-      place.stop();
+    if (!slot.recall()) {
+      slot.stop();
       return;
     }
     exchange.finish(null);
-    this.#drop(place);
+    this.#drop(slot);
     this.#events.released(this);
   }
 
@@ -125,13 +126,13 @@ export class Session implements ExchangeHolder {
    * read. Waiting for the client, to read on or to send on, is not the application's time.
    */
   findOverdue(now: number, limitMs: number): Exchange | null {
-    for (const place of this.#places.byAge()) {
-      const { exchange } = place;
+    for (const slot of this.#slots.byAge()) {
+      const { exchange } = slot;
       if (exchange === null) continue;
       const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
-      if (!place.isClaimed) place.lastSign = 0;
-      else if (place.lastSign === 0 || waits) place.lastSign = now;
-      else if (now - place.lastSign >= limitMs) return exchange;
+      if (!slot.isClaimed) slot.lastSign = 0;
+      else if (slot.lastSign === 0 || waits) slot.lastSign = now;
+      else if (now - slot.lastSign >= limitMs) return exchange;
     }
     return null;
   }
@@ -154,7 +155,7 @@ export class Session implements ExchangeHolder {
   lose(error: LidoError): Exchange[] {
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
-    for (const place of this.#places.byAge()) this.#receiver.finish(place, error);
+    for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
     this.#requests.close();
     this.#bodies.close();
     return survivors;
@@ -178,31 +179,31 @@ export class Session implements ExchangeHolder {
     switch (message[0]) {
       case 'ready':
         this.thread = message[2];
-        this.state = message[3];
+        this.interruptTarget = message[3];
         this.#resolveReady(message[1]);
         return;
       case 'failed':
         this.#rejectReady(fromPayload(message[1]));
         return;
       case 'log':
-        this.#events.log(this.#places.find(message[1])?.exchange ?? null, message[2], message[3]);
+        this.#events.log(this.#slots.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
       default:
         this.#receiver.receive(message);
     }
   }
 
-  #release(place: Place): void {
+  #release(slot: Slot): void {
     this.lastUsed = performance.now();
     this.busySince = this.lastUsed;
-    this.#drop(place);
+    this.#drop(slot);
     this.#events.released(this);
   }
 
-  /** Frees a place. One that was recalled says nothing of the request that runs: that may be as slow as before. */
-  #drop(place: Place): void {
-    this.#places.release(place);
-    if (this.#places.taken === 0) this.busySince = 0;
+  /** Frees a slot. One that was recalled says nothing of the request that runs: that may be as slow as before. */
+  #drop(slot: Slot): void {
+    this.#slots.release(slot);
+    if (this.#slots.taken === 0) this.busySince = 0;
   }
 
   #post(message: ToWorker): void {

@@ -73,12 +73,12 @@ const commands = {
         bodies: bodies.port1,
         control,
         exited,
-        thread: 0,
+        target: null,
         pending: null,
       };
       sessions.set(session, state);
       requests.port1.on('message', (message) => {
-        if (message[0] === 'ready') state.thread = message[2];
+        if (message[0] === 'ready') state.target = message[3];
         if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
         else receive(state, message);
       });
@@ -100,7 +100,7 @@ const commands = {
   },
 
   interrupt({ session, id }) {
-    return host.interrupt({ thread: sessions.get(session).thread, state: 0 }, id);
+    return host.interrupt(sessions.get(session).target, id);
   },
 
   gone({ session, id }) {

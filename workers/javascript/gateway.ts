@@ -1,5 +1,4 @@
 // Worker thread. [6] The server side of PEP 3333 for JavaScript applications, in wsgiref's order: call, iterate, close.
-import { threadId } from 'node:worker_threads';
 import { LidoError } from '../../src/contract/errors.js';
 import type { WorkerSettings } from '../../src/contract/protocol.js';
 import type { Application, Block, Environ } from '../../src/contract/wsgi.js';
@@ -17,8 +16,7 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 /** Runs a JavaScript application. */
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
-  readonly thread = threadId;
-  readonly state = 0;
+  readonly interruptTarget = null;
   readonly blocking = false;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;

@@ -1,5 +1,6 @@
 // Worker thread. A response's head: checked, and as it travels.
 import { describe, type ErrorCode, LidoError } from '../../src/contract/errors.js';
+import { HEAD_SEPARATOR } from '../../src/contract/protocol.js';
 import type { Header } from '../../src/contract/wsgi.js';
 
 // RFC 9112, section 4: three digits, a space, a reason. PEP 3333 wants a reason, and 1xx is no final status.
@@ -24,7 +25,7 @@ const HOP_BY_HOP = new Set([
   'upgrade',
 ]);
 
-/** The head on the wire: `status\nName\nvalue\nName\nvalue`. Throws a LidoError that names the rule. */
+/** The head on the wire, see HEAD_SEPARATOR. Throws a LidoError that names the rule. */
 export function buildHead(status: string, headers: readonly Header[]): string {
   if (typeof status !== 'string' || !STATUS.test(status)) throw malformed('LIDO_MALFORMED_STATUS', status);
   if (!Array.isArray(headers)) throw malformed('LIDO_MALFORMED_HEADER', headers);
@@ -48,7 +49,7 @@ export function buildHead(status: string, headers: readonly Header[]): string {
         throw malformed('LIDO_MALFORMED_CONTENT_LENGTH', value);
       contentLength = value;
     }
-    head += `\n${name}\n${value}`;
+    head += HEAD_SEPARATOR + name + HEAD_SEPARATOR + value;
   }
   return head;
 }

@@ -1,6 +1,11 @@
 // Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
 import { type ErrorCode, LidoError, toPayload } from '../../src/contract/errors.js';
-import { INLINE_BODY_LIMIT, type PythonSpec, type WorkerSettings } from '../../src/contract/protocol.js';
+import {
+  INLINE_BODY_LIMIT,
+  type InterruptTarget,
+  type PythonSpec,
+  type WorkerSettings,
+} from '../../src/contract/protocol.js';
 import type { RequestBody } from '../request-body.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import type { Sender } from '../sender.js';
@@ -39,7 +44,7 @@ export function loadCpython(
 class CpythonRuntime implements Runtime {
   readonly description: string;
   readonly blocking = true;
-  readonly thread: number;
+  readonly interruptTarget: InterruptTarget;
   readonly #python: LibPython;
   readonly #entered: EnteredInterpreter;
   readonly #thread: Pointer;
@@ -74,12 +79,11 @@ class CpythonRuntime implements Runtime {
       this.#leave();
       throw error;
     }
-    this.thread = (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number);
+    this.interruptTarget = {
+      thread: (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number),
+      state: this.#entered.isIsolated ? this.#entered.thread : 0,
+    };
     this.#python.release();
-  }
-
-  get state(): number {
-    return this.#entered.isIsolated ? this.#entered.thread : 0;
   }
 
   handle({ id, environ, body, sender }: WorkerRequest): void {
