@@ -10,13 +10,8 @@ import { createServer } from './server/server.js';
 import { stopOnSignals } from './server/signals.js';
 import { Supervisor } from './server/supervisor.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
-import {
-  type Resolved,
-  readEnvironment,
-  resolveSettings,
-  type Source,
-  throwMistakes,
-} from './settings/resolve.js';
+import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
+import { type Resolved, readEnvironment, resolveSettings, type Source } from './settings/resolve.js';
 import { settingNames } from './settings/table.js';
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -49,13 +44,13 @@ function chooseFolder(sources: readonly Source[], base: string): Folder | null {
 }
 
 /** Changes to a directory; gives the mistakes that this shows. */
-function enterFolder(folder: Folder | null): string[] {
+function enterFolder(folder: Folder | null): PlacedMistake[] {
   if (folder === null) return [];
   try {
     process.chdir(folder.path);
     return [];
   } catch {
-    return [`${folder.place}: no directory ${folder.path}`];
+    return [{ place: folder.place, text: `no directory ${folder.path}` }];
   }
 }
 
@@ -119,7 +114,7 @@ function failUsage(error: CommanderError): never {
   // --help and --version end this way too.
   if (error.exitCode === 0) process.exit(0);
   printError(
-    new LidoError('LIDO_WRONG_SETTING', ['the command line', error.message.replace(/^error: /, '')]),
+    new LidoError('LIDO_WRONG_COMMAND', ['the command line', error.message.replace(/^error: /, '')]),
   );
   process.exit(EXIT_USAGE);
 }

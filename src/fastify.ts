@@ -17,13 +17,15 @@ import type { UserSettings } from './settings/resolve.js';
 import type { NameInScope } from './settings/table.js';
 
 /** Lido's settings, save those that are Fastify's business. Several applications are several registrations. */
-export type LidoOptions = Omit<
-  UserSettings,
-  NameInScope<'process' | 'listener'> | 'mounts' | 'logLevel' | 'logFormat'
-> & {
+export interface LidoOptions
+  extends Omit<
+    UserSettings,
+    NameInScope<'process' | 'listener'> | 'application' | 'mounts' | 'logLevel' | 'logFormat'
+  > {
+  readonly application: string;
   /** Adds to a request's environ, such as `{ REMOTE_USER: request.user.name }`; called after the hooks. */
   environ?(request: FastifyRequest): EnvironAdditions;
-};
+}
 
 /** What register() reads itself. `logLevel` here is that of Fastify's log. */
 interface RegisterOptions {
@@ -43,8 +45,8 @@ interface RegisterOptions {
 export async function lido(app: FastifyInstance, options: LidoOptions & RegisterOptions): Promise<void> {
   const { prefix: _, logLevel: __, logSerializers: ___, environ, ...user } = options;
   if ('mounts' in user)
-    throw new LidoError('LIDO_WRONG_SETTING', ['option mounts', 'register Lido once for each']);
-  const settings = resolveEmbedded(user, app.log, ['process', 'listener']);
+    throw new LidoError('LIDO_WRONG_OPTION', ['option mounts', 'register Lido once for each']);
+  const settings = resolveEmbedded(user, { log: app.log, environ }, ['process', 'listener']);
   const applications = new EmbeddedApplications(settings, app.log);
   const depth = countSegments(app.prefix);
 

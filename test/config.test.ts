@@ -79,7 +79,7 @@ bind = "1::2::3"
   - lido.config.toml:7: runtime takes auto, javascript, cpython, not "cpythn"; did you mean cpython?
   - lido.config.toml:8: unknown setting log-level; did you mean logLevel?
   - lido.config.toml:9: env takes a list of KEY=VALUE, not "KEY"
-  - lido.config.toml:10: bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "1::2::3"
+  - lido.config.toml:10: bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "1::2::3": an IPv6 address stands in brackets, with its port behind them: [1::2::3]:8000
   lido --help lists every option with what it takes
 `);
     expect([code, stdout]).toEqual([2, '']);
@@ -154,7 +154,7 @@ export default defineConfig({
       'mounts /shop: timeout takes a number of seconds, 0 or more, not "30"',
       'mounts blog: a path looks like /shop or /shop/admin, unescaped, and / is the root',
       'threads takes a whole number, 1 or more, not 1.5',
-      'bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "::", "127.0.0.1:x"',
+      'bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "::": an IPv6 address stands in brackets, with its port behind them: [::]:8000',
       'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, not "x-forwarded-fro"; did you mean x-forwarded-for?',
       'runtime takes auto, javascript, cpython, not "node"',
       'unknown setting max_requests',
@@ -186,7 +186,7 @@ export default defineConfig({
   ])('%s that reads %j is refused by name, without a stack', async (name, text) => {
     const cwd = makeFolder({ [name]: text });
     const { code, stderr } = await runLido(['config'], { cwd });
-    expect(stderr).toMatch(/^lido: LIDO_WRONG_SETTING \S+: .*\n {2}lido --help .*\n$/);
+    expect(stderr).toMatch(/^lido: LIDO_CONFIG_(UNREADABLE|NOT_OBJECT) .*\n {2}(mend|write) .*\n$/);
     expect(stderr).toContain(name);
     expect(code).toBe(2);
   });
@@ -204,10 +204,14 @@ export default defineConfig({
     ['lido.config.ts', 'export default {\n  threads: 1,,\n}', ':2: ParseError: Unexpected token\n'],
     ['lido.config.mjs', 'export default {\n  threads: none,\n}', ':2: none is not defined\n'],
     ['lido.config.mjs', 'import "./none.js";\nexport default {}', ":1: Cannot find module './none.js'\n"],
-    ['lido.config.toml', 'threads = 1\n[log]\nlevel = 1', ':2: unknown setting log'],
   ])('%s that reads %j is told with its line', async (name, text, message) => {
     const { stderr } = await runLido(['config'], { cwd: makeFolder({ [name]: text }) });
-    expect(stderr).toContain(`lido: LIDO_WRONG_SETTING ${name}${message}`);
+    expect(stderr).toContain(`lido: LIDO_CONFIG_UNREADABLE ${name}${message}`);
+  });
+
+  it('with a table that is none is told with its line', async () => {
+    const cwd = makeFolder({ 'lido.config.toml': 'threads = 1\n[log]\nlevel = 1' });
+    expect((await runLido(['config'], { cwd })).stderr).toContain('lido.config.toml:2: unknown setting log');
   });
 
   it('may import defineConfig where no lido is installed beside it', async () => {
@@ -238,7 +242,7 @@ export default defineConfig({
       'both lido.config.json and lido.config.toml are here',
     );
     expect((await runLido(['config', '-c', 'none.json'], { cwd })).stderr).toContain(
-      `no file ${cwd}/none.json`,
+      `no config file ${cwd}/none.json`,
     );
     expect((await runLido(['config', '-c', 'x.yaml'], { cwd })).stderr).toContain('x.yaml is none of .ts');
   });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import lido, { type LidoOptions } from '../dist/src/fastify.js';
 import { LidoError } from '../dist/src/index.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
@@ -355,16 +356,17 @@ async function sendThree(app: FastifyInstance, path: string): Promise<RawClient[
 
 describe('a test suite', () => {
   it('of fifty boots and closes leaves no thread behind', async () => {
-    const { readdirSync } = await import('node:fs');
-    const threads: number[] = [];
+    const countThreads = () => readdirSync('/proc/self/task').length;
+    // Node starts threads of its own when they are first needed, and a thread that ends is seen for a while.
+    let most = 0;
     for (let count = 0; count < 50; count += 1) {
       const app = Fastify();
       await app.register(lido, { ...one('hello'), prefix: '/shop' });
       expect((await app.inject('/shop')).body).toBe('Hello, world!\n');
       await app.close();
-      threads.push(readdirSync('/proc/self/task').length);
+      if (count < 10) most = Math.max(most, countThreads());
     }
-    expect(threads[49]).toBe(threads[9]);
+    await vi.waitFor(() => expect(countThreads()).toBeLessThanOrEqual(most), 10_000);
   });
 });
 
@@ -375,6 +377,9 @@ describe('the options', () => {
     [{ application: 'a.js', logFormat: 'json' }, 'option logFormat: the log'],
     [{ application: 'a.js', thread: 1 }, 'did you mean threads?'],
     [{ application: 'a.js', threads: 0 }, 'takes a whole number'],
+    [{}, 'option application: is missing'],
+    [{ application: 'a.js', environ: { USER: 'ada' } }, 'option environ: takes a function'],
+    [{ application: 'a.js', environ: async () => ({}) }, 'not async, not an async function'],
   ])('refuse %j', async (options, message) => {
     const { app } = makeApp();
     await expect(app.register(lido, options as LidoOptions)).rejects.toThrow(message);
@@ -384,6 +389,8 @@ describe('the options', () => {
     const check = (_app: FastifyInstance) => {
       // @ts-expect-error a number is wanted
       void _app.register(lido, { application: 'a.js', threads: 'x' });
+      // @ts-expect-error an application is wanted
+      void _app.register(lido, { threads: 1 });
       // @ts-expect-error no such setting
       void _app.register(lido, { application: 'a.js', thread: 1 });
       // @ts-expect-error Fastify listens

@@ -10,6 +10,7 @@ import {
   type Handler,
   type HandlerOptions,
   LidoError,
+  type ServerOptions,
 } from '../dist/src/index.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
@@ -264,6 +265,51 @@ describe('the options', () => {
     expect(() => createServer({ application, chdir: '/' })).toThrow('option chdir: not for Lido');
     expect(() => createServer({ application, log, logLevel: 'info' })).toThrow('option logLevel: the log');
   });
+
+  const wrong: readonly (readonly [unknown, string])[] = [
+    [undefined, 'option application: is missing: name what to serve'],
+    [{}, 'option application: is missing: name what to serve'],
+    [
+      { application, log: {} },
+      'option log: takes a pino logger or what has its error(), warn() and info(), not {}',
+    ],
+    [{ application, log: 'info' }, 'option log: takes a pino logger'],
+    [{ application, environ: { USER: 'ada' } }, 'option environ: takes a function'],
+    [{ application, environ: async () => ({}) }, 'not async, not an async function'],
+  ];
+
+  it.each(wrong)('refuse at once %j', (options, message) => {
+    const make = () => createHandler(options as HandlerOptions);
+    expect(make).toThrow(message);
+    expect(make).toThrow(expect.objectContaining({ code: 'LIDO_WRONG_OPTION' }));
+    expect(make).toThrow(expect.objectContaining({ remedy: expect.not.stringContaining('lido --help') }));
+  });
+
+  it('refuse at once a server without an application', () => {
+    const create = createServer as (options?: ServerOptions) => unknown;
+    for (const options of [undefined, {}])
+      expect(() => create(options)).toThrow('option application: is missing');
+  });
+
+  it.each([() => null, () => 5, () => Promise.resolve({ USER: 'ada' })])(
+    'answer 500, with one line in the log, where environ gives no texts: %s',
+    async (environ) => {
+      const { log, findLine } = createMemoryLog();
+      const handler = createHandler({
+        application: `${APPLICATIONS}:hello`,
+        threads: 1,
+        log,
+        environ: environ as never,
+      });
+      onTestFinished(() => handler.close());
+      const server = http.createServer(handler).listen(0, '127.0.0.1');
+      onTestFinished(() => void server.close());
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      expect((await exchange(port, get('/'))).status).toBe(500);
+      expect((await findLine(({ level }) => level === 50)).msg).toContain('not an object of texts');
+    },
+  );
 
   it('are typed', () => {
     // @ts-expect-error a number is wanted

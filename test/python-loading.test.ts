@@ -155,8 +155,8 @@ describe('loading a Python application', () => {
     ['gateway_cases', 'not_callable', 'LIDO_NOT_CALLABLE'],
     ['gateway_cases', 'not_callable()', 'LIDO_NOT_CALLABLE'],
     ['gateway_cases', 'create("missing")', 'LIDO_FACTORY_FAILED'],
-    ['gateway_cases', 'create(one_block)', 'LIDO_WRONG_SETTING'],
-    ['gateway_cases', 'one block', 'LIDO_WRONG_SETTING'],
+    ['gateway_cases', 'create(one_block)', 'LIDO_MALFORMED_CALLABLE'],
+    ['gateway_cases', 'one block', 'LIDO_MALFORMED_CALLABLE'],
   ])('refuses %s:%s with %s', async (module, callable, code) => {
     await expect(open(module, callable)).rejects.toMatchObject({ code });
   });

@@ -15,8 +15,8 @@ const PYTHON = ['.py'];
 type Found = { readonly runtime: 'javascript' | 'cpython'; readonly file: string };
 
 /**
- * Finds what `settings.application` names, seen from the working directory. Throws LIDO_NO_APPLICATION, LIDO_WRONG_SETTING
- * for a file that Python cannot import, LIDO_AMBIGUOUS_APPLICATION, LIDO_MODULE_NOT_FOUND, or what findPython() throws.
+ * Finds what `settings.application` names, seen from the working directory. Throws LIDO_NO_APPLICATION, LIDO_NOT_IMPORTABLE,
+ * LIDO_AMBIGUOUS_APPLICATION, LIDO_MODULE_NOT_FOUND, or what findPython() throws.
  */
 export async function resolveApplication(settings: Settings): Promise<ApplicationSpec> {
   const folder = process.cwd();
@@ -121,10 +121,7 @@ function refuseOtherFile(module: string, folder: string): void {
   const isKnown = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
   if (isKnown || !isFile(path)) return;
   const better = `${stemOf(path).replaceAll(/\W/g, '_')}.py`;
-  throw new LidoError('LIDO_WRONG_SETTING', [
-    path,
-    `its ending tells no language: rename it, for example ${better}`,
-  ]);
+  throw new LidoError('LIDO_NOT_IMPORTABLE', [path, 'its ending tells no language', better]);
 }
 
 /**

@@ -41,6 +41,60 @@ export const catalogue = {
     message: '%s: %s',
     remedy: 'lido --help lists every option with what it takes',
   },
+  LIDO_WRONG_OPTION: {
+    group: 'Usage and settings',
+    message: '%s: %s',
+    remedy:
+      'docs/settings.md tells what each option takes, docs/embedding.md which ones belong to the program',
+  },
+  LIDO_WRONG_COMMAND: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s: %s',
+    remedy: 'lido --help shows how the command is written',
+  },
+  LIDO_CONFIG_NOT_FOUND: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: 'no config file %s',
+    remedy: 'see what --config names; without it lido.config.{ts,mts,js,mjs,json,toml} is looked for',
+  },
+  LIDO_CONFIG_AMBIGUOUS: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: 'both %s are here',
+    remedy: 'keep one, or name it with --config',
+  },
+  LIDO_CONFIG_KIND_UNKNOWN: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s is none of %s',
+    remedy: 'write the config file in one of these: TOML and JSON need no code',
+  },
+  LIDO_CONFIG_UNREADABLE: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s: %s',
+    remedy: 'mend the config file where it is told, then start again',
+  },
+  LIDO_CONFIG_NOT_OBJECT: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s holds no object with settings',
+    remedy: 'write one object, for example { "application": "hello.js" }; a module exports it as its default',
+  },
+  LIDO_NOT_IMPORTABLE: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s cannot be imported: %s',
+    remedy: 'rename it, for example %s',
+  },
+  LIDO_MALFORMED_CALLABLE: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s names no callable',
+    remedy: 'write a name, a dotted name, or a call with literals: create_app("production")',
+  },
   LIDO_AMBIGUOUS_APPLICATION: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

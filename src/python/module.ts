@@ -11,7 +11,7 @@ export interface PythonModule {
 
 /**
  * Names the module of a file, with the packages around it, so that its relative imports work: a package is a directory
- * with an __init__.py, as for Python. The search ends at `root`, which is on sys.path itself. Throws LIDO_WRONG_SETTING for a
+ * with an __init__.py, as for Python. The search ends at `root`, which is on sys.path itself. Throws LIDO_NOT_IMPORTABLE for a
  * file that Python cannot import.
  */
 export function nameModule(file: string, root: string): PythonModule {
@@ -23,13 +23,12 @@ export function nameModule(file: string, root: string): PythonModule {
     folder = dirname(folder);
   }
   const dotted = names.find((name) => name.includes('.'));
-  if (dotted !== undefined) {
-    const better = dotted.replaceAll('.', '_');
-    throw new LidoError('LIDO_WRONG_SETTING', [
+  if (dotted !== undefined)
+    throw new LidoError('LIDO_NOT_IMPORTABLE', [
       file,
-      `Python cannot import a name with a dot in it: rename it, for example ${better}`,
+      'Python takes a dot for the border between a package and a module',
+      dotted.replaceAll('.', '_'),
     ]);
-  }
   return { module: names.join('.'), folder };
 }
 

@@ -1,7 +1,8 @@
 /** Main thread. The lido command's words and options, derived from the table of settings. */
 import { Command, Option } from 'commander';
+import { LidoError } from '../contract/errors.js';
 import { nearest } from '../settings/nearest.js';
-import { type Source, throwMistakes } from '../settings/resolve.js';
+import type { Source } from '../settings/resolve.js';
 import {
   flagOf,
   isList,
@@ -29,7 +30,7 @@ const USAGE = `[options] MODULE:CALLABLE
        lido check [options] [MODULE:CALLABLE]    check the settings, import the application, serve nothing
        lido config [options] [MODULE:CALLABLE]   print the settings and where each came from`;
 
-/** Reads the command line. Throws LIDO_WRONG_SETTING or commander's CommanderError, the latter for --help and --version too. */
+/** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const command = createCommand().parse(argv, { from: 'user' });
   const { config = null, ...values } = command.opts<Record<string, unknown> & { config?: string }>();
@@ -39,17 +40,18 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
   const [application, ...more] = action === 'serve' ? words : words.slice(1);
   // The value of an unknown option looks like a word, so words are what they seem only where there is none.
   if (unknown.length === 0) {
-    if (more.length > 0) throwMistakes([describeExtra(words, more)]);
+    if (more.length > 0) throw describeExtra(words, more);
     if (application !== undefined) values.application = application;
   }
   for (const option of unknown) values[option.replace(/=.*/s, '')] = true;
   return { action, config, flags: { origin: 'flag', values, placeOf: placeFlag } };
 }
 
-function describeExtra([first = '']: readonly string[], more: readonly string[]): string {
+function describeExtra([first = '']: readonly string[], more: readonly string[]): LidoError {
   const near = nearest(first, ACTIONS);
-  if (near !== null && near !== first) return `${first}: unknown command; did you mean ${near}?`;
-  return `${more.join(' ')}: one application is served, named once`;
+  if (near !== null && near !== first)
+    return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; did you mean ${near}?`]);
+  return new LidoError('LIDO_WRONG_COMMAND', [more.join(' '), 'one application is served, named once']);
 }
 
 function placeFlag(key: string): string {

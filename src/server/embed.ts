@@ -8,6 +8,7 @@ import { takeIn } from '../http/node-request.js';
 import { answerRefusal } from '../http/refusal.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
+import type { PlacedMistake } from '../settings/mistake.js';
 import { resolveUserSettings, type Settings, type UserSettings } from '../settings/resolve.js';
 import { type NameInScope, namesInScope, type SettingScope } from '../settings/table.js';
 import { createServer as createServerOf, type Server } from './server.js';
@@ -20,15 +21,14 @@ interface Logging {
 /** Text for the environ by its keys, such as `{ REMOTE_USER: 'ada' }`. */
 export type EnvironAdditions = Readonly<Record<string, string>>;
 
-/** The settings, save those of the process: `chdir` and `env` are the program's own business. */
-export type ServerOptions = Omit<UserSettings, NameInScope<'process'>> & Logging;
+/** The settings, save those of the process: `chdir` and `env` are the program's own business. One of `application` and `mounts` is there. */
+export interface ServerOptions extends Omit<UserSettings, NameInScope<'process'>>, Logging {}
 
-/** The settings, save those of the process and of its sockets, which are the program's own business. */
-export type HandlerOptions = Omit<UserSettings, NameInScope<'process' | 'listener'>> &
-  Logging & {
-    /** Adds to a request's environ; called for each, and what it throws is answered with 500. */
-    environ?(request: IncomingMessage): EnvironAdditions;
-  };
+/** The settings, save those of the process and of its sockets too, which are the program's own business. */
+export interface HandlerOptions extends Omit<UserSettings, NameInScope<'process' | 'listener'>>, Logging {
+  /** Adds to a request's environ; called for each, and what it throws is answered with 500. */
+  environ?(request: IncomingMessage): EnvironAdditions;
+}
 
 /** A request listener for node:http, middleware for Express and Connect. */
 export interface Handler {
@@ -46,9 +46,10 @@ export interface Handler {
   stats(): readonly ApplicationStats[];
 }
 
-/** Makes a handler; nothing is started before ready() or the first request. Throws LIDO_WRONG_SETTING for wrong settings. */
-export function createHandler({ log: given, environ, ...user }: HandlerOptions): Handler {
-  const settings = resolveEmbedded(user, given, ['process', 'listener']);
+/** Makes a handler; nothing is started before ready() or the first request. Throws LIDO_WRONG_OPTION for wrong options. */
+export function createHandler(options: HandlerOptions): Handler {
+  const { log: given, environ, ...user } = options ?? {};
+  const settings = resolveEmbedded(user, { log: given, environ }, ['process', 'listener']);
   const log = given ?? createLog(settings);
   const embedded = new EmbeddedApplications(settings, log);
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number) =>
@@ -94,25 +95,68 @@ export function createHandler({ log: given, environ, ...user }: HandlerOptions):
   });
 }
 
-/** Makes a server; nothing is started before listen(). Throws LIDO_WRONG_SETTING for wrong settings. */
-export function createServer({ log, ...user }: ServerOptions): Server {
-  const settings = resolveEmbedded(user, log, ['process']);
+/** Makes a server; nothing is started before listen(). Throws LIDO_WRONG_OPTION for wrong options. */
+export function createServer(options: ServerOptions): Server {
+  const { log, ...user } = options ?? {};
+  const settings = resolveEmbedded(user, { log }, ['process']);
   return createServerOf(settings, { log: log ?? createLog(settings) });
 }
 
 const NOT_LIDOS = 'not for Lido to set inside another program: do so there';
 
-/** The settings of a program that embeds Lido. Throws LIDO_WRONG_SETTING, also for one that would do nothing here. */
+/** What a program hands over beside settings. */
+interface Callbacks {
+  readonly log?: Log | undefined;
+  readonly environ?: ((request: never) => EnvironAdditions) | undefined;
+}
+
+/** The settings of a program that embeds Lido. Throws LIDO_WRONG_OPTION, also for one that would do nothing here. */
 export function resolveEmbedded(
   user: UserSettings,
-  log: Log | undefined,
+  callbacks: Callbacks,
   scopes: readonly SettingScope[],
 ): Settings {
-  const settings = resolveUserSettings(user, namesInScope(...scopes), NOT_LIDOS);
-  for (const name of ['logLevel', 'logFormat'] as const)
-    if (log !== undefined && user[name] !== undefined)
-      throw new LidoError('LIDO_WRONG_SETTING', [`option ${name}`, 'the log that is given has its own']);
-  return settings;
+  const mistakes = [...findMissing(user), ...findWrongCallbacks(callbacks), ...findUnheard(user, callbacks)];
+  return resolveUserSettings(user, namesInScope(...scopes), NOT_LIDOS, mistakes);
+}
+
+function findMissing({ application, mounts }: UserSettings): PlacedMistake[] {
+  if (application !== undefined || mounts !== undefined) return [];
+  const text = 'is missing: name what to serve, for example hello.js:application or shop.wsgi:application';
+  return [{ place: 'option application', text }];
+}
+
+function findWrongCallbacks({ log, environ }: Callbacks): PlacedMistake[] {
+  const found: PlacedMistake[] = [];
+  if (environ !== undefined && (typeof environ !== 'function' || isAsync(environ)))
+    found.push({ place: 'option environ', text: `takes a function that is not async, not ${show(environ)}` });
+  if (log !== undefined && !isLog(log))
+    found.push({
+      place: 'option log',
+      text: `takes a pino logger or what has its error(), warn() and info(), not ${show(log)}`,
+    });
+  return found;
+}
+
+/** Settings of a log that is not made where one is given. */
+function findUnheard(user: UserSettings, { log }: Callbacks): PlacedMistake[] {
+  if (log === undefined) return [];
+  const names = (['logLevel', 'logFormat'] as const).filter((name) => user[name] !== undefined);
+  return names.map((name) => ({ place: `option ${name}`, text: 'the log that is given has its own' }));
+}
+
+function isAsync(given: object): boolean {
+  return Object.prototype.toString.call(given) === '[object AsyncFunction]';
+}
+
+function isLog(given: unknown): boolean {
+  if (typeof given !== 'object' || given === null) return false;
+  return ['error', 'warn', 'info'].every((level) => typeof (given as never)[level] === 'function');
+}
+
+function show(given: unknown): string {
+  if (typeof given === 'function') return isAsync(given) ? 'an async function' : 'a function';
+  return JSON.stringify(given) ?? String(given);
 }
 
 /** Applications that start once, serve, and close once. */
@@ -181,8 +225,11 @@ export class EmbeddedApplications {
   }
 }
 
-/** Additions as the environ holds them. Throws TypeError for what is not text. */
+/** Additions as the environ holds them. Throws TypeError for what is no object of texts. */
 export function encodeAdditions(additions: EnvironAdditions): EnvironAdditions {
+  if (additions instanceof Promise) throw new TypeError('environ gave a promise, not an object of texts');
+  if (typeof additions !== 'object' || additions === null)
+    throw new TypeError(`environ gave ${additions}, not an object of texts`);
   const entries = Object.entries(additions).map(([key, value]) => {
     if (typeof value !== 'string') throw new TypeError(`environ: ${key} is ${typeof value}, not a string`);
     return [encodeAsLatin1(key), encodeAsLatin1(value)];

@@ -1,34 +1,33 @@
 /** Main thread. Addresses to listen on, as text and as net.Server takes them. Pure. */
 import type { AddressInfo } from 'node:net';
 import { LidoError } from '../contract/errors.js';
+import { Mistake } from './mistake.js';
 
 /** As net.Server.listen takes it. */
 export type BindAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 const DEFAULT_PORT = 8000;
+const HIGHEST_PORT = 65_535;
+const UNIX = 'unix:';
+/** sun_path of <sys/un.h> less its final NUL; the system cuts a longer one off and listens elsewhere. Bytes. */
+const LONGEST_SOCKET_PATH = process.platform === 'darwin' ? 103 : 107;
 
-/** Parses HOST:PORT, [v6]:PORT, HOST, :PORT, PORT or unix:PATH. Throws LIDO_WRONG_SETTING. */
+/** Reads HOST:PORT, [IPV6]:PORT, HOST, :PORT, PORT or unix:PATH; a Mistake says what is wrong with it. */
+export function readAddress(text: string): BindAddress | Mistake {
+  if (text.startsWith(UNIX)) return readSocketPath(text.slice(UNIX.length));
+  if (/^\d+$/.test(text)) return readPort('127.0.0.1', text);
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/]*))(?::(\d+))?$/.exec(text);
+  if (match === null || text === '') return new Mistake(explainAddress(text));
+  const [, bracketed, named = '', port = String(DEFAULT_PORT)] = match;
+  return readPort(bracketed ?? (named === '' ? '0.0.0.0' : named), port);
+}
+
+/** The address of a text that was checked before. Throws LIDO_WRONG_SETTING for one that is none. */
 export function parseBind(text: string): BindAddress {
-  if (text.startsWith('unix:')) {
-    const path = text.slice('unix:'.length);
-    if (path === '')
-      throw new LidoError('LIDO_WRONG_SETTING', [
-        'bind',
-        'unix: needs a path, for example unix:/run/lido.sock',
-      ]);
-    return { path };
-  }
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*))(?::(\d+))?$/.exec(text);
-  const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
-  if (match === null || text === '' || port > 65535) {
-    throw new LidoError('LIDO_WRONG_SETTING', [
-      'bind',
-      `${JSON.stringify(text)} is no address: write HOST:PORT, [IPV6]:PORT or unix:PATH`,
-    ]);
-  }
-  const host = match[1] ?? match[2] ?? '';
-  if (/^\d+$/.test(text)) return { host: '127.0.0.1', port: Number(text) };
-  return { host: host === '' ? '0.0.0.0' : host, port };
+  const address = readAddress(text);
+  if (address instanceof Mistake)
+    throw new LidoError('LIDO_WRONG_SETTING', [`bind ${JSON.stringify(text)}`, address.text]);
+  return address;
 }
 
 /** The address as a URL; `bound` is what the system really gave, which tells the port where 0 was asked for. */
@@ -37,4 +36,33 @@ export function formatAddress(address: BindAddress, bound: AddressInfo | string 
   const port = bound !== null && typeof bound === 'object' ? bound.port : address.port;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `http://${host}:${port}`;
+}
+
+function readSocketPath(path: string): BindAddress | Mistake {
+  if (path === '') return new Mistake('unix: needs a path, for example unix:/run/lido.sock');
+  const length = Buffer.byteLength(path);
+  if (length <= LONGEST_SOCKET_PATH) return { path };
+  return new Mistake(
+    `a path of ${length} bytes is too long: the system takes ${LONGEST_SOCKET_PATH} for a Unix socket`,
+  );
+}
+
+function readPort(host: string, digits: string): BindAddress | Mistake {
+  const port = Number(digits);
+  if (port <= HIGHEST_PORT) return { host, port };
+  return new Mistake(`there is no port ${digits}: the highest is ${HIGHEST_PORT}`);
+}
+
+/** What somebody seems to have meant by a text that is no address. */
+function explainAddress(text: string): string {
+  if (text === '') return 'an empty text is no address';
+  const [, scheme, rest = ''] = /^(https?|tcp):\/\/([^/]*)/i.exec(text) ?? [];
+  if (scheme !== undefined) return `an address has no scheme: write ${rest}`;
+  if (/^fd:/i.test(text)) return 'sockets of others are not taken over: name an address';
+  if (text.includes('/')) return `write unix:${text} for a Unix socket`;
+  const [, host = '', port] = /^([^:]*):([^:]*)$/.exec(text) ?? [];
+  if (port !== undefined) return `${JSON.stringify(port)} is no port: write ${host}:${DEFAULT_PORT}`;
+  if (/^[0-9A-Fa-f:.]+$/.test(text))
+    return `an IPv6 address stands in brackets, with its port behind them: [${text}]:${DEFAULT_PORT}`;
+  return 'write HOST:PORT, [IPV6]:PORT or unix:PATH';
 }

@@ -1,6 +1,7 @@
 /** Main thread. One source's settings, each checked by itself. Pure. */
+import { Mistake, type PlacedMistake } from './mistake.js';
 import { nearest } from './nearest.js';
-import { Mistake, parseValue } from './parse-value.js';
+import { parseValue } from './parse-value.js';
 import {
   flagOf,
   type MountSettings,
@@ -26,20 +27,20 @@ export interface Source {
 
 export type Checked = Map<SettingName, unknown>;
 
-/** A source's right values; what is wrong is added to the mistakes, one line each. */
-export function checkSource(source: Source, mistakes: string[]): Checked {
+/** A source's right values; what is wrong is added to the mistakes. */
+export function checkSource(source: Source, mistakes: PlacedMistake[]): Checked {
   const { origin, values, placeOf } = source;
   const checked: Checked = new Map();
   for (const [key, value] of Object.entries(values)) {
     if (value === undefined) continue;
     if (!isSettingName(key)) {
-      mistakes.push(describeUnknown(key, origin, placeOf(key)));
+      mistakes.push({ place: placeOf(key), text: describeUnknown(key, origin) });
       continue;
     }
     const parsed = parseValue(settings[key], value, origin === 'flag' || origin === 'environment');
     // A flag and a variable name the setting themselves; a line of a file does not.
     const name = origin === 'file' ? `${key} ` : '';
-    if (parsed instanceof Mistake) mistakes.push(`${placeOf(key)}: ${name}${parsed.text}`);
+    if (parsed instanceof Mistake) mistakes.push({ place: placeOf(key), text: `${name}${parsed.text}` });
     else checked.set(key, key === 'mounts' ? checkMounts(parsed as object, source, mistakes) : parsed);
   }
   return checked;
@@ -49,12 +50,12 @@ const NOT_FOR_MOUNTS: readonly SettingName[] = namesInScope('process', 'listener
 /** '/shop' or '/shop/admin': as a client may ask for it, so that no mount is out of reach. */
 const MOUNT_PATH = /^\/$|^(\/[^/?#%\s]+)+$/;
 
-function checkMounts(mounts: object, { origin, placeOf }: Source, mistakes: string[]): Mounts {
+function checkMounts(mounts: object, { origin, placeOf }: Source, mistakes: PlacedMistake[]): Mounts {
   const checked = Object.entries(mounts).map(([path, given]): [string, MountSettings] => {
     const placeIn: PlaceIn = (...keys) => `${placeOf('mounts', path, ...keys)}: mounts ${path}`;
     const place = placeIn();
     if (!MOUNT_PATH.test(path) || /\/\.\.?(\/|$)/.test(path))
-      mistakes.push(`${place}: a path looks like /shop or /shop/admin, unescaped, and / is the root`);
+      mistakes.push({ place, text: 'a path looks like /shop or /shop/admin, unescaped, and / is the root' });
     return [path, checkMount(given, origin, placeIn, mistakes)];
   });
   return Object.freeze(Object.fromEntries(checked));
@@ -63,18 +64,26 @@ function checkMounts(mounts: object, { origin, placeOf }: Source, mistakes: stri
 /** Where a mount stands, or a setting within it. */
 type PlaceIn = (...keys: readonly string[]) => string;
 
-function checkMount(given: unknown, origin: Origin, placeIn: PlaceIn, mistakes: string[]): MountSettings {
+function checkMount(
+  given: unknown,
+  origin: Origin,
+  placeIn: PlaceIn,
+  mistakes: PlacedMistake[],
+): MountSettings {
   const place = placeIn();
   const values = typeof given === 'string' ? { application: given } : given;
   if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    mistakes.push(`${place}: takes MODULE:CALLABLE or an object of settings, not ${JSON.stringify(given)}`);
+    mistakes.push({
+      place,
+      text: `takes MODULE:CALLABLE or an object of settings, not ${JSON.stringify(given)}`,
+    });
     return { application: '' };
   }
   const foreign = NOT_FOR_MOUNTS.filter((name) => Object.hasOwn(values, name));
   for (const name of foreign)
-    mistakes.push(`${placeIn(name)}: ${name} is for the whole server, not for a mount`);
+    mistakes.push({ place: placeIn(name), text: `${name} is for the whole server, not for a mount` });
   const own = Object.entries(values).filter(([key]) => !foreign.includes(key as SettingName));
-  if (!own.some(([key]) => key === 'application')) mistakes.push(`${place}: names no application`);
+  if (!own.some(([key]) => key === 'application')) mistakes.push({ place, text: 'names no application' });
   const source: Source = {
     origin: origin === 'option' ? 'option' : 'file',
     values: Object.fromEntries(own),
@@ -83,14 +92,14 @@ function checkMount(given: unknown, origin: Origin, placeIn: PlaceIn, mistakes: 
   return Object.freeze(Object.fromEntries(checkSource(source, mistakes))) as unknown as MountSettings;
 }
 
-function describeUnknown(key: string, origin: Origin, place: string): string {
+function describeUnknown(key: string, origin: Origin): string {
   // A switch with a value: commander knows it only without one.
   const known = origin === 'flag' ? settingNames.find((setting) => flagOf(setting) === key) : undefined;
-  if (known !== undefined) return `${key}: takes no value; its opposite is ${key.replace('--', '--no-')}`;
+  if (known !== undefined) return `takes no value; its opposite is ${key.replace('--', '--no-')}`;
   const name = suggestSetting(key);
   const right = name === null ? null : spell(name, origin);
   const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;
-  return `${place}: unknown ${what}${right === null ? '' : `; did you mean ${right}?`}`;
+  return `unknown ${what}${right === null ? '' : `; did you mean ${right}?`}`;
 }
 
 function spell(name: SettingName, origin: Origin): string {

@@ -21,41 +21,30 @@ export function defineConfig(settings: UserSettings): UserSettings {
   return settings;
 }
 
-/** The config file of a directory, or null. Throws LIDO_WRONG_SETTING where there is more than one, or only one of a foreign kind. */
+/** The config file of a directory, or null. Throws LIDO_CONFIG_AMBIGUOUS where there is more than one, LIDO_CONFIG_KIND_UNKNOWN where all are of foreign kinds. */
 export function findConfig(folder: string): string | null {
   const pick = (endings: readonly string[]) =>
     endings.map((ending) => join(folder, `lido.config.${ending}`)).filter((path) => existsSync(path));
   const found = pick(ENDINGS);
-  if (found.length > 1) {
-    throw new LidoError('LIDO_WRONG_SETTING', [
-      'config',
-      `both ${found.map((path) => basename(path)).join(' and ')} are here: keep one, or name it with --config`,
-    ]);
-  }
+  if (found.length > 1)
+    throw new LidoError('LIDO_CONFIG_AMBIGUOUS', [found.map((path) => basename(path)).join(' and ')]);
   const [foreign] = found.length === 0 ? pick(FOREIGN_ENDINGS) : [];
   if (foreign !== undefined) throw describeForeign(foreign);
   return found[0] ?? null;
 }
 
 function describeForeign(path: string): LidoError {
-  return new LidoError('LIDO_WRONG_SETTING', [
-    '--config',
-    `${basename(path)} is none of .${ENDINGS.join(', .')}`,
-  ]);
+  return new LidoError('LIDO_CONFIG_KIND_UNKNOWN', [basename(path), `.${ENDINGS.join(', .')}`]);
 }
 
-/** Reads a config file. Throws LIDO_WRONG_SETTING with the place of a mistake in its syntax. */
+/** Reads a config file. Throws one of the LIDO_CONFIG errors; LIDO_CONFIG_UNREADABLE has the line of what is wrong. */
 export async function loadConfig(file: string): Promise<Source> {
   const path = resolve(file);
-  if (!existsSync(path)) throw new LidoError('LIDO_WRONG_SETTING', ['--config', `no file ${path}`]);
+  if (!existsSync(path)) throw new LidoError('LIDO_CONFIG_NOT_FOUND', [path]);
   if (!ENDINGS.includes(extname(path).slice(1))) throw describeForeign(path);
   const values = await readConfig(path);
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    throw new LidoError('LIDO_WRONG_SETTING', [
-      file,
-      'a config file holds one object with settings; a module exports it as its default',
-    ]);
-  }
+  if (typeof values !== 'object' || values === null || Array.isArray(values))
+    throw new LidoError('LIDO_CONFIG_NOT_OBJECT', [basename(path)]);
   // $schema is for editors.
   const { $schema: _, ...rest } = values as Record<string, unknown>;
   const text = readFileSync(path, 'utf8');
@@ -78,7 +67,7 @@ async function readConfig(path: string): Promise<unknown> {
       /\n\n|\nRequire stack/,
     );
     const text = message.replaceAll('\n', ' ').replace(new RegExp(`\\s+${escapePattern(path)}[:\\d]*`), '');
-    throw new LidoError('LIDO_WRONG_SETTING', [locateError(error, path), text], { cause: error });
+    throw new LidoError('LIDO_CONFIG_UNREADABLE', [locateError(error, path), text], { cause: error });
   }
 }
 

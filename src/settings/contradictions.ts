@@ -1,25 +1,28 @@
 /** Main thread. Settings that are right each by itself, and wrong together. Pure. */
+import type { PlacedMistake } from './mistake.js';
 import type { Resolved } from './resolve.js';
 import type { SettingName, Settings } from './table.js';
 
 /** Who said it, or null where it is a default or inherited. */
 type OriginOf = (name: SettingName) => string | null;
 
-/** One line for each contradiction, with the places of both sides. */
-export function findContradictions({ settings, origins }: Resolved): string[] {
+/** Each contradiction at the place of one side, with that of the other. */
+export function findContradictions({ settings, origins }: Resolved): PlacedMistake[] {
   const originOf: OriginOf = (name) => (origins[name] === 'default' ? null : origins[name]);
   const found = findWithinApplication(settings, originOf);
   for (const address of findRepeated(settings.bind))
-    found.push(`${origins.bind}: bind names ${address} twice`);
+    found.push({ place: origins.bind, text: `bind names ${address} twice` });
   if (settings.forwardedFields.includes('forwarded') && settings.forwardedFields.length > 1)
-    found.push(
-      `${origins.forwardedFields}: forwarded tells all that the x-forwarded fields tell: name either it or them`,
-    );
+    found.push({
+      place: origins.forwardedFields,
+      text: 'forwarded tells all that the x-forwarded fields tell: name either it or them',
+    });
   if (settings.mounts === null) return found;
   if (settings.application !== null)
-    found.push(
-      `${origins.application}: application contradicts mounts (${origins.mounts}): one application, or several; mount it at a path too`,
-    );
+    found.push({
+      place: origins.application,
+      text: `application contradicts mounts (${origins.mounts}): one application, or several; mount it at a path too`,
+    });
   for (const [path, own] of Object.entries(settings.mounts)) {
     const place = `${origins.mounts}: ${path}`;
     const inherited: OriginOf = (name) =>
@@ -29,10 +32,13 @@ export function findContradictions({ settings, origins }: Resolved): string[] {
   return found;
 }
 
-function findWithinApplication(settings: Settings, originOf: OriginOf): string[] {
-  const found: string[] = [];
+function findWithinApplication(settings: Settings, originOf: OriginOf): PlacedMistake[] {
+  const found: PlacedMistake[] = [];
   const clash = (name: SettingName, other: SettingName, why: string) =>
-    found.push(`${originOf(name)}: ${name} contradicts ${other} (${originOf(other)}): ${why}`);
+    found.push({
+      place: originOf(name) ?? name,
+      text: `${name} contradicts ${other} (${originOf(other) ?? 'default'}): ${why}`,
+    });
   if (settings.runtime === 'javascript') {
     for (const name of ['python', 'pythonpath'] as const)
       if (originOf(name) !== null) clash(name, 'runtime', 'a JavaScript application has no Python');

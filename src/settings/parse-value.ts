@@ -1,19 +1,11 @@
 /** Main thread. One value of a setting: checked, and turned from text into what the setting holds. Pure. */
 
-import { parseBind } from './address.js';
+import { readAddress } from './address.js';
 import { parseApplicationName } from './application-name.js';
+import { Mistake, rejectValues as reject } from './mistake.js';
 import { nearest } from './nearest.js';
 import type { Setting } from './table.js';
 import { trustProxies } from './trusted-proxies.js';
-
-/** Why a value is not allowed, as it follows the setting's name: "takes a whole number, 1 or more, not "x"". */
-export class Mistake {
-  readonly text: string;
-
-  constructor(text: string) {
-    this.text = text;
-  }
-}
 
 /**
  * The value as the setting holds it. One item does for a list. Numbers and booleans may be text where `isText`: flags
@@ -91,7 +83,7 @@ function parseList(
   return Object.freeze([...(list as string[])]);
 }
 
-/** As an object, or as a list of PATH=MODULE:CALLABLE; what stands at each path is checked by check-mounts.ts. */
+/** As an object, or as a list of PATH=MODULE:CALLABLE; what stands at each path is for check-source.ts to check. */
 function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistake {
   const what = 'an object of applications by their paths';
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -110,7 +102,13 @@ function parseAddresses(value: unknown): readonly string[] | Mistake {
   const what = 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these';
   // A server that listens nowhere serves nobody.
   if (Array.isArray(value) && value.length === 0) return reject(what, value);
-  return parseList(value, typeof value === 'number' ? `${what}, as text` : what, isAddress);
+  const list = parseList(value, typeof value === 'number' ? `${what}, as text` : what, () => true);
+  if (list instanceof Mistake) return list;
+  for (const text of list) {
+    const address = readAddress(text);
+    if (address instanceof Mistake) return new Mistake(`${reject(what, text).text}: ${address.text}`);
+  }
+  return list;
 }
 
 function parseTexts({ choices }: Setting, value: unknown): readonly string[] | Mistake {
@@ -124,15 +122,6 @@ function parseTexts({ choices }: Setting, value: unknown): readonly string[] | M
 function isProxy(text: string): boolean {
   try {
     trustProxies([text], []);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isAddress(text: string): boolean {
-  try {
-    parseBind(text);
     return true;
   } catch {
     return false;
@@ -156,9 +145,4 @@ function parseText({ choices }: Setting, value: unknown): string | Mistake {
 function suggest({ text }: Mistake, value: string, choices: readonly string[]): Mistake {
   const near = nearest(value, choices) ?? choices.find((choice) => value.startsWith(choice));
   return new Mistake(near === undefined ? text : `${text}; did you mean ${near}?`);
-}
-
-function reject(expected: string, ...values: readonly unknown[]): Mistake {
-  const shown = values.map((value) => JSON.stringify(value) ?? String(value));
-  return new Mistake(`takes ${expected}, not ${shown.join(', ')}`);
 }

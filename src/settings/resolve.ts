@@ -1,8 +1,9 @@
 /** Main thread. Settings from all sources: checked, put together, frozen. */
 
-import { LidoError } from '../contract/errors.js';
+import type { ErrorCode } from '../contract/errors.js';
 import { checkSource, isSettingName, type Source, suggestSetting } from './check-source.js';
 import { findContradictions } from './contradictions.js';
+import { type PlacedMistake, throwMistakes } from './mistake.js';
 import {
   isList,
   type Setting,
@@ -25,10 +26,15 @@ export interface Resolved {
 }
 
 /**
- * Puts sources together, the first one winning. Throws one LIDO_WRONG_SETTING that names every mistake in all of them, each with
- * its place, what is allowed there, and the nearest right name; `found` are mistakes that the caller knows of already.
+ * Puts sources together, the first one winning. Throws one error, LIDO_WRONG_SETTING unless `code` says otherwise, that
+ * names every mistake in all of them, each with its place, what is allowed there, and the nearest right name; `found` are
+ * mistakes that the caller knows of already.
  */
-export function resolveSettings(sources: readonly Source[], found: readonly string[] = []): Resolved {
+export function resolveSettings(
+  sources: readonly Source[],
+  found: readonly PlacedMistake[] = [],
+  code: ErrorCode = 'LIDO_WRONG_SETTING',
+): Resolved {
   const mistakes = [...found];
   const checked = sources.map((source) => checkSource(source, mistakes));
   const values: Partial<Record<SettingName, unknown>> = {};
@@ -43,28 +49,29 @@ export function resolveSettings(sources: readonly Source[], found: readonly stri
     origins: origins as Record<SettingName, string>,
   };
   mistakes.push(...findContradictions(resolved));
-  throwMistakes(mistakes);
+  throwMistakes(mistakes, code);
   return resolved;
 }
 
 /**
- * The settings of a program that embeds Lido. Throws LIDO_WRONG_SETTING, also for those in `refused`, which are the program's own
- * business; the text says why.
+ * The settings of a program that embeds Lido. Throws LIDO_WRONG_OPTION, also for those in `refused`, which are the program's
+ * own business; the text says why. `found` are mistakes that the caller knows of already.
  */
 export function resolveUserSettings(
   user: UserSettings,
   refused: readonly SettingName[] = [],
   why = '',
+  found: readonly PlacedMistake[] = [],
 ): Settings {
   const foreign = refused.filter((name) => user[name] !== undefined);
-  const mistakes = foreign.map((name) => `option ${name}: ${why}`);
+  const mistakes = [...found, ...foreign.map((name) => ({ place: `option ${name}`, text: why }))];
   const own = Object.entries(user).filter(([name]) => !foreign.includes(name as SettingName));
   const source: Source = {
     origin: 'option',
     values: Object.fromEntries(own),
     placeOf: (key) => `option ${key}`,
   };
-  return resolveSettings([source], mistakes).settings;
+  return resolveSettings([source], mistakes, 'LIDO_WRONG_OPTION').settings;
 }
 
 /** The LIDO_* variables among the environment's, as a source. */
@@ -98,13 +105,4 @@ function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
   return Object.keys(environment)
     .filter((variable) => variable.startsWith('LIDO_') && !known.includes(variable))
     .filter((variable) => !FOREIGN_VARIABLE.test(variable) && suggestSetting(variable) !== null);
-}
-
-/** One mistake is told in one line, several in one each. */
-export function throwMistakes(mistakes: readonly string[]): void {
-  if (mistakes.length === 0) return;
-  const [place = '', ...text] = (mistakes[0] as string).split(': ');
-  if (mistakes.length === 1) throw new LidoError('LIDO_WRONG_SETTING', [place, text.join(': ')]);
-  const lines = mistakes.map((mistake) => `\n  - ${mistake}`).join('');
-  throw new LidoError('LIDO_WRONG_SETTING', ['settings', `${mistakes.length} mistakes${lines}`]);
 }

@@ -65,7 +65,7 @@ export function buildSettingsPage(): string {
   const groups = [...new Set(settingNames.map((name) => settings[name].group))];
   const sections = groups.map((group) => {
     const rows = settingNames.filter((name) => settings[name].group === group).map(buildRow);
-    return `## ${group}\n\n| setting | flag | variable | takes | default | |\n| --- | --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`;
+    return `## ${group}\n\n| setting | flag | variable | takes | default | | why this default |\n| --- | --- | --- | --- | --- | --- | --- |\n${rows.join('\n')}\n`;
   });
   return `# Settings
 
@@ -85,7 +85,7 @@ function buildRow(name: SettingName): string {
     describeType(setting),
     describeDefault(setting),
   ];
-  return `| ${[...cells, setting.text].join(' | ').replaceAll('$', '\\$')} |`;
+  return `| ${[...cells, setting.text, setting.why].join(' | ').replaceAll('$', '\\$')} |`;
 }
 
 function describeType({ type, choices, min = 0 }: Setting): string {

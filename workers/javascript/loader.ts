@@ -48,10 +48,7 @@ function parseCallable(callable: string | null): { path: string | null; factoryA
   try {
     return { path, factoryArguments: JSON.parse(`[${list.replaceAll("'", '"')}]`) as unknown[] };
   } catch {
-    throw new LidoError('LIDO_WRONG_SETTING', [
-      callable ?? '',
-      'the arguments of a factory are literals, for example create_app("production")',
-    ]);
+    throw new LidoError('LIDO_MALFORMED_CALLABLE', [callable ?? '']);
   }
 }
 

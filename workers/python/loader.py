@@ -132,9 +132,9 @@ def _parse(text):
         positional = [ast.literal_eval(argument) for argument in expression.args]
         named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in expression.keywords}
     except ValueError:
-        raise LoadError("LIDO_WRONG_SETTING", text, "the arguments of a factory are literals") from None
+        raise LoadError("LIDO_MALFORMED_CALLABLE", text) from None
     if None in named:
-        raise LoadError("LIDO_WRONG_SETTING", text, "the arguments of a factory are literals")
+        raise LoadError("LIDO_MALFORMED_CALLABLE", text)
     return True, _dotted(expression.func, text), positional, named
 
 
@@ -149,7 +149,7 @@ def _dotted(expression, text):
 
 
 def _malformed(text):
-    return LoadError("LIDO_WRONG_SETTING", text, "a callable is a name, a dotted name or a call with literal arguments")
+    return LoadError("LIDO_MALFORMED_CALLABLE", text)
 
 
 def _names(module):

@@ -112,7 +112,7 @@ describe('MODULE:CALLABLE', () => {
   it('that Python cannot import for its name is told what to call it', async () => {
     const folder = makeFolder({ 'my.app.py': '' });
     expect(await refuse(folder, { application: 'my.app.py' })).toBe(
-      `LIDO_WRONG_SETTING ${folder}/my.app.py: Python cannot import a name with a dot in it: rename it, for example my_app`,
+      `LIDO_NOT_IMPORTABLE ${folder}/my.app.py cannot be imported: Python takes a dot for the border between a package and a module`,
     );
   });
 
@@ -121,8 +121,11 @@ describe('MODULE:CALLABLE', () => {
     ['serve', 'serve.py'],
   ])('may not be a file like %s, whose ending tells no language', async (application, better) => {
     const folder = makeFolder({ [application]: '' });
+    await expect(resolveIn(folder, { application })).rejects.toMatchObject({
+      remedy: `rename it, for example ${better}`,
+    });
     expect(await refuse(folder, { application, python: venv })).toBe(
-      `LIDO_WRONG_SETTING ${folder}/${application}: its ending tells no language: rename it, for example ${better}`,
+      `LIDO_NOT_IMPORTABLE ${folder}/${application} cannot be imported: its ending tells no language`,
     );
   });
 
