@@ -136,6 +136,7 @@ class CpythonRuntime implements Runtime {
     this.#connectBuffers();
     const code = `${IMPORT_GATEWAY}
 import json
+gateway = part('.gateway')
 worker = gateway.start(json.loads(settings_json), post, inbox, outbox)
 handle = worker and worker.handle
 `;

@@ -5,14 +5,20 @@ import type { PythonSpec } from '../../src/contract/protocol.js';
 
 export const GATEWAY_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
-/** The gateway's modules as a package that no path of the application's can hide; code to be run in a namespace. */
+/**
+ * The gateway's modules as a package that no path of the application's can hide, and that is this copy of Lido's: another
+ * one in the process has its own. Code to be run in a namespace; `part('.name')` imports a module of it.
+ */
 export const IMPORT_GATEWAY = `
-import sys, types
-if '_lido' not in sys.modules:
-    package = types.ModuleType('_lido')
-    package.__path__ = [${JSON.stringify(GATEWAY_FOLDER)}]
-    sys.modules['_lido'] = package
-import _lido.gateway as gateway
+import functools, importlib, itertools, sys, types
+folder = ${JSON.stringify(GATEWAY_FOLDER)}
+for number in itertools.count(1):
+    package = types.ModuleType('_lido' if number == 1 else f'_lido{number}')
+    package.__path__ = [folder]
+    package = sys.modules.setdefault(package.__name__, package)
+    if package.__path__ == [folder]:
+        break
+part = functools.partial(importlib.import_module, package=package.__name__)
 `;
 
 /** The message and the remedy of each error by its code, for those that Python raises. */

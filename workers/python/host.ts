@@ -15,21 +15,24 @@ import {
   IMPORT_GATEWAY,
   MESSAGES,
 } from './gateway-code.js';
-import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
+import type { LibPython, Pointer, RegisteredCallback } from './libpython.js';
+import { startPython } from './start.js';
 
 const PREPARE = `${IMPORT_GATEWAY}
 import json
-gateway.prepare(json.loads(messages_json))
+part('.gateway').prepare(json.loads(messages_json))
 `;
 
-const LOAD = `
-from _lido.loader import load_shared
-result = load_shared(details_json)
+const LOAD = `${IMPORT_GATEWAY}
+result = part('.loader').load_shared(details_json)
+`;
+const UNLOAD = `${IMPORT_GATEWAY}
+part('.loader').shared.pop(int(shared), None)
 `;
 
 const PREPARE_INTERRUPTS = `${IMPORT_GATEWAY}
-from _lido.failures import LidoTimeout
-from _lido.interrupts import find_frame, interrupt
+LidoTimeout = part('.failures').LidoTimeout
+find_frame, interrupt = part('.interrupts').find_frame, part('.interrupts').interrupt
 `;
 
 function post(message: HostMessage): void {
@@ -53,11 +56,9 @@ class PythonHost {
   #timeout: Pointer = 0;
 
   constructor(installation: PythonInstallation) {
-    this.#python = openLibpython(installation);
-    this.#python.nameProgram(installation.executable);
-    // Signals stay Node's.
-    this.#python.initialize(0);
-    this.#thread = this.#python.release();
+    const { python, thread } = startPython(installation);
+    this.#python = python;
+    this.#thread = thread;
     this.#means = this.#withGil(() => this.#prepare());
   }
 
@@ -72,7 +73,7 @@ class PythonHost {
   }
 
   unload(shared: number): void {
-    this.#withGil(() => this.#run(`from _lido.loader import shared\nshared.pop(${shared}, None)\n`));
+    this.#withGil(() => this.#run(UNLOAD, { shared: String(shared) }));
   }
 
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
@@ -104,7 +105,6 @@ class PythonHost {
   }
 
   #prepare(): Means {
-    this.#python.protectStack(this.#thread);
     this.#run(PREPARE, { messages_json: JSON.stringify(MESSAGES) });
     return this.#prepareInterrupts();
   }

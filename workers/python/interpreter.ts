@@ -1,6 +1,7 @@
 // Worker thread. The interpreter that a worker's Python runs in: the process's one, or one of its own with its own GIL.
 import { LidoError } from '../../src/contract/errors.js';
 import type { LibPython, Pointer } from './libpython.js';
+import { importSite } from './site.js';
 
 export interface EnteredInterpreter {
   /** This thread's state, current from here on. */
@@ -30,6 +31,7 @@ export function enterInterpreter(python: LibPython, isIsolated: boolean): Entere
   python.deleteCurrentThread();
   python.acquire(thread);
   python.protectStack(thread);
+  importSite(python);
   return { thread, isIsolated };
 }
 

@@ -26,19 +26,16 @@ export interface RegisteredCallback {
 
 export type LibPython = ReturnType<typeof openLibpython>;
 
-/** Loads libpython, once for each thread. Throws LIDO_LIBPYTHON_NOT_LOADED or LIDO_PYTHON_WITHOUT_STACK_PROTECTION. */
-export function openLibpython(python: PythonInstallation) {
-  if (!configured) {
-    koffi.config({ sync_stack_size: C_STACK_SIZE });
-    configured = true;
-  }
-  const library = load(python);
+/**
+ * Loads libpython, once for each thread; `deep` counts for the first: see own-libraries.ts. Throws LIDO_LIBPYTHON_NOT_LOADED or
+ * LIDO_PYTHON_WITHOUT_STACK_PROTECTION.
+ */
+export function openLibpython(python: PythonInstallation, deep = false) {
+  const library = load(python, deep);
   const declare = (name: string, result: string, parameters: string[]) =>
     library.func(name, result, parameters);
   const callback = koffi.proto('size_t LidoCallback(size_t self, size_t args)');
   const api = {
-    isInitialized: declare('Py_IsInitialized', 'int', []) as () => number,
-    initialize: declare('Py_InitializeEx', 'void', ['int']) as (signals: number) => void,
     mainInterpreter: declare('PyInterpreterState_Main', ADDRESS, []) as () => Pointer,
     newThread: declare('PyThreadState_New', ADDRESS, [ADDRESS]) as (interpreter: Pointer) => Pointer,
     clearThread: declare('PyThreadState_Clear', 'void', [ADDRESS]) as (thread: Pointer) => void,
@@ -86,6 +83,13 @@ export function openLibpython(python: PythonInstallation) {
       exception: Pointer,
     ) => number,
     asText: declare('PyUnicode_AsUTF8', 'const char *', [ADDRESS]) as (object: Pointer) => string | null,
+    getSystemObject: declare('PySys_GetObject', ADDRESS, ['const char *']) as (name: string) => Pointer,
+    newInteger: declare('PyLong_FromLong', ADDRESS, ['long']) as (value: number) => Pointer,
+    setField: declare('PyStructSequence_SetItem', 'void', [ADDRESS, 'intptr_t', ADDRESS]) as (
+      sequence: Pointer,
+      index: number,
+      value: Pointer,
+    ) => void,
     newText: declare('PyUnicode_FromString', ADDRESS, ['const char *']) as (text: string) => Pointer,
   };
   const viewMemory = declare('PyMemoryView_FromMemory', ADDRESS, ['void *', 'intptr_t', 'int']) as (
@@ -98,6 +102,7 @@ export function openLibpython(python: PythonInstallation) {
     self: Pointer,
     module: Pointer,
   ) => Pointer;
+  const initialize = declare('Py_InitializeEx', 'void', ['int']) as (signals: number) => void;
   const setProgramName = declareProgramName(library);
   const stack = needsStackProtection(python) ? findStackProtection(library, python) : null;
   return {
@@ -171,8 +176,46 @@ export function openLibpython(python: PythonInstallation) {
     protectStack(thread: Pointer): void {
       if (stack !== null) stack.protect(thread);
     },
-    /** Before initialize(): what makes sys.prefix and sys.path those of the virtual environment. */
+    /** Initialises Python; signals stay Node's. `site` is left to importSite(), here and in interpreters that are made later. */
+    initializeWithoutSite(): void {
+      const flag = library.symbol('Py_NoSiteFlag');
+      koffi.encode(flag, 'int', 1);
+      initialize(0);
+      koffi.encode(flag, 'int', 0);
+    },
+    /** Before initializeWithoutSite(): what makes sys.prefix and sys.path those of the virtual environment. */
     nameProgram: setProgramName,
+  };
+}
+
+/** A library that the process has loaded. */
+export interface NativeLibrary {
+  /** 0 where it has no symbol of this name. */
+  findAddress(name: string): Pointer;
+  declare(name: string, result: string, parameters: string[]): (...args: unknown[]) => unknown;
+}
+
+/**
+ * Opens a library by its soname; null stands for what the program and its libraries show to every other, whichever of them
+ * has it first. Returns null where there is none.
+ */
+export function openLibrary(name: string | null): NativeLibrary | null {
+  let library: ReturnType<typeof koffi.load>;
+  configure();
+  try {
+    library = koffi.load(name);
+  } catch {
+    return null;
+  }
+  return {
+    findAddress(symbol) {
+      try {
+        return Number(library.symbol(symbol));
+      } catch {
+        return 0;
+      }
+    },
+    declare: (symbol, result, parameters) => library.func(symbol, result, parameters),
   };
 }
 
@@ -181,10 +224,17 @@ export function exitProcess(status: number): void {
   koffi.load(null).func('_exit', 'void', ['int'])(status);
 }
 
-function load(python: PythonInstallation) {
+/** koffi takes this before a thread's first library. */
+function configure(): void {
+  if (!configured) koffi.config({ sync_stack_size: C_STACK_SIZE });
+  configured = true;
+}
+
+function load(python: PythonInstallation, deep: boolean) {
+  configure();
   try {
     // Global, because extension modules find libpython's symbols only so where they are not linked against it.
-    return koffi.load(python.libpython, { global: true });
+    return koffi.load(python.libpython, { global: true, deep });
   } catch (error) {
     throw new LidoError(
       'LIDO_LIBPYTHON_NOT_LOADED',
