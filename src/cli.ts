@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /** Main thread. The lido command. */
-import { dirname, resolve } from 'node:path';
+import { dirname, resolve as resolvePath } from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
 import { exitPastPython } from './python/host.js';
+import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-command.js';
+import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
 import { createServer } from './server/server.js';
 import { stopOnSignals } from './server/signals.js';
@@ -14,8 +16,18 @@ import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
 import { type Resolved, readEnvironment, resolveSettings, type Source } from './settings/resolve.js';
 import { settingNames } from './settings/table.js';
 
-async function main(argv: readonly string[]): Promise<void> {
-  const { action, config, flags } = parseCommandLine(argv);
+async function main([first = '', ...rest]: readonly string[]): Promise<void> {
+  if (first === 'call') {
+    const { config, flags, call: request } = parseCallLine(rest);
+    await answerCall(await resolve(config, flags), request);
+  } else {
+    const { action, config, flags } = parseCommandLine([first, ...rest].filter((word) => word !== ''));
+    await perform(action, await resolve(config, flags));
+  }
+}
+
+/** The settings of all sources, in the directory that they name. */
+async function resolve(config: string | null, flags: Source): Promise<Resolved> {
   const environment = readEnvironment(process.env);
   const folder = chooseFolder([flags, environment], process.cwd());
   // Nothing can be looked for in a directory that is not there, so this mistake comes alone.
@@ -24,10 +36,10 @@ async function main(argv: readonly string[]): Promise<void> {
   const file = path === null ? null : await loadConfig(path);
   const sources = file === null ? [flags, environment] : [flags, environment, file];
   const isFileAsked = folder === null && file !== null && path !== null;
-  const own = isFileAsked ? chooseFolder([file], dirname(resolve(path))) : null;
+  const own = isFileAsked ? chooseFolder([file], dirname(resolvePath(path))) : null;
   const resolved = resolveSettings(sources, enterFolder(own));
   for (const pair of resolved.settings.env) setVariable(pair);
-  await perform(action, resolved);
+  return resolved;
 }
 
 interface Folder {
@@ -40,7 +52,7 @@ interface Folder {
 function chooseFolder(sources: readonly Source[], base: string): Folder | null {
   const source = sources.find(({ values }) => typeof values.chdir === 'string');
   if (source === undefined) return null;
-  return { path: resolve(base, String(source.values.chdir)), place: source.placeOf('chdir') };
+  return { path: resolvePath(base, String(source.values.chdir)), place: source.placeOf('chdir') };
 }
 
 /** Changes to a directory; gives the mistakes that this shows. */
@@ -71,6 +83,10 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
       process.stdout.write(`${application} is ready to be served by ${runtime}\n`);
     return;
   }
+  if (action === 'cgi') {
+    await end(await serveCgi(settings, log));
+    return;
+  }
   const supervisor = settings.processes > 1 ? new Supervisor(settings, log) : null;
   const server = supervisor ?? createServer(settings, { log });
   let stopping = false;
@@ -88,6 +104,16 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
     throw error;
   }
   log.info(server.describe());
+}
+
+async function answerCall({ settings }: Resolved, request: CallFlags): Promise<void> {
+  await end(await call(settings, createLog(settings), request));
+}
+
+/** The exit status is the answer's. A worker that is stuck inside Python would keep the process. */
+async function end({ exitStatus, isEnded }: Ended): Promise<void> {
+  process.exitCode = exitStatus;
+  if (!isEnded) await exitPastPython(exitStatus);
 }
 
 function printConfig({ settings: values, origins }: Resolved): void {

@@ -159,7 +159,7 @@ describe('the lido command', () => {
       Math.max(
         ...help.stdout
           .split('\n')
-          .slice(4)
+          .slice(6)
           .map(({ length }) => length),
       ),
     ).toBeLessThanOrEqual(80);

@@ -29,14 +29,16 @@ export interface ApplicationStats {
 export class ApplicationHandler {
   readonly #settings: Settings;
   readonly #log: Logger;
+  readonly #runsOnce: boolean;
   #running: Running | null = null;
   #isStarting = false;
   #draining = false;
   /** Settles when the last reload has, and what it replaced is ended. */
   #reloaded: Promise<void> = Promise.resolve();
 
-  constructor(settings: Settings, log: Log) {
+  constructor(settings: Settings, log: Log, runsOnce: boolean) {
     this.#settings = settings;
+    this.#runsOnce = runsOnce;
     // The parts below ask for pino's type, and for no more of it than any log has.
     this.#log = log as Logger;
   }
@@ -122,6 +124,6 @@ export class ApplicationHandler {
   }
 
   #startAnother(): Promise<Running> {
-    return startApplication(this.#settings, this.#log, () => this.#draining);
+    return startApplication(this.#settings, this.#log, () => this.#draining, this.#runsOnce);
   }
 }

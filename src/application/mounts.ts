@@ -26,13 +26,14 @@ export class MountTable {
   /** Takes a request whose turn has come. */
   readonly handle: (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
 
-  constructor(settings: Settings, log: Log) {
+  /** `runsOnce`: the applications are asked once, and then ended. PEP 3333's `wsgi.run_once`. */
+  constructor(settings: Settings, log: Log, runsOnce = false) {
     this.#settings = settings;
     this.#mounts = expandMounts(settings)
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),
         settings: own,
-        handler: new ApplicationHandler(own, log),
+        handler: new ApplicationHandler(own, log, runsOnce),
       }))
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;

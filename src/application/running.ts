@@ -43,12 +43,13 @@ export async function startApplication(
   settings: Settings,
   log: Logger,
   isDraining: () => boolean,
+  runsOnce: boolean,
 ): Promise<Running> {
   const found = await resolveApplication(settings);
   const threads = settings.threads ?? defaultThreads(found, settings.processes);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host);
-  const parts = assemble(settings, application, threads, host, log, isDraining);
+  const parts = assemble(settings, application, threads, host, log, isDraining, runsOnce);
   const running = { application, host, ...parts };
   try {
     return { runtime: await parts.pool.start(), ...running };
@@ -101,6 +102,7 @@ function assemble(
   host: PythonHost | null,
   log: Logger,
   isDraining: () => boolean,
+  runsOnce: boolean,
 ): Omit<Running, 'application' | 'runtime' | 'host'> {
   const policy = {
     concurrency: settings.concurrency,
@@ -114,7 +116,7 @@ function assemble(
   };
   const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
   const pool = new WorkerPool({
-    settings: describeWorkers(settings, application),
+    settings: describeWorkers(settings, application, runsOnce),
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,
@@ -155,14 +157,19 @@ function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): Acc
   return ({ connection, headers }) => resolveForwarded(connection, headers, trust);
 }
 
-function describeWorkers(settings: Settings, application: ApplicationSpec): WorkerSettings {
+function describeWorkers(
+  settings: Settings,
+  application: ApplicationSpec,
+  runsOnce: boolean,
+): WorkerSettings {
   const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
   return {
     application,
     constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
     // Interpreters share as little as processes do: each has an application object of its own.
-    multithread: !isIsolated,
+    multithread: !isIsolated && !runsOnce,
     multiprocess: settings.processes > 1 || isIsolated,
+    runOnce: runsOnce,
     debug: settings.debug,
     validate: settings.validate,
     timeout: settings.timeout,

@@ -95,6 +95,19 @@ export const catalogue = {
     message: '%s names no callable',
     remedy: 'write a name, a dotted name, or a call with literals: create_app("production")',
   },
+  LIDO_WRONG_CALL: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s: %s',
+    remedy:
+      "for example lido call hello.js:application GET '/path?query'; lido call --help lists every option",
+  },
+  LIDO_NO_CGI_REQUEST: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: 'this is no request of a web server: %s',
+    remedy: 'let a web server run lido cgi as a CGI script; for a request of your own there is lido call',
+  },
   LIDO_AMBIGUOUS_APPLICATION: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

@@ -86,6 +86,8 @@ export interface WorkerSettings {
   readonly constants: Readonly<Record<string, string>>;
   readonly multithread: boolean;
   readonly multiprocess: boolean;
+  /** The application is asked once, and then ended. */
+  readonly runOnce: boolean;
   /** Send tracebacks to clients. */
   readonly debug: boolean;
   /** Hold both sides to the protocol: lido/validator, or wsgiref.validate. */

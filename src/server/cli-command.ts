@@ -14,7 +14,7 @@ import {
 } from '../settings/table.js';
 import { VERSION } from '../version.js';
 
-const ACTIONS = ['check', 'config'] as const;
+const ACTIONS = ['check', 'config', 'cgi'] as const;
 
 export type Action = 'serve' | (typeof ACTIONS)[number];
 
@@ -28,23 +28,33 @@ export interface CommandLine {
 const USAGE = `[options] MODULE:CALLABLE
        lido [options]                            with a config file that names the application
        lido check [options] [MODULE:CALLABLE]    check the settings, import the application, serve nothing
-       lido config [options] [MODULE:CALLABLE]   print the settings and where each came from`;
+       lido config [options] [MODULE:CALLABLE]   print the settings and where each came from
+       lido call [options] [MODULE:CALLABLE] PATH  answer one request and print it; lido call --help has more
+       lido cgi [options] [MODULE:CALLABLE]      answer the request of a web server's CGI`;
 
 /** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const command = createCommand().parse(argv, { from: 'user' });
-  const { config = null, ...values } = command.opts<Record<string, unknown> & { config?: string }>();
-  const unknown = command.args.filter((word) => word.startsWith('-'));
   const words = command.args.filter((word) => !word.startsWith('-'));
   const action = ACTIONS.find((name) => name === words[0]) ?? 'serve';
   const [application, ...more] = action === 'serve' ? words : words.slice(1);
+  const values = command.opts<Record<string, unknown>>();
   // The value of an unknown option looks like a word, so words are what they seem only where there is none.
-  if (unknown.length === 0) {
+  if (words.length === command.args.length) {
     if (more.length > 0) throw describeExtra(words, more);
     if (application !== undefined) values.application = application;
   }
-  for (const option of unknown) values[option.replace(/=.*/s, '')] = true;
-  return { action, config, flags: { origin: 'flag', values, placeOf: placeFlag } };
+  return { action, ...readFlags(command, values) };
+}
+
+/** The parsed options as a source of settings; those that nobody knows are left for it to name. */
+export function readFlags(
+  command: Command,
+  { config = null, ...values }: Record<string, unknown>,
+): Pick<CommandLine, 'config' | 'flags'> {
+  for (const option of command.args.filter((word) => word.startsWith('-') && word !== '-'))
+    values[option.replace(/=.*/s, '')] = true;
+  return { config: config as string | null, flags: { origin: 'flag', values, placeOf: placeFlag } };
 }
 
 function describeExtra([first = '']: readonly string[], more: readonly string[]): LidoError {

@@ -17,7 +17,7 @@ export class EnvironDecoder {
       'wsgi.version': Object.freeze([1, 0]),
       'wsgi.multithread': settings.multithread,
       'wsgi.multiprocess': settings.multiprocess,
-      'wsgi.run_once': false,
+      'wsgi.run_once': settings.runOnce,
       'wsgi.input_terminated': true,
       'wsgi.file_wrapper': wrapFile,
     });

@@ -124,6 +124,7 @@ class CpythonRuntime implements Runtime {
       constants: settings.constants,
       multithread: settings.multithread,
       multiprocess: settings.multiprocess,
+      run_once: settings.runOnce,
       isolated: this.#entered.isIsolated,
       shared: spec.shared,
       ...describeApplication(spec),

@@ -26,14 +26,14 @@ _MAX_CACHED = 512
 class Worker(Interruptible):
     """One worker thread's end of the gateway: its application, its buffers, the request that it runs."""
 
-    def __init__(self, constants, multithread, multiprocess):
+    def __init__(self, constants, multithread, multiprocess, run_once):
         super().__init__()
         self.environ = {
             **constants,
             "wsgi.version": (1, 0),
             "wsgi.multithread": multithread,
             "wsgi.multiprocess": multiprocess,
-            "wsgi.run_once": False,
+            "wsgi.run_once": run_once,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
         }
@@ -139,7 +139,9 @@ def start(settings, post, inbox, outbox):
     Makes this thread's worker. The application is the one that all threads share, or is loaded here, for this interpreter
     alone. Returns the worker; a failure is left in the outbox instead.
     """
-    worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"])
+    worker = Worker(
+        settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"]
+    )
     worker.timeout = str(settings["timeout"])
     worker.connect(post, inbox, outbox)
     if settings["isolated"]:
