@@ -20,11 +20,12 @@ const ROOMS = [
 ];
 /** What workers/ may take from elsewhere: what both sides of a thread may see, and the validator that wraps applications. */
 const SHARED_WITH_WORKERS = ['src/contract/', 'middleware/validator.ts'];
-/** Packages with a single place: whoever replaces or upgrades one has one file to read. */
+/** Packages with a place of their own: whoever replaces or upgrades one has that to read. */
 const SOLE_IMPORTERS = {
-  piscina: 'src/dispatch/pool.ts',
-  fastify: 'src/fastify.ts',
-  koffi: 'workers/python/libpython.ts',
+  piscina: ['src/dispatch/pool.ts'],
+  fastify: ['src/fastify.ts'],
+  // libpython's functions, and the few system calls that Node lacks.
+  koffi: ['workers/python/libpython.ts', 'src/server/system-calls.ts'],
 };
 /** Files that compute and do nothing else; held to it as soon as they exist. */
 const PURE_FILES = [
@@ -110,7 +111,7 @@ function findRoom(file) {
 
 function checkPackage(file, { target }) {
   const sole = SOLE_IMPORTERS[target];
-  return sole === undefined || sole === file ? null : `only ${sole} may`;
+  return sole === undefined || sole.includes(file) ? null : `only ${sole.join(' and ')} may`;
 }
 
 /** A type costs nothing at run time; a pure file may take it from anywhere. */

@@ -9,7 +9,7 @@ import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-c
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
 import { createServer } from './server/server.js';
-import { stopOnSignals } from './server/signals.js';
+import { reloadOnSignal, stopOnSignals } from './server/signals.js';
 import { Supervisor } from './server/supervisor.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
@@ -89,6 +89,7 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   }
   const supervisor = settings.processes > 1 ? new Supervisor(settings, log) : null;
   const server = supervisor ?? createServer(settings, { log });
+  reloadOnSignal('reload' in server ? () => server.reload() : null, log);
   let stopping = false;
   const stop = async (signal: string) => {
     stopping = true;

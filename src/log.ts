@@ -31,10 +31,41 @@ function createText(): DestinationStream {
     destination: STANDARD_ERROR,
     sync: true,
     colorize: process.stderr.isTTY === true,
-    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
+    translateTime: false,
+    customPrettifiers: { time: createClock() },
     ignore: 'traceback,requestId,method,url,code',
     messageFormat: formatMessage,
   });
+}
+
+/**
+ * Writes a time as `[2026-11-21 14:04:19.123 +0100]`. The zone is the one that holds when the log is made: an application
+ * may change the process's TZ, as Django does, and lines of one log must stay comparable.
+ */
+function createClock(): (epochMs: unknown) => string {
+  const format = new Intl.DateTimeFormat('sv-SE', {
+    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    dateStyle: 'short',
+    timeStyle: 'medium',
+  });
+  return (epochMs) => {
+    const time = new Date(Number(epochMs));
+    const ms = time.getMilliseconds();
+    // As in "2026-11-21 14:04:19": what it differs by from UTC is the offset.
+    const local = format.format(time);
+    const minutes = Math.round((Date.parse(`${local.replace(' ', 'T')}Z`) - (time.getTime() - ms)) / 60_000);
+    return `[${local}.${pad(ms, 3)} ${formatOffset(minutes)}]`;
+  };
+}
+
+/** Minutes east of UTC as `+0100`. */
+function formatOffset(minutes: number): string {
+  const distance = Math.abs(minutes);
+  return `${minutes < 0 ? '-' : '+'}${pad(Math.floor(distance / 60), 2)}${pad(distance % 60, 2)}`;
+}
+
+function pad(number: number, digits: number): string {
+  return String(number).padStart(digits, '0');
 }
 
 /** `LIDO_APPLICATION_RAISED GET /path [id] message`, and the traceback below it. */

@@ -21,6 +21,8 @@ async function serve(settings: Settings): Promise<void> {
   });
   // A terminal and systemd signal the whole group, supervisor and processes, so a second one means nothing here.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
+  // They are the supervisor's to follow, which a terminal's end and `kill -- -GROUP` do not know.
+  for (const signal of ['SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
   cluster.worker?.on('disconnect', () => {
     // Or node:cluster exits at once, with what runs.
     if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, runLido, serveLido, startLido } from './support/command.js';
+import { venv } from './support/server.js';
 
 const HELLO = `export function application(environ, startResponse) {
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
@@ -206,6 +207,25 @@ describe('the lido command', () => {
     expect(code).toBe(1);
   });
 
+  it('says of a Unix socket what is wrong with its path', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO, file: 'no socket' });
+    const listen = (path: string) => runLido(['--bind', `unix:${path}`, 'hello.mjs'], { cwd });
+    const long = `${cwd}/${'a'.repeat(120)}`;
+    expect(await listen(long)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('bytes is too long: the system takes 107 for a Unix socket'),
+    });
+    expect(await listen('run/lido.sock')).toMatchObject({
+      code: 1,
+      stderr:
+        'lido: LIDO_CANNOT_LISTEN cannot listen on unix:run/lido.sock: ENOENT\n  there is no folder run: make it, or choose another path with --bind\n',
+    });
+    expect(await listen('file')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('or it is a file that is no socket: remove it, or choose another'),
+    });
+  });
+
   it('gives --env to the application, and listens on every --bind', async () => {
     const cwd = makeFolder({
       'show.mjs': `export function application(environ, startResponse) {
@@ -242,6 +262,31 @@ describe('the log', () => {
     expect(stderr).not.toMatch(/^\[2026-01-01/m);
     expect(stderr).not.toMatch(/[\r\u001b\u009b\u2028]/);
     expect(stderr).toContain('\\x1b[2Kgone\\x9b1m');
+  });
+
+  it('as text tells the time with the offset that held at its start, whatever zone the application sets', async () => {
+    const source = `import os, time
+os.environ['TZ'] = 'Asia/Tokyo'
+time.tzset()
+def application(environ, start_response):
+    start_response('200 OK', [])
+    environ['wsgi.errors'].write('it is now ' + time.strftime('%z'))
+    return []
+`;
+    const cwd = makeFolder({ 'moves.py': source });
+    const env = { TZ: 'America/St_Johns' };
+    const server = await serveLido(['--python', venv, 'moves.py'], { cwd, env });
+    await fetch(server.url);
+    await server.waitFor('it is now +0900');
+    const lines = server.stderr().trimEnd().split('\n');
+    expect(lines).toHaveLength(2);
+    for (const line of lines) {
+      const [, time = '', offset = ''] = /^\[(\S+ \S+) (\S+)\] [A-Z]+: /.exec(line) ?? [];
+      expect(offset).toMatch(/^-0[23]30$/);
+      const age = Date.now() - Date.parse(`${time.replace(' ', 'T')}${offset}`);
+      expect(age).toBeGreaterThanOrEqual(0);
+      expect(age).toBeLessThan(60_000);
+    }
   });
 
   it('as JSON is one object a line', async () => {

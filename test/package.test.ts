@@ -77,3 +77,10 @@ it('packed and installed in an empty folder works from ESM, from CommonJS and fr
   const checked = spawnSync(`${root}node_modules/.bin/tsc`, flags, { cwd: folder, encoding: 'utf8' });
   expect([checked.stdout, checked.status]).toEqual(['', 0]);
 }, 120_000);
+
+it('asks Yarn to unpack it: its workers, and libpython through koffi, are loaded from files', () => {
+  const { preferUnplugged } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    preferUnplugged?: boolean;
+  };
+  expect(preferUnplugged).toBe(true);
+});

@@ -96,6 +96,11 @@ export class ApplicationHandler {
     this.#running?.acceptor.handle(request, sink, context);
   };
 
+  /** From now on each answer tells its client that it is the connection's last. */
+  announceEnd(): void {
+    this.#draining = true;
+  }
+
   /** Waits until no request waits or runs, at most `graceMs`. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;

@@ -64,6 +64,11 @@ export class MountTable {
     return this.#inOrder().map(({ path, handler }) => handler.stats(showPath(path)));
   }
 
+  /** From now on each answer tells its client that it is the connection's last. */
+  announceEnd(): void {
+    for (const { handler } of this.#mounts) handler.announceEnd();
+  }
+
   /** Waits until no request waits or runs, at most `graceMs`. */
   async drain(graceMs: number): Promise<void> {
     await Promise.all(this.#mounts.map(({ handler }) => handler.drain(graceMs)));

@@ -115,6 +115,11 @@ export function isHeldBack(socket: Duplex): boolean {
   return state !== undefined && isFull(state);
 }
 
+/** True while a request that was taken in on this connection has no whole answer yet. */
+export function isAwaited(socket: Duplex): boolean {
+  return ((socket as KnownSocket)[kState]?.unanswered ?? 0) > 0;
+}
+
 /** Calls back once every request that was taken in on this connection is answered: answers keep the requests' order. */
 export function whenAnswered(socket: Duplex, callback: () => void): void {
   const state = (socket as KnownSocket)[kState];

@@ -1,21 +1,13 @@
 /** Main thread. Owns listeners and the application: listen(), close() as named drain steps. */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
-import { answerClientError, answerConnect } from '../http/client-error.js';
-import { answerHalfClosed } from '../http/half-close.js';
-import { takeIn } from '../http/node-request.js';
-import { dropStalledClients } from '../http/stalled-clients.js';
 import type { Log } from '../log.js';
-import { type BindAddress, formatAddress, parseBind } from '../settings/address.js';
-import { expandMounts } from '../settings/mounts.js';
+import { type BindAddress, parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
-
-/** How often node:http looks for clients that are overdue. Milliseconds. */
-const CONNECTION_CHECK_MS = 1000;
+import { Listener } from './listener.js';
 
 export interface ServerDependencies {
   readonly log: Log;
@@ -30,7 +22,7 @@ export class Server {
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
   readonly #mounts: MountTable;
-  readonly #listeners: http.Server[] = [];
+  readonly #listeners: Listener[] = [];
   #addresses: string[] = [];
   #closed: Promise<boolean> | null = null;
 
@@ -101,89 +93,32 @@ export class Server {
   }
 
   async #drain(): Promise<boolean> {
-    const stopped = this.#listeners.map(stopAccepting);
-    await this.#mounts.drain(this.#settings.gracefulTimeout * 1000);
-    for (const listener of this.#listeners) listener.closeAllConnections();
-    await Promise.all(stopped);
+    const graceMs = this.#settings.gracefulTimeout * 1000;
+    const end = performance.now() + graceMs;
+    this.#mounts.announceEnd();
+    await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop())));
+    await this.#mounts.drain(Math.max(0, end - performance.now()));
+    for (const listener of this.#listeners) listener.destroy();
     return this.#mounts.close();
   }
 
-  /** Seconds; 0 where a mount has no limit. */
-  #longestSendTimeout(): number {
-    const timeouts = expandMounts(this.#settings).map(([, { sendTimeout }]) => sendTimeout);
-    return timeouts.includes(0) ? 0 : Math.max(...timeouts);
-  }
-
   async #open(address: BindAddress): Promise<void> {
-    const { headerTimeout, keepalive } = this.#settings;
-    const listener = http.createServer({
-      requireHostHeader: false, // the gate asks for it, with an answer of its own
-      insecureHTTPParser: false,
-      highWaterMark: 64 * 1024,
-      keepAliveTimeout: keepalive * 1000,
-      headersTimeout: headerTimeout * 1000,
-      requestTimeout: 0, // a large upload may take its time; request-body.ts looks after clients that stall
-      connectionsCheckingInterval: CONNECTION_CHECK_MS,
-      maxHeaderSize: Math.max(...expandMounts(this.#settings).map(([, own]) => countHeadBytes(own))),
-    });
-    listener.maxHeadersCount = 0;
-    answerHalfClosed(listener);
-    dropStalledClients(listener, this.#longestSendTimeout() * 1000);
-    const handle = (request: http.IncomingMessage, response: http.ServerResponse) =>
-      takeIn(request, response, null, this.#mounts.handle);
-    listener.on('request', handle);
-    listener.on('checkContinue', handle);
-    listener.on('checkExpectation', handle);
-    listener.on('connect', answerConnect);
-    listener.on('clientError', answerClientError);
+    const listener = new Listener(address, this.#settings, this.#mounts.handle);
     // The supervisor has seen to it, and another process may listen there by now.
     if (this.#settings.processes === 1) await removeStaleSocket(address);
-    await bindListener(listener, address);
+    await listener.open();
     if (this.#closed !== null) {
-      listener.close();
+      listener.destroy();
       throw new LidoError('LIDO_SHUTTING_DOWN');
     }
     this.#listeners.push(listener);
-    this.#addresses = [
-      ...this.#addresses,
-      formatAddress(address, listener.address() as AddressInfo | string | null),
-    ];
+    this.#addresses = [...this.#addresses, listener.url];
   }
 }
 
-/** The longest head that the gate lets through. */
-function countHeadBytes({ limitRequestLine, limitRequestFields, limitRequestFieldSize }: Settings): number {
-  return limitRequestLine + limitRequestFields * limitRequestFieldSize;
-}
-
-function bindListener(listener: http.Server, address: BindAddress): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    listener.once('error', (error: NodeJS.ErrnoException) => reject(explainBindError(error, address)));
-    listener.listen(address, () => {
-      listener.removeAllListeners('error');
-      resolve();
-    });
-  });
-}
-
-function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
-  const remedies: Record<string, string> = {
-    EADDRINUSE: 'another process listens there: stop it, or choose another with --bind',
-    EACCES: 'this user may not: choose a port above 1023 or another path with --bind',
-    EADDRNOTAVAIL: 'this machine has no such address: choose one of its own, or 0.0.0.0, with --bind',
-    ENOTFOUND: 'the name does not resolve: use an address with --bind',
-  };
-  const code = error.code ?? error.message;
-  return new LidoError(
-    'LIDO_CANNOT_LISTEN',
-    [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'],
-    { cause: error },
-  );
-}
-
-function stopAccepting(listener: http.Server): Promise<void> {
-  return new Promise((resolve) => {
-    listener.close(() => resolve());
-    listener.closeIdleConnections();
-  });
+/** Waits for a promise, at most so long. */
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([promise, sleep(ms, null, { signal: timer.signal }).catch(() => null)]);
+  timer.abort();
 }

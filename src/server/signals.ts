@@ -1,5 +1,7 @@
-/** Main thread. What the command does on SIGINT and SIGTERM. */
+/** Main thread. What the command does on signals. */
 import { constants } from 'node:os';
+import type { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 
 const STOPPING = ['SIGINT', 'SIGTERM'] as const;
 
@@ -22,6 +24,23 @@ export function stopOnSignals(stop: (signal: string) => Promise<void>, kill: () 
       );
     });
   }
+}
+
+/** What log rotation and deployment scripts send; unheeded, the first ends the process, and the second opens Node's inspector. */
+export function reloadOnSignal(reload: (() => Promise<void>) | null, log: Log): void {
+  process.on('SIGHUP', () => {
+    if (reload === null) {
+      log.warn('SIGHUP: several processes are not loaded anew: start others, then stop these');
+      return;
+    }
+    log.info('SIGHUP: loading the application anew');
+    reload().then(
+      () => log.info('the application is loaded anew'),
+      ({ code, message, traceback }: LidoError) =>
+        log.error({ code, traceback }, `not reloaded, what was served is served on: ${message}`),
+    );
+  });
+  process.on('SIGUSR1', () => {});
 }
 
 /**
