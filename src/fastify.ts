@@ -1,11 +1,13 @@
 /** Main thread. Lido as a Fastify plugin: the only file that knows Fastify. */
+import { AsyncResource } from 'node:async_hooks';
 import { METHODS, STATUS_CODES } from 'node:http';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify';
+import type { ApplicationStats } from './application/application.js';
 import { encodeAsLatin1 } from './application/mounts.js';
 import { LidoError } from './contract/errors.js';
 import { type Connection, describeConnection } from './http/connection.js';
 import { decodePath } from './http/environ.js';
-import type { ReplyHost, RequestContext } from './http/request-context.js';
+import { type ReplyActions, ReplySink } from './http/reply-sink.js';
 import { parseTarget } from './http/target.js';
 import {
   EmbeddedApplications,
@@ -13,61 +15,142 @@ import {
   encodeAdditions,
   resolveEmbedded,
 } from './server/embed.js';
+import { throwMistakes } from './settings/mistake.js';
 import type { UserSettings } from './settings/resolve.js';
-import type { NameInScope } from './settings/table.js';
+import type { NameInScope, SettingName } from './settings/table.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The applications that Lido serves here, once it is registered. */
+    readonly lido: LidoControls;
+  }
+}
+
+/** Settings that Fastify or the plugin's surroundings have in their own way, each with what to do there. */
+const ELSEWHERE = {
+  mounts: 'register Lido once for each',
+  logLevel: "the log is Fastify's: Fastify({ logger: { level } })",
+  logFormat: "the log is Fastify's: Fastify({ logger: { transport } })",
+  forwardedAllowIps: "Fastify says whom to believe: Fastify({ trustProxy: '10.0.0.0/8' })",
+  forwardedFields: 'Fastify reads X-Forwarded-For, -Host and -Proto with its trustProxy',
+} as const satisfies Partial<Record<SettingName, string>>;
 
 /** Lido's settings, save those that are Fastify's business. Several applications are several registrations. */
 export interface LidoOptions
-  extends Omit<
-    UserSettings,
-    NameInScope<'process' | 'listener'> | 'application' | 'mounts' | 'logLevel' | 'logFormat'
-  > {
+  extends Omit<UserSettings, NameInScope<'process' | 'listener'> | keyof typeof ELSEWHERE | 'application'> {
   readonly application: string;
   /** Adds to a request's environ, such as `{ REMOTE_USER: request.user.name }`; called after the hooks. */
   environ?(request: FastifyRequest): EnvironAdditions;
 }
 
-/** What register() reads itself. `logLevel` here is that of Fastify's log. */
-interface RegisterOptions {
-  readonly prefix?: string;
-  readonly logLevel?: string;
-  readonly logSerializers?: unknown;
+/** `app.lido`: all applications that were registered at this instance of Fastify, or below it. */
+export interface LidoControls {
+  /** Each application by the prefix that it is registered at. */
+  stats(): readonly ApplicationStats[];
+  /** Resolves when every application is loaded; rejects with the LidoError of one that cannot be, as app.ready() does. */
+  ready(): Promise<void>;
+  /**
+   * Loads the code of the application at this prefix anew, or that of all; no request is lost. Rejects with a LidoError
+   * where the new code fails and the old goes on, and with LIDO_PYTHON_NOT_RELOADABLE for Python.
+   */
+  reload(prefix?: string): Promise<void>;
 }
 
 /**
  * `await app.register(lido, { application: 'shop.wsgi:application', prefix: '/shop' })`: every request below the prefix
- * goes to the application, whose SCRIPT_NAME it is.
+ * goes to the application, whose SCRIPT_NAME it is. `app.lido` is there from then on.
  *
- * The plugin keeps to itself what it does to Fastify (it is not wrapped by fastify-plugin), so that hooks of its
- * surroundings apply to it, its parsers to nothing else, and it can be registered as often as there are applications.
+ * What is done to parsers and methods stays below the prefix: hooks of its surroundings apply to it, its parsers to
+ * nothing else, and it can be registered as often as there are applications. Throws LIDO_WRONG_OPTION for wrong options;
  * ready() rejects with a LidoError when the application cannot be loaded, close() drains.
  */
 export async function lido(app: FastifyInstance, options: LidoOptions & RegisterOptions): Promise<void> {
+  refuseHttp2(app);
+  refuseElsewhere(options);
+  if (!app.hasDecorator('lido')) app.decorate('lido', new Registrations());
+  await app.register(serveApplication, options);
+}
+
+async function serveApplication(app: FastifyInstance, options: LidoOptions & RegisterOptions): Promise<void> {
   const { prefix: _, logLevel: __, logSerializers: ___, environ, ...user } = options;
-  if ('mounts' in user)
-    throw new LidoError('LIDO_WRONG_OPTION', ['option mounts', 'register Lido once for each']);
   const settings = resolveEmbedded(user, { log: app.log, environ }, ['process', 'listener']);
   const applications = new EmbeddedApplications(settings, app.log);
+  (app.lido as Registrations).add(app.prefix, applications);
   const depth = countSegments(app.prefix);
 
   leaveBodiesAlone(app);
   addMethods(app);
   routeAll(app, (request, reply) => {
-    applications.handle(request.raw, reply.raw, {
+    const context = {
       scriptName: readScriptName(request, depth),
       url: null,
       environ: environ === undefined ? null : encodeAdditions(environ(request)),
       requestId: encodeAsLatin1(request.id),
       log: request.log,
       connection: describeClient(request),
-      host: hostReply(reply, settings.debug),
-    } satisfies RequestContext);
+    };
+    const actions = describeActions(reply, settings.debug);
+    const makeSink = (closes: boolean) => new ReplySink(reply, actions, closes);
+    applications.handle(request.raw, reply.raw, context, makeSink);
   });
 
   app.addHook('onReady', () => applications.ready());
   // Not awaited: it waits for what runs, as Fastify does right after; and what outlives gracefulTimeout is ended by it.
   app.addHook('preClose', async () => void applications.close());
   app.addHook('onClose', () => applications.close());
+}
+
+class Registrations implements LidoControls {
+  readonly #byPrefix = new Map<string, EmbeddedApplications>();
+
+  add(prefix: string, applications: EmbeddedApplications): void {
+    this.#byPrefix.set(prefix === '' ? '/' : prefix, applications);
+  }
+
+  stats(): readonly ApplicationStats[] {
+    return [...this.#byPrefix].flatMap(([mount, applications]) =>
+      applications.stats().map((stats) => ({ ...stats, mount })),
+    );
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all([...this.#byPrefix.values()].map((applications) => applications.ready()));
+  }
+
+  async reload(prefix?: string): Promise<void> {
+    await Promise.all(this.#choose(prefix).map((applications) => applications.reload()));
+  }
+
+  #choose(prefix: string | undefined): EmbeddedApplications[] {
+    if (prefix === undefined) return [...this.#byPrefix.values()];
+    const applications = this.#byPrefix.get(prefix);
+    if (applications !== undefined) return [applications];
+    const known = [...this.#byPrefix.keys()].join(', ');
+    throw new LidoError('LIDO_WRONG_OPTION', [
+      'reload',
+      `nothing is registered at ${prefix}, but at ${known}`,
+    ]);
+  }
+}
+
+/** Its requests have no Host field, no HTTP version that PEP 3333 could tell, and come on one connection all at once. */
+function refuseHttp2(app: FastifyInstance): void {
+  if (app.initialConfig.http2 === true)
+    throw new LidoError('LIDO_WRONG_OPTION', [
+      'Fastify({ http2: true })',
+      'Lido answers HTTP/1.1 alone: let a proxy in front speak HTTP/2',
+    ]);
+}
+
+function refuseElsewhere(options: object): void {
+  const names = (Object.keys(ELSEWHERE) as (keyof typeof ELSEWHERE)[]).filter(
+    // Fastify has a logLevel for each plugin, too.
+    (name) => name !== 'logLevel' && (options as Record<string, unknown>)[name] !== undefined,
+  );
+  throwMistakes(
+    names.map((name) => ({ place: `option ${name}`, text: ELSEWHERE[name] })),
+    'LIDO_WRONG_OPTION',
+  );
 }
 
 /** Fastify's parsers would read the body, and refuse types that they do not know. */
@@ -88,7 +171,16 @@ function routeAll(
 ): void {
   const method = app.supportedMethods;
   const route = { method, handler, exposeHeadRoute: false } as const;
-  app.route({ ...route, url: '/*' });
+  try {
+    app.route({ ...route, url: '/*' });
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error;
+    throw new LidoError(
+      'LIDO_WRONG_OPTION',
+      [`prefix ${app.prefix || '/'}`, 'something is served there already: give each a prefix of its own'],
+      { cause: error },
+    );
+  }
   // Without a prefix "/" is left to a route of its own, where the service has one.
   if (app.prefix !== '') app.route({ ...route, url: '/', prefixTrailingSlash: 'no-slash' });
 }
@@ -118,30 +210,16 @@ function describeClient(request: FastifyRequest): Connection | null {
   return { scheme: protocol, host: null, serverName, serverPort, remoteAddress: ip, remotePort: '' };
 }
 
-function hostReply(reply: FastifyReply, debug: boolean): ReplyHost {
-  let isTaken = false;
+/** What a worker says is heard outside the request's asynchronous context, where tracing would lose it. */
+function describeActions(reply: FastifyReply, debug: boolean): ReplyActions {
+  const context = new AsyncResource('LidoReply');
   return {
-    takeOver: () => {
-      if (isTaken) return true;
-      if (reply.sent) return false;
-      isTaken = true;
-      reply.hijack();
-      keepFields(reply);
-      return true;
-    },
+    send: (payload) => void context.runInAsyncScope(() => reply.send(payload)),
     fail: (error, fields) => {
-      if (!reply.sent) reply.headers(fields).send(showError(error, debug));
+      if (reply.sent) return;
+      context.runInAsyncScope(() => reply.headers(fields).send(showError(error, debug)));
     },
   };
-}
-
-/** Fields that say how the body is framed, which is Lido's to say. */
-const FRAMING = ['content-length', 'transfer-encoding'];
-
-/** What hooks have set, such as cookies and CORS, goes out with the application's own head. */
-function keepFields(reply: FastifyReply): void {
-  for (const [name, value] of Object.entries(reply.getHeaders()))
-    if (value !== undefined && !FRAMING.includes(name)) reply.raw.setHeader(name, value);
 }
 
 /**
@@ -157,6 +235,8 @@ function showError(error: LidoError, debug: boolean): LidoError {
 }
 
 const plugin = {
+  // `app.lido` is for the surroundings; what serves is registered apart from them, within.
+  [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'lido',
   [Symbol.for('plugin-meta')]: { name: 'lido', fastify: '5.x' },
 };

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import lido, { type LidoOptions } from '../dist/src/fastify.js';
 import { LidoError } from '../dist/src/index.js';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { createMemoryLog, languages, root, venv } from './support/server.js';
 
@@ -22,6 +23,10 @@ function makeApp(options: FastifyServerOptions = {}) {
   return Object.assign(memory, { app: app as unknown as FastifyInstance });
 }
 
+const version = (number: number) => `export function application(environ, startResponse) {
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
+  return ['${number}'];
+}`;
 const name = (application: string) => `${root}test/apps/applications.mjs:${application}`;
 const one = (application: string): LidoOptions => ({ application: name(application), threads: 1 });
 
@@ -183,6 +188,55 @@ describe('the plugin', () => {
     const headers = { 'x-forwarded-for': '10.1.2.3', 'x-forwarded-proto': 'https' };
     const seen = readEnviron((await app.inject({ url: '/shop', headers })).body);
     expect(seen).toMatchObject({ REMOTE_ADDR: '10.1.2.3', 'wsgi.url_scheme': 'https' });
+  });
+
+  it('believes no proxy that trustProxy does not name', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('showEnviron'), prefix: '/shop' });
+    const headers = { 'x-forwarded-for': '10.1.2.3', 'x-forwarded-proto': 'https' };
+    const seen = readEnviron((await app.inject({ url: '/shop', headers })).body);
+    expect(seen).toMatchObject({ REMOTE_ADDR: '127.0.0.1', 'wsgi.url_scheme': 'http' });
+  });
+
+  it('decorates its surroundings with stats(), ready() and reload()', async () => {
+    const { app } = makeApp();
+    const folder = makeFolder({ 'one.mjs': version(1), 'two.mjs': version(1) });
+    await app.register(lido, { application: `${folder}/one.mjs`, threads: 1, prefix: '/one' });
+    await app.register(async (inner) => {
+      await inner.register(lido, { application: `${folder}/two.mjs`, threads: 2, prefix: '/two' });
+    });
+    await app.ready();
+    await app.lido.ready();
+    expect(app.lido.stats()).toMatchObject([
+      { mount: '/one', application: `${folder}/one.mjs`, workers: 1, busy: 0 },
+      { mount: '/two', workers: 2 },
+    ]);
+    const ask = async () => [(await app.inject('/one')).body, (await app.inject('/two')).body];
+    for (const file of ['one.mjs', 'two.mjs']) writeFileSync(`${folder}/${file}`, version(2));
+    expect(await ask()).toEqual(['1', '1']);
+    await app.lido.reload('/one');
+    expect(await ask()).toEqual(['2', '1']);
+    await app.lido.reload();
+    expect(await ask()).toEqual(['2', '2']);
+    await expect(app.lido.reload('/three')).rejects.toThrow(
+      'reload: nothing is registered at /three, but at /one, /two',
+    );
+  });
+
+  it('ends the connection of a client that takes nothing of a response', async () => {
+    const { app, findLine } = makeApp();
+    await app.register(lido, { ...one('stream'), sendTimeout: 0.3, prefix: '/shop' });
+    const client = new RawClient(await listen(app));
+    client.socket.pause();
+    client.send(get('/shop?1000000000'));
+    await findLine(({ msg }) => msg === 'closed');
+  });
+
+  it('sends a large body as fast as it is taken, whole', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('stream'), prefix: '/shop' });
+    const { body } = await exchange(await listen(app), get('/shop?20000000'));
+    expect(body.length).toBe(20_000_000);
   });
 
   it('keeps its doings to itself', async () => {
@@ -373,8 +427,13 @@ describe('a test suite', () => {
 describe('the options', () => {
   it.each([
     [{ mounts: { '/': 'a.js' } }, 'option mounts: register Lido once for each'],
+    [
+      { application: 'a.js', forwardedAllowIps: '*' },
+      'option forwardedAllowIps: Fastify says whom to believe',
+    ],
+    [{ application: 'a.js', forwardedFields: ['forwarded'] }, 'option forwardedFields: Fastify reads'],
     [{ application: 'a.js', bind: [':80'] }, 'option bind: not for Lido'],
-    [{ application: 'a.js', logFormat: 'json' }, 'option logFormat: the log'],
+    [{ application: 'a.js', logFormat: 'json' }, 'option logFormat: the log is Fastify'],
     [{ application: 'a.js', thread: 1 }, 'did you mean threads?'],
     [{ application: 'a.js', threads: 0 }, 'takes a whole number'],
     [{}, 'option application: is missing'],
@@ -383,6 +442,20 @@ describe('the options', () => {
   ])('refuse %j', async (options, message) => {
     const { app } = makeApp();
     await expect(app.register(lido, options as LidoOptions)).rejects.toThrow(message);
+  });
+
+  it('refuse a service that speaks HTTP/2', async () => {
+    const app = Fastify({ http2: true });
+    const registered = app.register(lido, { application: 'a.js' } as never);
+    await expect(registered).rejects.toThrow('Fastify({ http2: true }): Lido answers HTTP/1.1 alone');
+  });
+
+  it('refuse the same prefix twice, with what to do', async () => {
+    const { app } = makeApp();
+    await app.register(lido, { ...one('hello'), prefix: '/shop' });
+    await expect(app.register(lido, { ...one('hello'), prefix: '/shop' })).rejects.toThrow(
+      'prefix /shop: something is served there already: give each a prefix of its own',
+    );
   });
 
   it('are typed', () => {

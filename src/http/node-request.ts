@@ -13,18 +13,21 @@ import { buildEnviron, type EnvironContext } from './environ.js';
 import { checkRequest, type GateLimits, type Refusal } from './gate.js';
 import { NodeSink } from './node-sink.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
-import type { ReplyHost } from './request-context.js';
 import { prefersHtml } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
+/** Makes the way out of one response; `closes`: the connection ends with it, whatever it is. */
+export type MakeSink = (closes: boolean) => ResponseSink;
+
 /**
  * Takes a request in, and hands it on when its turn comes: when all before it on its connection are answered. Those may
- * change what it is about, and one client must not fill the backlog. RFC 9112, section 9.3.2.
+ * change what it is about, and one client must not fill the backlog. RFC 9112, section 9.3.2. `makeSink` is for responses
+ * that are not written to node:http directly.
  */
 export function takeIn(
   request: IncomingMessage,
   response: ServerResponse,
-  host: ReplyHost | null,
+  makeSink: MakeSink | null,
   handle: (request: HttpRequest, sink: ResponseSink) => void,
 ): void {
   // The client may be gone since node:http told of the request: workers start, and a framework's hooks take their time.
@@ -40,7 +43,7 @@ export function takeIn(
   const takeTurn = () => {
     response.once('close', loseTurn);
     // A framework may have answered it.
-    if (!response.writableEnded) handle(own, new NodeSink(response, host, isUpgrade));
+    if (!response.writableEnded) handle(own, makeSink?.(isUpgrade) ?? new NodeSink(response, isUpgrade));
   };
   if (response.socket === null) awaitTurn(request, response, { takeTurn, loseTurn });
   else takeTurn();

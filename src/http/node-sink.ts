@@ -1,10 +1,8 @@
 /** Main thread. The way out over a ServerResponse; uses nothing of it that light-my-request does not have. */
 import type { ServerResponse } from 'node:http';
-import type { LidoError } from '../contract/errors.js';
 import { endAfter } from './connection.js';
 import { drainRequest, lingerAfter } from './linger.js';
 import { setFields } from './preset-fields.js';
-import type { ReplyHost } from './request-context.js';
 import type { Head } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
@@ -13,15 +11,13 @@ type KnowsContinue = ServerResponse & { readonly _sent100?: boolean };
 
 export class NodeSink implements ResponseSink {
   readonly #response: KnowsContinue;
-  readonly #host: ReplyHost | null;
   #sendTimeoutMs = 0;
   #sendTimer: NodeJS.Timeout | null = null;
   #closes: boolean;
 
   /** `closes`: the connection ends with this response, whatever it is. */
-  constructor(response: ServerResponse, host: ReplyHost | null, closes: boolean) {
+  constructor(response: ServerResponse, closes: boolean) {
     this.#response = response;
-    this.#host = host;
     this.#closes = closes;
   }
 
@@ -43,13 +39,11 @@ export class NodeSink implements ResponseSink {
   }
 
   writeHead(head: Head, length: number | null, closes: boolean): boolean {
-    if (this.#host?.takeOver() === false) return false;
     let fields = head.fields as string[];
     if (length !== null) fields = [...fields, 'Content-Length', String(length)];
     if (this.#decideClosing(closes)) fields = [...fields, 'Connection', 'close'];
     const response = this.#response;
-    if (this.#host === null && response.getHeaderNames().length === 0)
-      response.writeHead(head.status, head.reason, fields);
+    if (response.getHeaderNames().length === 0) response.writeHead(head.status, head.reason, fields);
     else {
       setFields(response, fields);
       response.writeHead(head.status, head.reason);
@@ -88,14 +82,8 @@ export class NodeSink implements ResponseSink {
     process.nextTick(() => this.#response.destroy());
   }
 
-  answerError(error: LidoError, fields: Readonly<Record<string, string>>, closes: boolean): boolean {
-    const host = this.#host;
-    if (host === null) return false;
-    const all = this.#decideClosing(closes) ? { ...fields, Connection: 'close' } : fields;
-    // The host ends the response in one go, so that what the client still sends is taken in before.
-    if (this.#lingers) drainRequest(this.#response.req, () => host.fail(error, all));
-    else host.fail(error, all);
-    return true;
+  answerError(): boolean {
+    return false;
   }
 
   onceDrained(listener: () => void): void {

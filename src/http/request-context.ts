@@ -1,15 +1,6 @@
 /** Main thread. What comes with a request from whoever took it in. */
-import type { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
 import type { Connection } from './connection.js';
-
-/** Who the response belongs to until its head goes out: a framework that answers errors in its own way. */
-export interface ReplyHost {
-  /** The head is about to be written: from here on the response is Lido's. False where the host has answered already. */
-  takeOver(): boolean;
-  /** Nothing was written, and Lido will write nothing. The fields go with the answer. */
-  fail(error: LidoError, fields: Readonly<Record<string, string>>): void;
-}
 
 /** What is known of a request beside itself: by the table of mounts, or by a framework that Lido is embedded in. */
 export interface RequestContext {
@@ -23,8 +14,6 @@ export interface RequestContext {
   readonly requestId: string | null;
   readonly log: Log | null;
   readonly connection: Connection | null;
-  /** Null where the response is Lido's from the start. */
-  readonly host: ReplyHost | null;
 }
 
 /** A request that nobody else has had. */
@@ -35,5 +24,4 @@ export const PLAIN_CONTEXT: RequestContext = {
   requestId: null,
   log: null,
   connection: null,
-  host: null,
 };

@@ -4,7 +4,7 @@ import type { ApplicationStats } from '../application/application.js';
 import { encodeAsLatin1, MountTable } from '../application/mounts.js';
 import { describe, LidoError } from '../contract/errors.js';
 import { findMountPoint } from '../http/mount-point.js';
-import { takeIn } from '../http/node-request.js';
+import { type MakeSink, takeIn } from '../http/node-request.js';
 import { answerRefusal } from '../http/refusal.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
@@ -42,7 +42,7 @@ export interface Handler {
   reload(): Promise<void>;
   /** Finishes what runs within `gracefulTimeout`, then ends the workers. Later requests are answered with 503. Idempotent. */
   close(): Promise<void>;
-  /** What each application is at. */
+  /** Each application with its workers, how many of them are busy, and what waits. */
   stats(): readonly ApplicationStats[];
 }
 
@@ -179,8 +179,13 @@ export class EmbeddedApplications {
   }
 
   /** Takes a request from node:http, or from whatever speaks its interface; only once ready() has resolved. */
-  handle(request: IncomingMessage, response: ServerResponse, context: RequestContext): void {
-    takeIn(request, response, context.host, (own, sink) => this.#mounts.handle(own, sink, context));
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: RequestContext,
+    makeSink: MakeSink | null = null,
+  ): void {
+    takeIn(request, response, makeSink, (own, sink) => this.#mounts.handle(own, sink, context));
   }
 
   /** Starts the workers, once. Rejects with LIDO_SHUTTING_DOWN after close(). */
