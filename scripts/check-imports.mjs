@@ -32,6 +32,7 @@ const PURE_FILES = [
   'src/http/environ.ts',
   'src/http/gate.ts',
   'src/http/forwarded.ts',
+  'src/settings/access-format.ts',
   'src/settings/address.ts',
   'src/settings/application-name.ts',
   'src/settings/check-source.ts',

@@ -10,7 +10,7 @@ import { fixture, root, startServer, venv } from './support/server.js';
 const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   application: ['examples', 'greets, and shows a path in any script'],
   mounts: ['mounts', 'split the path at a segment'],
-  runtime: ['application', 'that is both asks which is meant, and --runtime says it'],
+  runtime: ['unit/application/find', 'that is both asks which is meant, and --runtime says it'],
   chdir: ['config', 'is looked for where --chdir leads, which is entered once'],
   env: ['cli', 'gives --env to the application, and listens on every --bind'],
   debug: ['gateway', 'with debug the client sees the traceback'],
@@ -22,7 +22,10 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   backlog: ['faults', 'a full backlog answers 503 with Retry-After at once'],
   python: ['setting-effects', 'python runs the application in that virtual environment'],
   pythonInterpreter: ['python-isolated', 'has modules of its own, and says what it shares'],
-  pythonpath: ['application', 'imports a Python application with --pythonpath before the working directory'],
+  pythonpath: [
+    'unit/application/find',
+    'imports a Python application with --pythonpath before the working directory',
+  ],
   timeout: ['faults', 'an endless loop is ended by the time-out with 504, and only it'],
   gracefulTimeout: ['fastify', 'ends what outlives gracefulTimeout, with 503'],
   keepalive: ['setting-effects', 'keepalive ends a connection that asks nothing more'],
@@ -37,6 +40,9 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   maxBodySize: ['faults', 'that sends more than the largest body gets 413'],
   logLevel: ['cli', 'at --log-level %s has no less severe lines'],
   logFormat: ['cli', 'as JSON is one object a line'],
+  accessLog: ['access-log', 'has a line for each request of %s'],
+  accessLogFormat: ['access-log', 'shows fields of the request and of the answer, and the environ'],
+  sendRequestId: ['request-ids', 'stands in the log, the access log and the answer'],
 };
 
 it('stands in the table, once for each that exists', () => {

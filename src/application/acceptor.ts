@@ -12,6 +12,7 @@ import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { ResponseWriter } from '../http/response-writer.js';
 import type { Log } from '../log.js';
+import type { ApplicationObserver } from '../observe/observer.js';
 
 export interface AcceptorOptions {
   readonly dispatcher: Dispatcher;
@@ -26,8 +27,12 @@ export interface AcceptorOptions {
   readonly connectionOf: (request: HttpRequest) => Connection;
   /** True once the server is about to close. */
   readonly isDraining: () => boolean;
-  /** A fresh id for the log and the environ. */
-  readonly nextRequestId: () => string;
+  /** The id of a request, for the log and the environ. */
+  readonly requestIdOf: (request: HttpRequest) => string;
+  /** Tells clients the ids of their requests. */
+  readonly sendsRequestId: boolean;
+  /** Null where nobody wants to know what becomes of requests. */
+  readonly observer: ApplicationObserver | null;
 }
 
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
@@ -50,8 +55,10 @@ export class Acceptor {
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
     const refusal = request.check(this.options.gate);
-    if (refusal !== null) answerRefusal(request, sink, refusal, this.options.sendTimeoutMs);
-    else {
+    if (refusal !== null) {
+      const writer = answerRefusal(request, sink, refusal, this.options.sendTimeoutMs);
+      this.options.observer?.refused(request, refusal, writer, context);
+    } else {
       this.#unanswered += 1;
       new Reception(this.options, request, sink, context, this.#countAnswered).begin();
     }
@@ -95,13 +102,15 @@ class Reception {
     this.#context = context;
     this.#closed = closed;
     this.#exchange = new Exchange({
-      requestId: context.requestId ?? options.nextRequestId(),
+      requestId: context.requestId ?? options.requestIdOf(request),
       log: context.log ?? options.log,
       request,
       url: context.url,
       writer: new ResponseWriter(sink, request.method, options.sendTimeoutMs, options.isDraining),
       debug: options.debug,
+      observer: options.observer,
     });
+    if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
     this.#exchange.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
   }
 
@@ -115,6 +124,7 @@ class Reception {
 
   #dispatch(): void {
     const exchange = this.#exchange;
+    exchange.readyAt = exchange.observer === null ? 0 : performance.now();
     try {
       exchange.environ = this.#buildEnviron();
       if (exchange.body.isLongerThan(MAX_DRAINED_BODY)) exchange.writer.connection = 'undecided';
@@ -133,7 +143,8 @@ class Reception {
     const { request, requestId, body } = this.#exchange;
     const { connection, environ, scriptName, url } = this.#context;
     // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
-    return request.buildEnviron(connection ?? this.#options.connectionOf(request), {
+    this.#exchange.client = connection ?? this.#options.connectionOf(request);
+    return request.buildEnviron(this.#exchange.client, {
       requestId,
       url,
       scriptName,
@@ -146,6 +157,7 @@ class Reception {
   #refuseBody(status: number): void {
     const { writer, request } = this.#exchange;
     const error = new LidoError('LIDO_REQUEST_REFUSED', ['its body was not taken'], { status });
+    this.#exchange.observer?.failed(this.#exchange, error);
     writer.connection = 'close';
     writer.writeError(error, buildErrorPage(status, '', request.prefersHtml));
     this.#giveUp();
@@ -153,8 +165,9 @@ class Reception {
 
   /** The connection ended, or the response did; only the first leaves work to be undone. */
   readonly #handleClose = (): void => {
-    const { writer, body } = this.#exchange;
+    const { writer, body, observer } = this.#exchange;
     this.#closed();
+    observer?.closed(this.#exchange);
     writer.abort();
     if (writer.state === 'complete') body.close();
     else this.#giveUp();

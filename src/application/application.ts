@@ -5,6 +5,7 @@ import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import type { Log } from '../log.js';
+import type { ApplicationObserver } from '../observe/observer.js';
 import type { Settings } from '../settings/resolve.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
 
@@ -30,14 +31,16 @@ export class ApplicationHandler {
   readonly #settings: Settings;
   readonly #log: Logger;
   readonly #runsOnce: boolean;
+  readonly #observer: ApplicationObserver | null;
   #running: Running | null = null;
   #isStarting = false;
   #draining = false;
   /** Settles when the last reload has, and what it replaced is ended. */
   #reloaded: Promise<void> = Promise.resolve();
 
-  constructor(settings: Settings, log: Log, runsOnce: boolean) {
+  constructor(settings: Settings, log: Log, observer: ApplicationObserver | null, runsOnce: boolean) {
     this.#settings = settings;
+    this.#observer = observer;
     this.#runsOnce = runsOnce;
     // The parts below ask for pino's type, and for no more of it than any log has.
     this.#log = log as Logger;
@@ -129,6 +132,7 @@ export class ApplicationHandler {
   }
 
   #startAnother(): Promise<Running> {
-    return startApplication(this.#settings, this.#log, () => this.#draining, this.#runsOnce);
+    const isDraining = () => this.#draining;
+    return startApplication(this.#settings, this.#log, this.#observer, isDraining, this.#runsOnce);
   }
 }

@@ -7,6 +7,7 @@ import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
+import type { Observation } from '../observe/observation.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { ApplicationHandler, type ApplicationStats } from './application.js';
@@ -19,21 +20,32 @@ interface Mount {
   readonly handler: ApplicationHandler;
 }
 
+export interface MountOptions {
+  /** Who is told what becomes of requests; null for nobody. */
+  readonly observation?: Observation | null;
+  /** The applications are asked once, and then ended. PEP 3333's `wsgi.run_once`. */
+  readonly runsOnce?: boolean;
+}
+
+/** In place of a mount, for requests that go to none. */
+const NOWHERE = 'none';
+
 export class MountTable {
   readonly #settings: Settings;
+  readonly #observation: Observation | null;
   /** The longest paths first, so that the first that fits is the one. */
   readonly #mounts: readonly Mount[];
   /** Takes a request whose turn has come. */
   readonly handle: (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
 
-  /** `runsOnce`: the applications are asked once, and then ended. PEP 3333's `wsgi.run_once`. */
-  constructor(settings: Settings, log: Log, runsOnce = false) {
+  constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
     this.#settings = settings;
+    this.#observation = observation;
     this.#mounts = expandMounts(settings)
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),
         settings: own,
-        handler: new ApplicationHandler(own, log, runsOnce),
+        handler: new ApplicationHandler(own, log, observation?.observe(path) ?? null, runsOnce),
       }))
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;
@@ -88,16 +100,17 @@ export class MountTable {
     const path = decodePath(parseTarget(context.url ?? request.target).path);
     const within = path.slice(context.scriptName.length);
     const mount = this.#mounts.find((candidate) => fits(candidate.path, within));
-    if (mount === undefined) this.#answerNotFound(request, sink);
+    if (mount === undefined) this.#answerNotFound(request, sink, context);
     else mount.handler.handle(request, sink, { ...context, scriptName: context.scriptName + mount.path });
   };
 
   /** A malformed request is called so even where nothing is mounted. */
-  #answerNotFound(request: HttpRequest, sink: ResponseSink): void {
-    const refusal = request.check(readGateLimits(this.#settings));
-    const notFound = { status: 404, reason: 'nothing is served at this path' };
+  #answerNotFound(request: HttpRequest, sink: ResponseSink, context: RequestContext): void {
+    const breach = request.check(readGateLimits(this.#settings));
+    const refusal = breach ?? { status: 404, reason: 'nothing is served at this path' };
     const sendTimeoutMs = this.#settings.sendTimeout * 1000;
-    answerRefusal(request, sink, refusal ?? notFound, sendTimeoutMs, refusal === null);
+    const writer = answerRefusal(request, sink, refusal, sendTimeoutMs, breach === null);
+    this.#observation?.observe(NOWHERE)?.refused(request, refusal, writer, context);
   }
 
   #inOrder(): readonly Mount[] {

@@ -1,5 +1,4 @@
 /** Main thread. One application's workers, dispatcher and acceptor, put together from settings, started and ended. */
-import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -11,9 +10,11 @@ import type { Exchange } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
+import { createRequestIds } from '../http/request-id.js';
+import type { ApplicationObserver } from '../observe/observer.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
-import { trustProxies } from '../settings/trusted-proxies.js';
+import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
 import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { resolveApplication } from './find.js';
@@ -42,6 +43,7 @@ export interface Running {
 export async function startApplication(
   settings: Settings,
   log: Logger,
+  observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
 ): Promise<Running> {
@@ -49,7 +51,7 @@ export async function startApplication(
   const threads = settings.threads ?? defaultThreads(found, settings.processes);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host);
-  const parts = assemble(settings, application, threads, host, log, isDraining, runsOnce);
+  const parts = assemble(settings, application, threads, host, log, observer, isDraining, runsOnce);
   const running = { application, host, ...parts };
   try {
     return { runtime: await parts.pool.start(), ...running };
@@ -101,6 +103,7 @@ function assemble(
   threads: number,
   host: PythonHost | null,
   log: Logger,
+  observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
 ): Omit<Running, 'application' | 'runtime' | 'host'> {
@@ -135,7 +138,9 @@ function assemble(
     log,
     connectionOf: chooseConnection(settings),
     isDraining,
-    nextRequestId: createRequestIds(),
+    requestIdOf: createRequestIds(readTrust(settings)),
+    sendsRequestId: settings.sendRequestId,
+    observer,
   });
   const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   return { acceptor, dispatcher, pool, stopWatching };
@@ -151,9 +156,14 @@ export function readGateLimits(settings: Settings): GateLimits {
   };
 }
 
-function chooseConnection({ forwardedAllowIps, forwardedFields }: Settings): AcceptorOptions['connectionOf'] {
-  if (forwardedAllowIps.length === 0) return ({ connection }) => connection;
-  const trust = trustProxies(forwardedAllowIps, forwardedFields);
+/** Null where no proxy is trusted. */
+function readTrust({ forwardedAllowIps, forwardedFields }: Settings): Trust | null {
+  return forwardedAllowIps.length === 0 ? null : trustProxies(forwardedAllowIps, forwardedFields);
+}
+
+function chooseConnection(settings: Settings): AcceptorOptions['connectionOf'] {
+  const trust = readTrust(settings);
+  if (trust === null) return ({ connection }) => connection;
   return ({ connection, headers }) => resolveForwarded(connection, headers, trust);
 }
 
@@ -186,16 +196,6 @@ function defaultThreads(application: ApplicationSpec, processes: number): number
   )
     return 1;
   return Math.ceil(availableParallelism() / processes);
-}
-
-/** Ids that are short, and differ between processes and restarts. */
-function createRequestIds(): () => string {
-  const prefix = randomBytes(4).toString('hex');
-  let count = 0;
-  return () => {
-    count += 1;
-    return `${prefix}-${count.toString(36)}`;
-  };
 }
 
 function logFromWorker(

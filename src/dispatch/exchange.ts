@@ -1,5 +1,6 @@
 /** Main thread. One request and its response, from the gate to the last byte: the only owner of its state. */
 import { LidoError } from '../contract/errors.js';
+import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
 import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
@@ -18,8 +19,20 @@ export type ExchangeState = 'receiving' | 'waiting' | 'sent' | 'detached' | 'ove
 
 /** Who holds an exchange while it is sent: the session of a worker. */
 export interface ExchangeHolder {
+  /** When the request that runs now began to, at the earliest; performance.now(). */
+  readonly busySince: number;
+  /** False where several requests run at once, each as soon as it is sent. */
+  readonly runsOne: boolean;
   /** Ends the work for it: its client is gone. */
   giveUp(exchange: Exchange): void;
+}
+
+/** Who wants to know what becomes of an exchange. */
+export interface ExchangeObserver {
+  /** It failed, or was refused; told before closed(). */
+  failed(exchange: Exchange, error: LidoError): void;
+  /** Its answer is over, whole or not. Told once. */
+  closed(exchange: Exchange): void;
 }
 
 export interface ExchangeParts {
@@ -32,6 +45,8 @@ export interface ExchangeParts {
   readonly writer: ResponseWriter;
   /** Send tracebacks to the client. */
   readonly debug: boolean;
+  /** Null where nobody wants to know; then no clock is looked at. */
+  readonly observer: ExchangeObserver | null;
 }
 
 /** Each verb throws LIDO_INVALID_TRANSITION in a state where it may not be. */
@@ -44,19 +59,43 @@ export class Exchange {
   body!: RequestBodySource;
   /** The environ on the wire; kept until the request is over, for it may be recalled and sent again. */
   environ = '';
+  /** Who asks, seen through trusted proxies; known once the environ is built. */
+  client: Connection;
+  readonly observer: ExchangeObserver | null;
+  /** Times are performance.now(), and 0 until they come, or where nobody observes. */
+  readonly receivedAt: number;
+  /** A worker could have had it from here on. */
+  readyAt = 0;
+  #sentAt = 0;
+  #begunAt = 0;
   readonly #url: string | null;
   readonly #debug: boolean;
   #state: ExchangeState = 'receiving';
   #id = 0;
   #holder: ExchangeHolder | null = null;
 
-  constructor({ requestId, log, request, url, writer, debug }: ExchangeParts) {
+  constructor({ requestId, log, request, url, writer, debug, observer }: ExchangeParts) {
     this.requestId = requestId;
     this.log = log;
     this.request = request;
     this.writer = writer;
     this.#url = url;
     this.#debug = debug;
+    this.client = request.connection;
+    this.observer = observer;
+    this.receivedAt = observer === null ? 0 : performance.now();
+  }
+
+  /** The target as the client sent it. */
+  get url(): string {
+    return this.#url ?? this.request.target;
+  }
+
+  /** When a worker began it; 0 where none has. */
+  get begunAt(): number {
+    // The answer may be whole, or its client gone, before the worker is done with it.
+    if (this.#begunAt === 0 && this.#holder !== null) this.#noteBegin(this.#holder);
+    return this.#begunAt;
   }
 
   get state(): ExchangeState {
@@ -88,6 +127,7 @@ export class Exchange {
   send(holder: ExchangeHolder, id: number): void {
     this.#expect('send', this.#state === 'receiving' || this.#state === 'waiting', 'receiving or waiting');
     this.#state = 'sent';
+    if (this.observer !== null) this.#sentAt = performance.now();
     this.#holder = holder;
     this.#id = id;
   }
@@ -115,6 +155,7 @@ export class Exchange {
   /** Any state but over ► over: its worker is done with it or lost, or none will have it. The error is logged and answered. */
   finish(error: LidoError | null): void {
     this.#expect('finish', this.#state !== 'over', 'not over');
+    if (this.observer !== null && this.#holder !== null) this.#noteBegin(this.#holder);
     this.#end();
     if (error !== null) this.fail(error);
   }
@@ -122,13 +163,20 @@ export class Exchange {
   /** receiving, waiting ► over, with an answer that says nothing new to whoever reads the log. */
   refuse(error: LidoError): void {
     this.drop();
+    this.observer?.failed(this, error);
     this.#answer(error);
   }
 
   /** Logs what went wrong with the response, and tells the client in the one way that is left. */
   fail(error: LidoError): void {
+    this.observer?.failed(this, error);
     this.#log(error);
     this.#answer(error);
+  }
+
+  /** A worker that runs one request after the other began this one when it was done with the last. */
+  #noteBegin({ busySince, runsOne }: ExchangeHolder): void {
+    this.#begunAt = runsOne ? Math.max(this.#sentAt, busySince) : this.#sentAt;
   }
 
   #end(): void {
@@ -154,8 +202,7 @@ export class Exchange {
   }
 
   #log({ code, message, traceback }: LidoError): void {
-    const { method, target } = this.request;
-    const fields = { requestId: this.requestId, method, url: this.#url ?? target, code };
+    const fields = { requestId: this.requestId, method: this.request.method, url: this.url, code };
     this.log.error(traceback === undefined ? fields : { ...fields, traceback }, message);
   }
 

@@ -48,7 +48,10 @@ export class Session implements ExchangeHolder {
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
   lastUsed = 0;
 
+  readonly runsOne: boolean;
+
   constructor(settings: WorkerSettings, slots: number, events: SessionEvents) {
+    this.runsOne = settings.concurrency === 1;
     const requests = new MessageChannel();
     const bodies = new MessageChannel();
     this.#requests = requests.port1;

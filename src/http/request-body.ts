@@ -64,6 +64,11 @@ export class RequestBodySource implements BodyReceiver {
     return this.#ended;
   }
 
+  /** Bytes that have come. */
+  get received(): number {
+    return this.#received;
+  }
+
   /** True while the worker has been given all that came, and more is to come. */
   get isFlowing(): boolean {
     return !this.#ended && this.#target !== null && this.#credit > 0;

@@ -34,9 +34,12 @@ export class ResponseWriter {
   #state: State = 'unstarted';
   #head: Head | null = null;
   #written = 0;
+  /** Where a framework answered an error in its own way. */
+  #hostStatus: number | null = null;
   #unacknowledged = 0;
   #isStopped = false;
   #events: ResponseEvents | null = null;
+  #added: readonly string[] | null = null;
   connection: ConnectionFate = 'keep';
 
   /** `sendTimeoutMs`: how long the client may take nothing; 0 for no limit. While draining, connections are not kept. */
@@ -56,6 +59,23 @@ export class ResponseWriter {
     return this.#state;
   }
 
+  /** As it stands on the wire; null while nothing does. */
+  get status(): number | null {
+    return this.#head?.status ?? this.#hostStatus;
+  }
+
+  /** Bytes of the body that were written. */
+  get written(): number {
+    return this.#written;
+  }
+
+  /** The values of a field of the head, by its name in lower case; undefined where there is none. */
+  field(name: string): string | undefined {
+    const fields = this.#head?.fields ?? [];
+    const values = fields.filter((_, index) => index % 2 === 1 && fields[index - 1]?.toLowerCase() === name);
+    return values.length === 0 ? undefined : values.join(', ');
+  }
+
   /** True while the socket has not taken what was written. */
   get isBlocked(): boolean {
     return this.#unacknowledged > 0;
@@ -66,6 +86,11 @@ export class ResponseWriter {
     if (this.#state !== 'open' || this.#isBodiless) return 0;
     const declared = this.#head?.contentLength ?? null;
     return declared === null ? null : declared - this.#written;
+  }
+
+  /** Adds a field, its name and its value, to the head, unless the application has it. */
+  addField(field: readonly [name: string, value: string]): void {
+    this.#added = field;
   }
 
   listen(events: ResponseEvents): void {
@@ -90,7 +115,9 @@ export class ResponseWriter {
       this.writeHead(wire, body);
       return this.end();
     }
-    if (this.#start(head, body.length)) this.#finish(head.mayHaveBody ? body : '');
+    if (!this.#start(head, body.length)) return null;
+    if (!this.#isBodiless) this.#written = body.length;
+    this.#finish(head.mayHaveBody ? body : '');
     return null;
   }
 
@@ -141,13 +168,17 @@ export class ResponseWriter {
     }
     const status = error.status ?? 500;
     const fields: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {};
-    if (this.#sink.answerError(error, fields, this.#decideClosing())) this.#state = 'complete';
-    else {
+    if (this.#sink.answerError(error, fields, this.#decideClosing())) {
+      this.#state = 'complete';
+      this.#hostStatus = status;
+    } else {
       const body = Buffer.from(page.body);
       const all = { 'Content-Type': page.type, 'Content-Length': String(body.length), ...fields };
       const reason = STATUS_CODES[status] ?? '';
       const head = { status, reason, fields: Object.entries(all).flat(), contentLength: body.length };
-      if (this.#start({ ...head, mayHaveBody: true }, body.length)) this.#finish(this.#isHead ? '' : body);
+      if (!this.#start({ ...head, mayHaveBody: true }, body.length)) return;
+      if (!this.#isHead) this.#written = body.length;
+      this.#finish(this.#isHead ? '' : body);
     }
   }
 
@@ -167,11 +198,17 @@ export class ResponseWriter {
     const isUndeclared = length !== null && head.contentLength === null && head.mayHaveBody;
     // The length of an empty body says nothing about what GET would have returned.
     const declares = isUndeclared && !(this.#isHead && length === 0);
-    this.#head = head;
+    this.#head = this.#added === null ? head : this.#completeHead(head, this.#added);
     // A framework may have answered in the meantime, for a time-out of its own: the response is not wanted any more.
-    const isOurs = this.#sink.writeHead(head, declares ? length : null, this.#decideClosing());
+    const isOurs = this.#sink.writeHead(this.#head, declares ? length : null, this.#decideClosing());
     this.#state = isOurs ? 'open' : 'aborted';
     return isOurs;
+  }
+
+  #completeHead(head: Head, added: readonly string[]): Head {
+    const name = added[0]?.toLowerCase();
+    const isThere = head.fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name);
+    return isThere ? head : { ...head, fields: [...head.fields, ...added] };
   }
 
   /** A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6. */

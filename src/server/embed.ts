@@ -8,6 +8,7 @@ import { type MakeSink, takeIn } from '../http/node-request.js';
 import { answerRefusal } from '../http/refusal.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
+import { Observation } from '../observe/observation.js';
 import type { PlacedMistake } from '../settings/mistake.js';
 import { resolveUserSettings, type Settings, type UserSettings } from '../settings/resolve.js';
 import { type NameInScope, namesInScope, type SettingScope } from '../settings/table.js';
@@ -163,6 +164,7 @@ function show(given: unknown): string {
 export class EmbeddedApplications {
   readonly #settings: Settings;
   readonly #log: Log;
+  readonly #observation: Observation;
   readonly #mounts: MountTable;
   #isReady = false;
   #started: Promise<void> | null = null;
@@ -171,7 +173,8 @@ export class EmbeddedApplications {
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
     this.#log = log;
-    this.#mounts = new MountTable(settings, log);
+    this.#observation = new Observation(settings, log);
+    this.#mounts = new MountTable(settings, log, { observation: this.#observation });
   }
 
   get isReady(): boolean {
@@ -212,6 +215,7 @@ export class EmbeddedApplications {
 
   async #start(): Promise<void> {
     try {
+      this.#observation.open();
       await this.#mounts.start();
       this.#isReady = true;
     } catch (error) {
@@ -227,6 +231,7 @@ export class EmbeddedApplications {
     await this.#mounts.drain(this.#settings.gracefulTimeout * 1000);
     if (!(await this.#mounts.close()))
       this.#log.warn('a worker is stuck inside Python: its thread ends with the process');
+    await this.#observation.close();
   }
 }
 

@@ -4,6 +4,7 @@ import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
+import { Observation } from '../observe/observation.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
@@ -21,6 +22,7 @@ export function createServer(settings: Settings, { log }: ServerDependencies): S
 export class Server {
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
+  readonly #observation: Observation;
   readonly #mounts: MountTable;
   readonly #listeners: Listener[] = [];
   #addresses: string[] = [];
@@ -29,7 +31,8 @@ export class Server {
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
     this.#binds = settings.bind.map(parseBind);
-    this.#mounts = new MountTable(settings, log);
+    this.#observation = new Observation(settings, log);
+    this.#mounts = new MountTable(settings, log, { observation: this.#observation });
   }
 
   /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -43,6 +46,7 @@ export class Server {
    */
   async listen(): Promise<void> {
     try {
+      this.#observation.open();
       await this.#mounts.start();
       for (const address of this.#binds) await this.#open(address);
     } catch (error) {
@@ -58,6 +62,11 @@ export class Server {
    */
   reload(): Promise<void> {
     return this.#mounts.reload();
+  }
+
+  /** Opens log files anew, after log rotation has moved them away. */
+  reopenLogs(): void {
+    this.#observation.reopenLogs();
   }
 
   /** What each application is at, by its mount. */
@@ -99,7 +108,9 @@ export class Server {
     await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop())));
     await this.#mounts.drain(Math.max(0, end - performance.now()));
     for (const listener of this.#listeners) listener.destroy();
-    return this.#mounts.close();
+    const ended = await this.#mounts.close();
+    await this.#observation.close();
+    return ended;
   }
 
   async #open(address: BindAddress): Promise<void> {

@@ -12,7 +12,11 @@ export function findContradictions({ settings, origins }: Resolved): PlacedMista
   const found = findWithinApplication(settings, originOf);
   for (const address of findRepeated(settings.bind))
     found.push({ place: origins.bind, text: `bind names ${address} twice` });
-  if (settings.forwardedFields.includes('forwarded') && settings.forwardedFields.length > 1)
+  const { forwardedFields } = settings;
+  if (
+    forwardedFields.includes('forwarded') &&
+    forwardedFields.some((field) => field.startsWith('x-forwarded-'))
+  )
     found.push({
       place: origins.forwardedFields,
       text: 'forwarded tells all that the x-forwarded fields tell: name either it or them',

@@ -1,5 +1,6 @@
 /** Main thread. One value of a setting: checked, and turned from text into what the setting holds. Pure. */
 
+import { parseAccessFormat } from './access-format.js';
 import { readAddress } from './address.js';
 import { parseApplicationName } from './application-name.js';
 import { Mistake, rejectValues as reject } from './mistake.js';
@@ -40,6 +41,8 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
       return parseApplication(value);
     case 'string':
       return parseText(setting, value);
+    case 'access-format':
+      return parseFormat(value);
   }
 }
 
@@ -133,6 +136,17 @@ function parseApplication(value: unknown): string | Mistake {
   return isName
     ? value
     : reject('MODULE:CALLABLE, such as hello.js:application or shop.wsgi:create_app()', value);
+}
+
+function parseFormat(value: unknown): string | Mistake {
+  if (value === 'json') return value;
+  if (typeof value !== 'string' || value === '') return reject('text with %(NAME)s in it', value);
+  try {
+    parseAccessFormat(value);
+    return value;
+  } catch (error) {
+    return new Mistake((error as RangeError).message);
+  }
 }
 
 function parseText({ choices }: Setting, value: unknown): string | Mistake {

@@ -32,6 +32,7 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   }
   if (setting.type === 'boolean') return { ...description, type: 'boolean' };
   if (setting.type === 'application') return { ...description, type: 'string', pattern: '^[^:]' };
+  if (setting.type === 'access-format') return { ...description, type: 'string', minLength: 1 };
   if (setting.type === 'string') {
     return setting.choices === undefined
       ? { ...description, type: 'string', minLength: 1 }
@@ -94,6 +95,7 @@ function describeType({ type, choices, min = 0 }: Setting): string {
   const types = {
     application: '`MODULE:CALLABLE`',
     string: 'text',
+    'access-format': 'text with `%(NAME)s` in it',
     strings: 'list of texts',
     addresses: 'list of addresses',
     proxies: 'list of addresses, networks, `unix` or `*`',

@@ -6,6 +6,7 @@
 export type SettingType =
   | 'application'
   | 'string'
+  | 'access-format'
   | 'strings'
   | 'addresses'
   | 'proxies'
@@ -267,9 +268,16 @@ export const settings = {
     type: 'strings',
     group: 'Listening',
     scope: 'server',
-    default: ['x-forwarded-for', 'x-forwarded-proto'],
-    why: "the two that nginx, Apache, Caddy and the clouds' balancers set by themselves; a field that the proxy passes on unset would be the client's word",
-    choices: ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'forwarded'],
+    default: ['x-forwarded-for', 'x-forwarded-proto', 'x-request-id'],
+    why: "those that nginx, Apache, Caddy and the clouds' balancers set by themselves, and an id, with which a client gets no further than the log; any other that the proxy passes on unset would be the client's word",
+    choices: [
+      'x-forwarded-for',
+      'x-forwarded-proto',
+      'x-forwarded-host',
+      'x-forwarded-port',
+      'forwarded',
+      'x-request-id',
+    ],
     text: 'header fields that those proxies set themselves; any other comes from the client as it is',
     value: 'FIELD',
     also: ['secure_scheme_headers', 'trusted_proxy_headers'],
@@ -332,6 +340,33 @@ export const settings = {
     choices: ['text', 'json'],
     text: 'lines for people, or one JSON object a line for machines',
   },
+  accessLog: {
+    type: 'string',
+    group: 'Log',
+    scope: 'server',
+    default: null,
+    why: 'proxies in front have one as a rule, and it is a line of disk for each request',
+    text: 'a line for each request, to this file, to standard output (-), or to syslog:HOST:PORT by UDP',
+    value: 'FILE',
+    also: ['access_logfile', 'accesslog', 'req-logger', 'access_log'],
+  },
+  accessLogFormat: {
+    type: 'access-format',
+    group: 'Log',
+    scope: 'server',
+    default: 'combined',
+    why: 'what Apache, nginx and gunicorn write, so that what reads logs can read it',
+    text: 'how those lines look: combined, common, json, or text with %(NAME)s in it as for gunicorn',
+    value: 'FORMAT',
+    also: ['access_logformat', 'access_log_format', 'log-format'],
+  },
+  sendRequestId: {
+    type: 'boolean',
+    group: 'Log',
+    default: false,
+    why: 'an application may have a field of that name of its own; whoever wants this says so',
+    text: 'tell clients the id of their request, which log lines have too, as X-Request-ID',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
@@ -348,7 +383,7 @@ type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly
         ? readonly string[]
         : S['type'] extends 'boolean'
           ? boolean
-          : S['type'] extends 'string' | 'application'
+          : S['type'] extends 'string' | 'application' | 'access-format'
             ? string
             : number;
 

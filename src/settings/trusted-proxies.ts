@@ -1,13 +1,14 @@
 /** Main thread. Which proxies are trusted, and with what. Pure. */
 import { BlockList, isIP, isIPv4 } from 'node:net';
 
-/** The fields that a proxy may be trusted to set. `forwarded` is RFC 7239's, which tells all that the others tell. */
+/** The fields that a proxy may be trusted to set. `forwarded` is RFC 7239's, which tells all that the x-forwarded fields tell. */
 export const FORWARDED_FIELDS = [
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
   'x-forwarded-port',
   'forwarded',
+  'x-request-id',
 ] as const;
 
 export type ForwardedField = (typeof FORWARDED_FIELDS)[number];
@@ -23,7 +24,7 @@ export interface Trust {
  * client as it is. Throws a RangeError that names what is malformed.
  */
 export function trustProxies(proxies: readonly string[], fields: readonly ForwardedField[]): Trust {
-  if (fields.includes('forwarded') && fields.length > 1)
+  if (fields.includes('forwarded') && fields.some((field) => field.startsWith('x-forwarded-')))
     throw new RangeError('forwarded tells all that the x-forwarded fields tell: name either it or them');
   const networks = new BlockList();
   for (const proxy of proxies) {

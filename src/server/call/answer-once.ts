@@ -18,7 +18,7 @@ export async function answerOnce(
   request: HttpRequest,
   sink: OutputSink,
 ): Promise<Outcome> {
-  const mounts = new MountTable({ ...settings, processes: 1, threads: 1 }, log, true);
+  const mounts = new MountTable({ ...settings, processes: 1, threads: 1 }, log, { runsOnce: true });
   await mounts.start();
   try {
     mounts.handle(request, sink);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LidoError } from '../../../dist/src/contract/errors.js';
 import { Exchange, type ExchangeState } from '../../../dist/src/dispatch/exchange.js';
 
-const holder = { giveUp: () => {} };
+const holder = { giveUp: () => {}, busySince: 0, runsOne: true };
 const mishap = new LidoError('LIDO_TIMED_OUT', [1]);
 
 /** An exchange whose writer and body write down what they are told. */
@@ -22,6 +22,7 @@ function createExchange() {
     url: null,
     writer: writer as never,
     debug: false,
+    observer: null,
   });
   exchange.body = { isWhole: true, close: () => told.push('close') } as never;
   return { exchange, writer, told };

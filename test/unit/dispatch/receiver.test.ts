@@ -39,6 +39,7 @@ function receive(...kinds: string[]) {
     url: null,
     writer: writer as never,
     debug: false,
+    observer: null,
   });
   exchange.body = { isWhole: true, close: () => {}, addCredit: note('credit') } as never;
   const receiver = new Receiver(slots, port1, null, {
@@ -50,7 +51,7 @@ function receive(...kinds: string[]) {
   });
   const slot = slots.take(exchange);
   const { id } = slot;
-  exchange.send({ giveUp: () => {} }, id);
+  exchange.send({ giveUp: () => {}, busySince: 0, runsOne: true }, id);
   for (const kind of kinds) receiver.receive(messageOf(kind, id));
   return { logged, written, released, isStopped: control[slotWord(0, GONE)] === id, exchange, receiver, id };
 }

@@ -1,0 +1,41 @@
+/** Main thread. Everything that one process watches of its applications, opened and closed with it. */
+import type { Log } from '../log.js';
+import { type AccessLog, type AccessLogSettings, createAccessLog } from './access-log.js';
+import { ApplicationObserver } from './observer.js';
+
+export class Observation {
+  readonly #accessLog: AccessLog | null;
+  readonly #isOn: boolean;
+  readonly #observers = new Map<string, ApplicationObserver>();
+
+  /** Writes nothing before open(). */
+  constructor(settings: AccessLogSettings, log: Log) {
+    this.#accessLog = createAccessLog(settings, log);
+    this.#isOn = this.#accessLog !== null;
+  }
+
+  /** Opens the access log. Throws LIDO_WRONG_SETTING where it cannot be written. */
+  open(): void {
+    this.#accessLog?.open();
+  }
+
+  /** Who is told of an application's requests, the same for all its lives; null where nobody asked for anything. */
+  observe(mount: string): ApplicationObserver | null {
+    if (!this.#isOn) return null;
+    const known = this.#observers.get(mount);
+    if (known !== undefined) return known;
+    const observer = new ApplicationObserver(mount, this.#accessLog);
+    this.#observers.set(mount, observer);
+    return observer;
+  }
+
+  /** After log rotation has moved files away. */
+  reopenLogs(): void {
+    this.#accessLog?.reopen();
+  }
+
+  /** Writes what is left. Never rejects. */
+  async close(): Promise<void> {
+    await this.#accessLog?.close();
+  }
+}
