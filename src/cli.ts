@@ -4,7 +4,7 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
-import { exitPastPython } from './python/host.js';
+import { endPython, exitPastPython } from './python/host.js';
 import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-command.js';
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
@@ -94,7 +94,9 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   const stop = async (signal: string) => {
     stopping = true;
     log.info(`${signal}: finishing what runs`);
-    if (!(await server.close())) await exitPastPython(0);
+    const deadline = performance.now() + settings.gracefulTimeout * 1000;
+    const ended = (await server.close()) && (await endPython(deadline - performance.now(), log));
+    if (!ended) await exitPastPython(0);
   };
   stopOnSignals(stop, () => supervisor?.kill());
   try {

@@ -1,8 +1,8 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
 import cluster from 'node:cluster';
 import { LidoError, toPayload } from './contract/errors.js';
-import { createLog } from './log.js';
-import { exitPastPython } from './python/host.js';
+import { createLog, type Log } from './log.js';
+import { endPython, exitPastPython } from './python/host.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
 import { createServer, type Server } from './server/server.js';
 import type { Settings } from './settings/resolve.js';
@@ -15,7 +15,7 @@ void post(['up']);
 async function serve(settings: Settings): Promise<void> {
   const log = createLog(settings);
   const server = createServer(settings, { log });
-  const stop = createStop(server);
+  const stop = createStop(server, settings, log);
   process.on('message', ([kind]: ToProcess) => {
     if (kind === 'stop') stop();
   });
@@ -40,13 +40,14 @@ async function serve(settings: Settings): Promise<void> {
 }
 
 /** Drains the server and ends the process, once however often it is called. */
-function createStop(server: Server): () => void {
+function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): () => void {
   let stopping = false;
   return () => {
     if (stopping) return;
     stopping = true;
+    const deadline = performance.now() + gracefulTimeout * 1000;
     void server.close().then(async (ended) => {
-      if (!ended) await exitPastPython(0);
+      if (!ended || !(await endPython(deadline - performance.now(), log))) await exitPastPython(0);
       process.exit(0);
     });
   };

@@ -18,6 +18,7 @@ import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
 import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { resolveApplication } from './find.js';
+import { tellWhileSlow } from './slow-start.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
 const PREFETCH = 64;
@@ -50,11 +51,12 @@ export async function startApplication(
   const found = await resolveApplication(settings);
   const threads = settings.threads ?? defaultThreads(found, settings.processes);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
-  const application = await loadShared(found, host);
+  const application = await loadShared(found, host, log);
   const parts = assemble(settings, application, threads, host, log, observer, isDraining, runsOnce);
   const running = { application, host, ...parts };
   try {
-    return { runtime: await parts.pool.start(), ...running };
+    const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log);
+    return { runtime, ...running };
   } catch (error) {
     unload(running);
     throw error;
@@ -87,10 +89,16 @@ export async function endApplication(running: Running): Promise<boolean> {
 }
 
 /** A Python application is one object for all threads of the process, save where each has an interpreter of its own. */
-async function loadShared(application: ApplicationSpec, host: PythonHost | null): Promise<ApplicationSpec> {
+async function loadShared(
+  application: ApplicationSpec,
+  host: PythonHost | null,
+  log: Logger,
+): Promise<ApplicationSpec> {
   if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
     return application;
-  return { ...application, shared: await host.load(application) };
+  const loading = host.load(application, log);
+  const shared = await tellWhileSlow(loading, application.spec, log, () => host.findStack());
+  return { ...application, shared };
 }
 
 function unload({ application, host }: Pick<Running, 'application' | 'host'>): void {

@@ -256,13 +256,29 @@ export type HostRequest =
   | readonly [kind: 'load', token: number, application: PythonSpec]
   /** Let go of an application; its modules stay. */
   | readonly [kind: 'unload', shared: number]
-  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number];
+  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number]
+  /** Let Python's threads finish and its atexit handlers run. `status` ends the process after `seconds`; null leaves that. */
+  | readonly [
+      kind: 'end',
+      token: number,
+      limit: { readonly seconds: number; readonly status: number } | null,
+    ];
+
+/** What the host is started with. */
+export interface HostStart {
+  readonly installation: PythonInstallation;
+  /** One word: 1 as soon as an 'end' is done, for a main thread that can only wait. */
+  readonly ended: Int32Array<SharedArrayBuffer>;
+}
 
 /** And back. */
 export type HostMessage =
-  | readonly [kind: 'ready']
+  /** `thread` is Python's identity of it. */
+  | readonly [kind: 'ready', thread: number]
   | readonly [kind: 'failed', error: ErrorPayload]
-  | readonly [kind: 'loaded', token: number, shared: number]
-  | readonly [kind: 'refused', token: number, error: ErrorPayload]
+  /** `lines` are for the log. */
+  | readonly [kind: 'loaded', token: number, shared: number, lines: readonly string[]]
+  | readonly [kind: 'refused', token: number, error: ErrorPayload, lines: readonly string[]]
+  | readonly [kind: 'ended', token: number]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];

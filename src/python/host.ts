@@ -1,13 +1,28 @@
 /** Main thread. The process's one Python, held by a thread of its own: loads applications, interrupts requests. */
-import { Worker } from 'node:worker_threads';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isMainThread, Worker } from 'node:worker_threads';
 import { fromPayload, LidoError } from '../contract/errors.js';
-import type { HostMessage, HostRequest, PythonInstallation, PythonSpec } from '../contract/protocol.js';
+import type {
+  HostMessage,
+  HostRequest,
+  HostStart,
+  PythonInstallation,
+  PythonSpec,
+} from '../contract/protocol.js';
+import type { Log } from '../log.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
+const LOOK_FILE = new URL('../../workers/python/look.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
 
 /** How long the thread that ends the process may take to start: 40 ms at rest, above 500 on a busy machine. */
 const EXIT_PATIENCE_MS = 5000;
+/** How long to wait for a look at where Python stands; code that keeps the GIL allows none. */
+const LOOK_PATIENCE_MS = 1000;
+/** What Python's threads and atexit handlers get at the least, even if the requests have used up the grace period. */
+const LEAST_END_MS = 500;
+/** And what they get where the process ends without having told Lido: by the end of a program that embeds it. */
+const UNTOLD_END_MS = 2000;
 
 interface LoadedHost {
   readonly installation: PythonInstallation;
@@ -21,12 +36,24 @@ let loaded: LoadedHost | null = null;
 export function startPythonHost(installation: PythonInstallation): Promise<PythonHost> {
   if (loaded === null) {
     loaded = { installation, host: startHost(installation) };
+    loaded.host.catch(() => {
+      loaded = null;
+    });
   } else if (loaded.installation.executable !== installation.executable) {
     return Promise.reject(
       new LidoError('LIDO_OTHER_PYTHON_LOADED', [installation.executable, loaded.installation.executable]),
     );
   }
   return loaded.host;
+}
+
+/**
+ * Lets Python's threads finish and its atexit handlers run, as they do at the end of any Python, within `limitMs`. Resolves
+ * with false where they do not: exitPastPython() is the way then. Call it when the workers have ended.
+ */
+export async function endPython(limitMs: number, log: Log): Promise<boolean> {
+  const host = await loaded?.host.catch(() => null);
+  return host === null || host === undefined || host.end(Math.max(LEAST_END_MS, limitMs), log);
 }
 
 /** Ends the process although a thread is stuck inside Python; process.exit() would wait for it. Never resolves. */
@@ -39,11 +66,9 @@ export async function exitPastPython(status: number): Promise<void> {
 }
 
 function startHost(installation: PythonInstallation): Promise<PythonHost> {
-  const worker = new Worker(HOST_FILE, {
-    // Flags of the program that embeds Lido, such as --input-type, are not for this file.
-    execArgv: [],
-    workerData: installation,
-  });
+  const start: HostStart = { installation, ended: new Int32Array(new SharedArrayBuffer(4)) };
+  // Flags of the program that embeds Lido, such as --input-type, are not for this file.
+  const worker = new Worker(HOST_FILE, { execArgv: [], workerData: start });
   return new Promise((resolve, reject) => {
     worker.once('error', (error) =>
       reject(new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [error.message], { cause: error })),
@@ -53,18 +78,28 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
         reject(fromPayload(message[1]));
         return;
       }
-      resolve(new PythonHost(worker));
+      if (message[0] !== 'ready') return;
+      const host = new PythonHost(worker, start, message[1]);
+      // A thread's end is not the process's, which it does not see.
+      if (isMainThread) process.once('exit', (status) => host.endAtExit(status));
+      resolve(host);
     });
   });
 }
 
 export class PythonHost {
   readonly #worker: Worker;
+  readonly #start: HostStart;
+  /** Python's identity of the thread. */
+  readonly #thread: number;
   readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
+  #isEnding = false;
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, start: HostStart, thread: number) {
     this.#worker = worker;
+    this.#start = start;
+    this.#thread = thread;
     worker.on('message', (message: HostMessage) => {
       const token = message[0] === 'ready' || message[0] === 'failed' ? 0 : message[1];
       this.#answers.get(token)?.(message);
@@ -79,10 +114,47 @@ export class PythonHost {
    * Imports the application and calls its factory, once for all threads of the process. Resolves with the number that
    * the workers find it by; rejects with the LidoError that says why it could not be loaded.
    */
-  async load(application: PythonSpec): Promise<number> {
+  async load(application: PythonSpec, log: Log): Promise<number> {
     const answer = await this.#ask((token) => ['load', token, application]);
+    if (answer[0] !== 'loaded' && answer[0] !== 'refused') return 0;
+    for (const line of answer[3]) log.warn(line);
     if (answer[0] === 'refused') throw fromPayload(answer[2]);
-    return answer[0] === 'loaded' ? answer[2] : 0;
+    return answer[2];
+  }
+
+  /** Where the thread stands that loads applications; '' where it runs no Python, and where the GIL is not to be had. */
+  async findStack(): Promise<string> {
+    const { installation } = this.#start;
+    const look = new Worker(LOOK_FILE, { execArgv: [], workerData: { installation, thread: this.#thread } });
+    look.unref();
+    const stack = new Promise<string>((resolve) => {
+      look.once('message', resolve);
+      look.once('error', () => resolve(''));
+    });
+    return Promise.race([stack, pause(LOOK_PATIENCE_MS, '', { ref: false })]);
+  }
+
+  /** See endPython(). */
+  async end(limitMs: number, log: Log): Promise<boolean> {
+    this.#isEnding = true;
+    const ended = this.#ask((token) => ['end', token, null]).then(() => true);
+    if (await Promise.race([ended, pause(limitMs, false, { ref: false })])) return true;
+    const traceback = await this.findStack();
+    const place = traceback === '' ? '' : '; they stand here';
+    log.warn(
+      { traceback },
+      `Python's threads and atexit handlers took longer than the graceful time-out${place}`,
+    );
+    return false;
+  }
+
+  /** For the process's 'exit' event, after which nothing waits: the same, for a shorter time. */
+  endAtExit(status: number): void {
+    // What loads or ends is stuck, or somebody is in a hurry.
+    if (this.#isEnding || this.#answers.size > 0) return;
+    const limit = { seconds: UNTOLD_END_MS / 1000, status };
+    this.#worker.postMessage(['end', 0, limit] satisfies HostRequest);
+    Atomics.wait(this.#start.ended, 0, 0, 2 * UNTOLD_END_MS);
   }
 
   /** Lets go of an application that no worker runs any more. */

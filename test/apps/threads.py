@@ -76,7 +76,7 @@ def main_thread(environ):
 
 def signal_handler(environ):
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     except ValueError as error:
         return error
 

@@ -32,8 +32,10 @@ def fork():
 
 def set_signal_handler():
     faulthandler.enable()
+    # The server's own is left alone; another one can be handled by the main thread only.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     except ValueError:
         return "not in this thread"
 

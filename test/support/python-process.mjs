@@ -40,7 +40,7 @@ const commands = {
       ...application,
     };
     try {
-      spec.shared = await host.load(spec);
+      spec.shared = await host.load(spec, { warn: (text) => process.stderr.write(`${text}\n`) });
     } catch ({ code, message, traceback }) {
       return ['failed', { code, message, traceback }];
     }
@@ -56,6 +56,7 @@ const commands = {
         constants: { SERVER_SOFTWARE: 'lido/test' },
         multithread: true,
         multiprocess: false,
+        runOnce: false,
         debug: false,
         validate: false,
         timeout: 30,

@@ -41,6 +41,10 @@ export function loadCpython(
   return new CpythonRuntime(settings, settings.application as PythonSpec, log);
 }
 
+/** An interpreter of its own ends with its worker, as a process does. */
+const END_INTERPRETER = `part('.ending').end()\n`;
+const FORGET = 'if worker: gateway.forget(worker)\n';
+
 class CpythonRuntime implements Runtime {
   readonly description: string;
   readonly blocking = true;
@@ -112,7 +116,8 @@ class CpythonRuntime implements Runtime {
   /** Called with the GIL; gives it up for good. */
   #leave(): void {
     const python = this.#python;
-    if (!python.runCode('if worker: gateway.forget(worker)\n', this.#namespace)) python.clearError();
+    const code = this.#entered.isIsolated ? `${END_INTERPRETER}${FORGET}` : FORGET;
+    if (!python.runCode(code, this.#namespace)) python.clearError();
     python.decref(this.#namespace);
     leaveInterpreter(python, this.#entered);
     this.#post.unregister();

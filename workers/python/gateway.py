@@ -17,6 +17,8 @@ from .response import Response
 from .failures import ClientGone, LoadError, ProtocolError, describe_failure, explain
 from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load_application, shared
+from .log import voices
+from .signals import keep_signals
 from .streams import ErrorStream, FileWrapper, open_chunked
 from .wire import BLOCK, CLIENT_GONE, FAIL, HEADER, LOG, OK, READ, pack, unpack
 
@@ -144,6 +146,7 @@ def start(settings, post, inbox, outbox):
     )
     worker.timeout = str(settings["timeout"])
     worker.connect(post, inbox, outbox)
+    voices[worker.thread] = worker.log
     if settings["isolated"]:
         refuse_all_frames()
     if settings["shared"]:
@@ -166,6 +169,7 @@ def start(settings, post, inbox, outbox):
 def prepare(messages):
     """What an interpreter needs before an application is imported."""
     failures.messages.update(messages)
+    keep_signals()
     for stream in (sys.stdout, sys.stderr):
         # print() appears at once, as it does in a terminal.
         if hasattr(stream, "reconfigure"):
@@ -181,4 +185,5 @@ def _wrap_validator(application):
 def forget(worker):
     """The worker's thread ends, and with it the buffers; what an application has kept of the gateway fails from now on."""
     workers.pop(worker.thread, None)
+    voices.pop(worker.thread, None)
     worker.thread = worker.post = worker.inbox = worker.outbox = None

@@ -5,6 +5,7 @@ import { LidoError, toPayload } from '../../src/contract/errors.js';
 import type {
   HostMessage,
   HostRequest,
+  HostStart,
   PythonInstallation,
   PythonSpec,
 } from '../../src/contract/protocol.js';
@@ -21,6 +22,8 @@ import { startPython } from './start.js';
 const PREPARE = `${IMPORT_GATEWAY}
 import json
 part('.gateway').prepare(json.loads(messages_json))
+from threading import get_ident
+result = str(get_ident())
 `;
 
 const LOAD = `${IMPORT_GATEWAY}
@@ -28,6 +31,15 @@ result = part('.loader').load_shared(details_json)
 `;
 const UNLOAD = `${IMPORT_GATEWAY}
 part('.loader').shared.pop(int(shared), None)
+`;
+
+const END = `${IMPORT_GATEWAY}
+import json
+ending, limit = part('.ending'), json.loads(limit_json)
+if limit is None:
+    ending.end()
+else:
+    ending.end_within(limit['seconds'], limit['status'])
 `;
 
 const PREPARE_INTERRUPTS = `${IMPORT_GATEWAY}
@@ -46,30 +58,47 @@ interface Means {
   readonly raise: RegisteredCallback;
 }
 
+/** What loader.py's load_shared() returns; 0 where the application could not be loaded. */
+interface Loaded {
+  readonly number: number;
+  readonly failure?: Failure;
+  readonly lines: readonly string[];
+}
+
+type EndLimit = Extract<HostRequest, readonly ['end', ...unknown[]]>[2];
+
 /** Holds Python's main thread state; the GIL is free unless a request is being interrupted. */
 class PythonHost {
   readonly #python: LibPython;
   readonly #thread: Pointer;
   readonly #means: Means;
+  /** Whether this thread initialised Python: its main thread, to which its end belongs. */
+  readonly #isMain: boolean;
+  /** Python's identity of this thread. */
+  readonly identity: number;
   /** The thread that is being interrupted, and what is raised in it. */
   #target = 0;
   #timeout: Pointer = 0;
 
   constructor(installation: PythonInstallation) {
-    const { python, thread } = startPython(installation);
+    const { python, thread, isMain } = startPython(installation);
     this.#python = python;
     this.#thread = thread;
-    this.#means = this.#withGil(() => this.#prepare());
+    this.#isMain = isMain;
+    const texts = { messages_json: JSON.stringify(MESSAGES) };
+    this.identity = Number(this.#withGil(() => this.#run(PREPARE, texts)));
+    this.#means = this.#withGil(() => this.#prepareInterrupts());
   }
 
-  /** Imports an application for all threads; returns its number. Throws the LidoError that says why it could not be. */
-  load(application: PythonSpec): number {
-    const result = this.#withGil(() =>
-      this.#run(LOAD, { details_json: JSON.stringify(describeApplication(application)) }),
-    );
-    const { number, failure } = JSON.parse(result) as { number?: number; failure?: Failure };
-    if (failure !== undefined) throw explainFailure(failure);
-    return number as number;
+  /** Imports an application for all threads. */
+  load(application: PythonSpec): Loaded {
+    const texts = { details_json: JSON.stringify(describeApplication(application)) };
+    return JSON.parse(this.#withGil(() => this.#run(LOAD, texts))) as Loaded;
+  }
+
+  /** Returns when Python's threads and its atexit handlers are through, which they may never be. */
+  end(limit: EndLimit): void {
+    if (this.#isMain) this.#withGil(() => this.#run(END, { limit_json: JSON.stringify(limit) }));
   }
 
   unload(shared: number): void {
@@ -102,11 +131,6 @@ class PythonHost {
       python.clearThread(state);
       python.deleteCurrentThread();
     }
-  }
-
-  #prepare(): Means {
-    this.#run(PREPARE, { messages_json: JSON.stringify(MESSAGES) });
-    return this.#prepareInterrupts();
   }
 
   /** Runs code with these texts in its namespace; what it leaves as `result` is returned, '' where that is nothing. */
@@ -158,10 +182,12 @@ class PythonHost {
   }
 }
 
+const { installation, ended } = workerData as HostStart;
+
 try {
-  const host = new PythonHost(workerData as PythonInstallation);
+  const host = new PythonHost(installation);
   parentPort?.on('message', (request: HostRequest) => answer(host, request));
-  post(['ready']);
+  post(['ready', host.identity]);
 } catch (error) {
   post(['failed', toPayload(error)]);
 }
@@ -169,16 +195,28 @@ try {
 function answer(host: PythonHost, request: HostRequest): void {
   switch (request[0]) {
     case 'load':
-      try {
-        post(['loaded', request[1], host.load(request[2])]);
-      } catch (error) {
-        post(['refused', request[1], toPayload(error)]);
-      }
+      load(host, request[1], request[2]);
       return;
     case 'unload':
       host.unload(request[1]);
       return;
     case 'interrupt':
       post(['interrupted', request[1], host.interrupt(request[2], request[3], request[4])]);
+      return;
+    case 'end':
+      host.end(request[2]);
+      Atomics.store(ended, 0, 1);
+      Atomics.notify(ended, 0);
+      post(['ended', request[1]]);
+  }
+}
+
+function load(host: PythonHost, token: number, application: PythonSpec): void {
+  try {
+    const { number, failure, lines } = host.load(application);
+    if (failure === undefined) post(['loaded', token, number, lines]);
+    else post(['refused', token, toPayload(explainFailure(failure)), lines]);
+  } catch (error) {
+    post(['refused', token, toPayload(error), []]);
   }
 }

@@ -7,8 +7,10 @@ import json
 import re
 import sys
 from contextvars import Context
+from threading import get_ident
 
 from .failures import LoadError, describe_failure, format_error, name_type
+from .log import voices
 
 #: Used when MODULE comes without a callable, in this order.
 _DEFAULT_NAMES = ("application", "app")
@@ -22,14 +24,21 @@ _contexts = {}
 
 
 def load_shared(details_json):
-    """Loads an application once for all threads. Returns JSON: {"number"} to find it by in `shared`, or {"failure"}."""
+    """
+    Loads an application once for all threads. Returns JSON: the `number` to find it by in `shared`, 0 where it could not be
+    loaded, which `failure` then explains, and `lines` for the log.
+    """
+    lines = []
+    voices[get_ident()] = lines.append
     try:
         application = load_application(json.loads(details_json))
     except LoadError as error:
-        return json.dumps({"failure": describe_failure(error)})
+        return json.dumps({"number": 0, "failure": describe_failure(error), "lines": lines})
+    finally:
+        del voices[get_ident()]
     number = next(_numbers)
     shared[number] = application
-    return json.dumps({"number": number})
+    return json.dumps({"number": number, "lines": lines})
 
 
 def load_application(details):

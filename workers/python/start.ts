@@ -14,6 +14,8 @@ export interface StartedPython {
   readonly python: LibPython;
   /** This thread's state. The GIL is free. */
   readonly thread: Pointer;
+  /** Whether this thread initialised it. */
+  readonly isMain: boolean;
 }
 
 /** Throws LIDO_OTHER_PYTHON_LOADED where another one runs in this process, and LIDO_LIBPYTHON_NOT_LOADED. */
@@ -41,7 +43,7 @@ function initialize(installation: PythonInstallation): StartedPython {
   } finally {
     python.release();
   }
-  return { python, thread };
+  return { python, thread, isMain: true };
 }
 
 function join(installation: PythonInstallation): StartedPython {
@@ -50,7 +52,7 @@ function join(installation: PythonInstallation): StartedPython {
   python.acquire(thread);
   python.protectStack(thread);
   python.release();
-  return { python, thread };
+  return { python, thread, isMain: false };
 }
 
 /** The interpreter that the CPython of this process stands for; null where none runs. libpython shows its symbols to all. */

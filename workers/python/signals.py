@@ -1,0 +1,42 @@
+"""Signals belong to the server: an application that wants to handle one of the server's is told so, and goes on."""
+
+import os
+import signal
+import sys
+from functools import wraps
+
+from .log import tell
+
+# Those that Node or Lido handle, and one that would end the process if it were not ignored.
+_NAMES = "SIGHUP SIGINT SIGQUIT SIGTERM SIGUSR1 SIGUSR2 SIGTTIN SIGTTOU SIGWINCH SIGCHLD SIGPIPE SIGPROF"
+_SERVERS = {getattr(signal, name): name for name in _NAMES.split() if hasattr(signal, name)}
+
+# Places that were told of.
+_told = set()
+
+
+def keep_signals():
+    """Takes the place of signal.signal(), as mod_wsgi does. What is nobody's, such as SIGALRM, stays Python's."""
+    set_handler = signal.signal
+    if getattr(set_handler, "keeps_signals", False):
+        return
+
+    @wraps(set_handler)
+    def guarded(signalnum, handler):
+        name = _SERVERS.get(signalnum)
+        # In a process of its own, such as one of multiprocessing's, the application may do as it likes.
+        if name is None or os.getpid() != server:
+            return set_handler(signalnum, handler)
+        _tell_of(name, sys._getframe(1))
+        return signal.getsignal(signalnum)
+
+    server = os.getpid()
+    guarded.keeps_signals = True
+    signal.signal = guarded
+
+
+def _tell_of(name, frame):
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if place not in _told:
+        _told.add(place)
+        tell(f"signal.signal({name}) at {place} is ignored: the server handles this signal")
