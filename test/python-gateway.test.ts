@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAX_BLOCK, RESPONSE_WINDOW } from '../dist/src/contract/protocol.js';
+import { readManner } from '../dist/src/dispatch/manners.js';
 import {
   type Answer,
   type ApplicationRequest,
@@ -36,6 +37,19 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
   it.each(['one_block', 'tuple_of_one'])('sends %s in one message', async (name) => {
     const answer = await ask(name);
     expect(answer).toMatchObject({ status: '200 OK', headers: TEXT, blocks: ['hello'], kinds: ['response'] });
+  });
+
+  it('says of a request that it computed, or that it waited, and for how long', async () => {
+    // Of quick requests only some are measured: the first that takes longer sees to it that the next one is.
+    await ask('computes');
+    await ask('computes');
+    const computed = readManner(await python.manner());
+    expect(computed?.share).toBeGreaterThan(0.8);
+    expect(computed?.computeMs).toBeGreaterThan(4);
+    await ask('waits');
+    const waited = readManner(await python.manner());
+    expect(waited?.share).toBeLessThan(0.2);
+    expect(waited?.computeMs).toBeLessThan(4);
   });
 
   it('sends an empty body in one message', async () => {

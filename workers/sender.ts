@@ -6,6 +6,7 @@ import {
   FILE_REFUSED,
   type FromWorker,
   GONE,
+  MANNER,
   MAX_BLOCK,
   RESPONSE_WINDOW,
   SIGNAL,
@@ -39,6 +40,11 @@ export class Sender {
   /** True once the client has gone or the request was given up: stop iterating, close, and end. */
   get clientGone(): boolean {
     return Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id;
+  }
+
+  /** Says what the request did with the GIL, before it is over. */
+  tellManner(manner: number): void {
+    Atomics.store(this.#control, slotWord(this.#slot, MANNER), manner);
   }
 
   /** Sends a whole response; the request is over. */

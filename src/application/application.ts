@@ -86,7 +86,7 @@ export class ApplicationHandler {
       workers: sessions.length,
       busy: sessions.filter(({ load }) => load > 0).length,
       sent: this.#running?.dispatcher.sent ?? 0,
-      waiting: this.#running?.dispatcher.waiting ?? 0,
+      waiting: this.#running?.dispatcher.inBacklog ?? 0,
     };
   }
 

@@ -118,20 +118,18 @@ function assemble(
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
-    sharedGil:
-      application.runtime === 'cpython' &&
-      !application.python.freeThreaded &&
-      application.interpreter === 'shared',
+    sharedGil: sharesGil(application),
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };
   const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
   const pool = new WorkerPool({
-    settings: describeWorkers(settings, application, runsOnce),
+    settings: describeWorkers(settings, application, threads, runsOnce),
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,
     events: {
+      measured: (exchange, manner) => dispatcher.measured(exchange, manner),
       released: (session) => dispatcher.released(session),
       log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
     },
@@ -178,6 +176,7 @@ function chooseConnection(settings: Settings): AcceptorOptions['connectionOf'] {
 function describeWorkers(
   settings: Settings,
   application: ApplicationSpec,
+  threads: number,
   runsOnce: boolean,
 ): WorkerSettings {
   const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
@@ -192,17 +191,19 @@ function describeWorkers(
     validate: settings.validate,
     timeout: settings.timeout,
     concurrency: settings.concurrency,
+    tellsManner: threads > 1 && sharesGil(application),
   };
+}
+
+/** Whether only one of its threads can run Python at a time. */
+function sharesGil(application: ApplicationSpec): boolean {
+  if (application.runtime !== 'cpython') return false;
+  return !application.python.freeThreaded && application.interpreter === 'shared';
 }
 
 /** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
 function defaultThreads(application: ApplicationSpec, processes: number): number {
-  if (
-    application.runtime === 'cpython' &&
-    !application.python.freeThreaded &&
-    application.interpreter === 'shared'
-  )
-    return 1;
+  if (sharesGil(application)) return 1;
   return Math.ceil(availableParallelism() / processes);
 }
 

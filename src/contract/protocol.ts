@@ -96,6 +96,8 @@ export interface WorkerSettings {
   readonly timeout: number;
   /** Requests that may run at once in one worker; more than 1 only helps asynchronous applications. */
   readonly concurrency: number;
+  /** Say of each request what it did with the GIL that all workers share: see MANNER. */
+  readonly tellsManner: boolean;
 }
 
 /** Where the application is, found and checked by the main thread. */
@@ -167,7 +169,7 @@ export const RING_FREED = 3;
 export const RING_TOLD = 4;
 
 const SESSION_WORDS = 5;
-const SLOT_WORDS = 4;
+const SLOT_WORDS = 5;
 
 /**
  * Slot word: who holds the request. The main thread stores the request's id when it sends it. The worker swaps
@@ -185,6 +187,11 @@ export const FILE_TAKEN = 1;
 export const FILE_REFUSED = 2;
 /** Slot word: the id of the request whose client is gone, or that is to stop for another reason. */
 export const GONE = 3;
+/**
+ * Slot word: what the request did with the GIL, stored before its last message; 0 where nobody measured. The low 10 bits
+ * are the share of its time for which it wanted the GIL, 1023 for all of it; above them, the microseconds it computed.
+ */
+export const MANNER = 4;
 
 /** The place of a slot's word in the control array. */
 export function slotWord(slot: number, word: number): number {

@@ -1,9 +1,20 @@
 /** Main thread. Requests accepted but not yet given to a worker: first in, first out. */
-import type { Exchange } from './exchange.js';
 
-/** A queue; the dispatcher keeps it bounded. An exchange that is given up stays in it until its turn, but no longer counts. */
-export class Backlog {
-  #queue: (Exchange | null)[] = [];
+/** What the backlog needs of a request. */
+export interface Waiting {
+  readonly state: string;
+  /** It begins to wait. */
+  wait(): void;
+  /** It is not wanted any more. */
+  drop(): void;
+}
+
+/** So many requests are looked at for one that may be sent while those before it may not. */
+const MAX_SEARCHED = 64;
+
+/** A queue; the dispatcher keeps it bounded. A request that is given up stays in it until its turn, but no longer counts. */
+export class Backlog<J extends Waiting> {
+  #queue: (J | null)[] = [];
   #head = 0;
   #size = 0;
 
@@ -11,44 +22,59 @@ export class Backlog {
     return this.#size;
   }
 
-  push(exchange: Exchange): void {
-    exchange.wait();
-    this.#queue.push(exchange);
+  push(job: J): void {
+    job.wait();
+    this.#queue.push(job);
     this.#size += 1;
   }
 
-  /** Puts requests that were recalled in front: they have waited longest. */
-  putBack(exchanges: readonly Exchange[]): void {
-    this.#queue.splice(0, this.#head, ...exchanges);
+  /** Puts requests that were recalled, and so wait already, in front: they have waited longest. */
+  putBack(jobs: readonly J[]): void {
+    this.#queue.splice(0, this.#head, ...jobs);
     this.#head = 0;
-    this.#size += exchanges.length;
+    this.#size += jobs.length;
   }
 
-  /** The next exchange that is still wanted. */
-  shift(): Exchange | null {
-    while (this.#head < this.#queue.length) {
-      const exchange = this.#queue[this.#head] as Exchange;
-      // Nothing is left behind that would keep an exchange alive once it is over.
-      this.#queue[this.#head] = null;
-      this.#head += 1;
-      this.#compact();
-      if (exchange.state !== 'waiting') continue;
+  /** The next request that is still wanted. */
+  shift(): J | null {
+    return this.take(() => true);
+  }
+
+  /** The first request that is still wanted, and `fits`. */
+  take(fits: (job: J) => boolean): J | null {
+    this.#skipOver();
+    const end = Math.min(this.#queue.length, this.#head + MAX_SEARCHED);
+    for (let index = this.#head; index < end; index += 1) {
+      const job = this.#queue[index];
+      if (!isWanted(job) || !fits(job)) continue;
+      // Nothing is left behind that would keep a request alive once it is over.
+      this.#queue[index] = null;
       this.#size -= 1;
-      return exchange;
+      this.#skipOver();
+      return job;
     }
     return null;
   }
 
-  /** An exchange in the backlog was given up. */
-  forget(exchange: Exchange): void {
-    if (exchange.state !== 'waiting') return;
-    exchange.drop();
+  /** A request in the backlog was given up. */
+  forget(job: J): void {
+    if (job.state !== 'waiting') return;
+    job.drop();
     this.#size -= 1;
   }
 
-  #compact(): void {
+  /** Passes by what is gone from the front. */
+  #skipOver(): void {
+    while (this.#head < this.#queue.length && !isWanted(this.#queue[this.#head])) {
+      this.#queue[this.#head] = null;
+      this.#head += 1;
+    }
     if (this.#head < 1024 && this.#head < this.#queue.length) return;
     this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
   }
+}
+
+function isWanted<J extends Waiting>(job: J | null | undefined): job is J {
+  return job?.state === 'waiting';
 }

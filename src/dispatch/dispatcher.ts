@@ -1,31 +1,74 @@
 /** Main thread. [3] Holds the backlog, and gives each request to a worker. */
 
 import { LidoError } from '../contract/errors.js';
-import { Backlog } from './backlog.js';
+import { Backlog, type Waiting } from './backlog.js';
 import type { Exchange } from './exchange.js';
+import { chooseUnderGil, type GilWorkerView, isQuickComputer } from './gil-policy.js';
+import { type Manner, Manners, readManner } from './manners.js';
 import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './policy.js';
 import type { Session } from './session.js';
+
+/** What the dispatcher needs of a request. */
+export interface Job<J> extends Waiting {
+  readonly state: 'receiving' | 'waiting' | 'sent' | 'detached' | 'over';
+  /** What it asks for: requests for the same are taken to be alike. */
+  readonly target: string;
+  /** What is known of those. */
+  manner: Manner;
+  /** The worker that holds it. */
+  readonly holder: { giveUp(job: J): void } | null;
+  /** No worker will have it: it is answered with the error. */
+  finish(error: LidoError): void;
+}
+
+/** What the dispatcher needs of a worker. */
+export interface DispatchWorker<J> extends GilWorkerView {
+  /** Gives it a request; it has room. */
+  send(job: J): void;
+  /** Takes back what it has not begun, at most `most`, the longest waiting first. */
+  recall(most: number): J[];
+  /** It is gone: what it ran fails with the error, the rest is returned. */
+  lose(error: LidoError): J[];
+}
+
+/** Where the time comes from. */
+export interface Clock {
+  /** Milliseconds. */
+  now(): number;
+  /** Calls back once, later. */
+  after(ms: number, callback: () => void): void;
+}
 
 export interface DispatcherOptions {
   readonly policy: DispatchPolicy;
   /** Requests that may wait for a worker; one more is answered with 503. */
   readonly backlog: number;
+  readonly clock?: Clock;
 }
 
-/** Chooses workers by dispatch-policy.ts, and takes requests back from workers that turn out slow. */
-export class Dispatcher {
+const REAL_TIME: Clock = {
+  now: () => performance.now(),
+  after: (ms, callback) => void setTimeout(callback, ms),
+};
+
+/** Chooses workers by policy.ts or gil-policy.ts, and takes requests back from workers that turn out slow. */
+export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   readonly #policy: DispatchPolicy;
-  readonly #backlog = new Backlog();
+  readonly #backlog = new Backlog<J>();
+  readonly #clock: Clock;
+  /** Asked only where workers share one GIL. */
+  readonly #manners = new Manners();
   readonly #limit: number;
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Set<W>();
   /** Why there is no worker, and none is about to come. */
   #unavailable: LidoError | null = null;
-  #slowTimer: NodeJS.Timeout | null = null;
+  #isWatching = false;
   #idleWaiters: (() => void)[] = [];
 
-  constructor({ policy, backlog }: DispatcherOptions) {
+  constructor({ policy, backlog, clock = REAL_TIME }: DispatcherOptions) {
     this.#policy = policy;
     this.#limit = backlog;
+    this.#clock = clock;
   }
 
   /** Requests that wait for a worker, or in one behind those that it runs. */
@@ -35,21 +78,27 @@ export class Dispatcher {
     return waiting;
   }
 
-  /** Requests that workers hold. */
+  /** Requests that no worker has yet. */
+  get inBacklog(): number {
+    return this.#backlog.size;
+  }
+
+  /** Requests that workers hold, running or queued. */
   get sent(): number {
     let sent = 0;
     for (const session of this.#sessions) sent += session.load;
     return sent;
   }
 
-  get sessions(): ReadonlySet<Session> {
+  get sessions(): ReadonlySet<W> {
     return this.#sessions;
   }
 
   /** Gives a request to a worker, or to the backlog. Throws LIDO_BACKLOG_FULL when that is full, LIDO_NO_WORKER when nobody will empty it. */
-  dispatch(exchange: Exchange): void {
+  dispatch(exchange: J): void {
     if (this.#unavailable !== null) throw this.#unavailable;
-    const session = this.#backlog.size === 0 ? this.#choose() : null;
+    // Under one GIL those in the backlog may wait for one another, and a request of another kind need not.
+    const session = this.#backlog.size === 0 || this.#policy.sharedGil ? this.#choose(exchange) : null;
     const waits = session === null || session.load >= this.#policy.concurrency;
     if (waits && this.waiting >= this.#limit) throw new LidoError('LIDO_BACKLOG_FULL');
     if (session !== null) {
@@ -61,7 +110,7 @@ export class Dispatcher {
   }
 
   /** The client is gone, or the request is otherwise not wanted any more. */
-  giveUp(exchange: Exchange): void {
+  giveUp(exchange: J): void {
     if (exchange.state === 'waiting') this.#backlog.forget(exchange);
     else if (exchange.state === 'receiving') exchange.drop();
     else if (exchange.state === 'sent') exchange.holder?.giveUp(exchange);
@@ -78,27 +127,35 @@ export class Dispatcher {
     this.#settleIdle();
   }
 
-  addSession(session: Session): void {
+  addSession(session: W): void {
     this.#unavailable = null;
     this.#sessions.add(session);
     this.#drainBacklog();
   }
 
   /** A session takes no new work; what its worker has not claimed goes to others. */
-  retireSession(session: Session): void {
+  retireSession(session: W): void {
     this.#sessions.delete(session);
     this.#putBack(session.recall(Number.POSITIVE_INFINITY));
   }
 
   /** The worker is gone. What it ran fails with `error`; what it had not claimed is sent to others. */
-  loseSession(session: Session, error: LidoError): void {
+  loseSession(session: W, error: LidoError): void {
     this.#sessions.delete(session);
     this.#putBack(session.lose(error));
     this.#settleIdle();
   }
 
+  /** What a request did with the GIL, as the worker tells it in MANNER. */
+  measured({ target }: J, word: number): void {
+    const seen = readManner(word);
+    if (seen !== null) this.#manners.learn(target, seen);
+  }
+
   /** A worker finished a request. */
-  released(session: Session): void {
+  released(session: W): void {
+    if (this.#policy.sharedGil && this.#mayRunElsewhere(session))
+      this.#putBack(session.recall(Number.POSITIVE_INFINITY));
     if (this.#backlog.size > 0) this.#drainBacklog();
     else if (session.load === 0 && !this.#policy.sharedGil && this.#sessions.has(session))
       this.#stealFor(session);
@@ -113,27 +170,42 @@ export class Dispatcher {
     });
   }
 
-  #choose(): Session | null {
-    return chooseWorker(this.#sessions, performance.now(), this.#policy);
+  #choose(job: J): W | null {
+    const now = this.#clock.now();
+    if (!this.#policy.sharedGil) return chooseWorker(this.#sessions, now, this.#policy);
+    // More may be known of it than when it came.
+    job.manner = this.#manners.find(job.target);
+    return chooseUnderGil(this.#sessions, now, this.#policy, job.manner);
   }
 
-  #send(session: Session, exchange: Exchange): void {
+  /** What was queued in the worker because it computes turned out to wait. */
+  #mayRunElsewhere({ load, manner }: W): boolean {
+    return load > this.#policy.concurrency && manner !== null && !isQuickComputer(manner, this.#policy);
+  }
+
+  #send(session: W, exchange: J): void {
     session.send(exchange);
     if (session.load > this.#policy.concurrency) this.#watchSlowWorkers();
   }
 
   #drainBacklog(): void {
     while (this.#backlog.size > 0) {
-      const session = this.#choose();
-      if (session === null) return;
-      const exchange = this.#backlog.shift();
-      if (exchange === null) return;
+      let session: W | null = null;
+      let refused: Manner | null = null;
+      const exchange = this.#backlog.take((one) => {
+        // All that are alike are refused with the first, and without a shared GIL all are.
+        if (refused !== null && (one.manner === refused || !this.#policy.sharedGil)) return false;
+        session = this.#choose(one);
+        if (session === null) refused = one.manner;
+        return session !== null;
+      });
+      if (exchange === null || session === null) return;
       this.#send(session, exchange);
     }
   }
 
-  #stealFor(idle: Session): void {
-    let busiest: Session | null = null;
+  #stealFor(idle: W): void {
+    let busiest: W | null = null;
     for (const session of this.#sessions) {
       if (session.load > this.#policy.concurrency && (busiest === null || session.load > busiest.load))
         busiest = session;
@@ -142,7 +214,7 @@ export class Dispatcher {
     for (const exchange of busiest.recall(countToSteal(busiest, this.#policy))) this.#send(idle, exchange);
   }
 
-  #putBack(exchanges: readonly Exchange[]): void {
+  #putBack(exchanges: readonly J[]): void {
     if (exchanges.length === 0) return;
     this.#backlog.putBack(exchanges);
     this.#drainBacklog();
@@ -151,15 +223,17 @@ export class Dispatcher {
 
   /** Runs only while something is queued behind a running request, or waits for a worker. */
   #watchSlowWorkers(): void {
-    this.#slowTimer ??= setTimeout(() => {
-      this.#slowTimer = null;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#clock.after(this.#policy.slowMs, () => {
+      this.#isWatching = false;
       this.#recallFromSlowWorkers();
-    }, this.#policy.slowMs);
+    });
   }
 
   #recallFromSlowWorkers(): void {
-    const now = performance.now();
-    const recalled: Exchange[] = [];
+    const now = this.#clock.now();
+    const recalled: J[] = [];
     let queued = false;
     for (const session of this.#sessions) {
       if (session.load <= this.#policy.concurrency) continue;
@@ -177,3 +251,6 @@ export class Dispatcher {
     for (const resolve of this.#idleWaiters.splice(0)) resolve();
   }
 }
+
+/** The dispatcher of a pool of workers. */
+export class Dispatcher extends JobDispatcher<Exchange, Session> {}

@@ -6,6 +6,7 @@ import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { Log } from '../log.js';
+import { FIRST_GUESS, type Manner } from './manners.js';
 
 /**
  * - receiving: its body is collected before a worker is bothered
@@ -68,6 +69,8 @@ export class Exchange {
   readyAt = 0;
   #sentAt = 0;
   #begunAt = 0;
+  /** What is known of requests like this; found by the dispatcher. */
+  manner: Manner = FIRST_GUESS;
   readonly #url: string | null;
   readonly #debug: boolean;
   #state: ExchangeState = 'receiving';
@@ -96,6 +99,11 @@ export class Exchange {
     // The answer may be whole, or its client gone, before the worker is done with it.
     if (this.#begunAt === 0 && this.#holder !== null) this.#noteBegin(this.#holder);
     return this.#begunAt;
+  }
+
+  /** What was asked for, by which requests that are alike are told. */
+  get target(): string {
+    return this.request.target;
   }
 
   get state(): ExchangeState {

@@ -17,10 +17,7 @@ export interface DispatchPolicy {
   readonly concurrency: number;
   /** Requests that may be queued in a worker behind the running ones, so that it never idles for a round trip. */
   readonly prefetch: number;
-  /**
-   * Workers share one GIL. Two busy threads under one GIL are slower than one, so a further worker is opened only
-   * when the running request has gone on for so long that it probably waits for I/O.
-   */
+  /** Workers share one GIL: gil-policy.ts chooses in place of chooseWorker(). */
   readonly sharedGil: boolean;
   /** From here on a running request counts as slow, in milliseconds. */
   readonly slowMs: number;
@@ -46,12 +43,8 @@ export function chooseWorker<W extends WorkerView>(
     } else if (worker.load < policy.concurrency + policy.prefetch && !isSlow(worker, now, policy)) {
       if (queueable === null || worker.load < queueable.load) queueable = worker;
       if (!isWorthWaking(worker, policy)) hot = worker;
-    } else if (policy.sharedGil && !isSlow(worker, now, policy)) {
-      // The hot worker is full but quick: another thread would only fight it for the GIL.
-      return null;
     }
   }
-  if (policy.sharedGil && queueable !== null) return queueable;
   return hot ?? idle ?? queueable;
 }
 
@@ -71,7 +64,7 @@ export function countToSteal(worker: WorkerView, policy: DispatchPolicy): number
 }
 
 /** An empty worker before one that runs something; among equals the most recently used, whose caches are warm. */
-function isBetterIdle(worker: WorkerView, best: WorkerView): boolean {
+export function isBetterIdle(worker: WorkerView, best: WorkerView): boolean {
   if (worker.load !== best.load) return worker.load < best.load;
   return worker.lastUsed > best.lastUsed;
 }

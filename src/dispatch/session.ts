@@ -12,6 +12,7 @@ import {
   type WorkerSettings,
 } from '../contract/protocol.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
+import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
@@ -21,6 +22,8 @@ const MAX_BATCH = 256;
 
 /** Who hears of what happens in a session: the dispatcher. */
 export interface SessionEvents {
+  /** What an exchange did with the GIL, as MANNER tells it. Before released(). */
+  measured(exchange: Exchange, manner: number): void;
   /** An exchange is over in the worker: a slot is free. */
   released(session: Session): void;
   log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
@@ -32,6 +35,8 @@ export class Session implements ExchangeHolder {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #slots: Slots;
   readonly #receiver: Receiver;
+  /** The exchanges that it holds, in the order in which they were sent: the first is the one that runs. */
+  readonly #held: Exchange[] = [];
   readonly #events: SessionEvents;
   /** What the worker needs; its ports are to be transferred. */
   readonly start: SessionStart;
@@ -84,6 +89,11 @@ export class Session implements ExchangeHolder {
     return this.#slots.taken;
   }
 
+  /** What is known of the request that it runs; null while idle. */
+  get manner(): Manner | null {
+    return this.#held[0]?.manner ?? null;
+  }
+
   get serviceMs(): number {
     return (this.#control[SERVICE_TIME] as number) / 1e6;
   }
@@ -92,6 +102,7 @@ export class Session implements ExchangeHolder {
   send(exchange: Exchange): void {
     if (this.#slots.taken === 0) this.busySince = performance.now();
     const slot = this.#slots.take(exchange);
+    this.#held.push(exchange);
     exchange.send(this, slot.id);
     this.#post(['request', slot.id, slot.index, exchange.environ, exchange.body.asText()]);
   }
@@ -197,6 +208,7 @@ export class Session implements ExchangeHolder {
   }
 
   #release(slot: Slot): void {
+    if (slot.exchange !== null) this.#events.measured(slot.exchange, slot.manner);
     this.lastUsed = performance.now();
     this.busySince = this.lastUsed;
     this.#drop(slot);
@@ -205,6 +217,7 @@ export class Session implements ExchangeHolder {
 
   /** Frees a slot. One that was recalled says nothing of the request that runs: that may be as slow as before. */
   #drop(slot: Slot): void {
+    if (slot.exchange !== null) this.#held.splice(this.#held.indexOf(slot.exchange), 1);
     this.#slots.release(slot);
     if (this.#slots.taken === 0) this.busySince = 0;
   }

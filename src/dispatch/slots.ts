@@ -1,6 +1,6 @@
 /** Main thread. A session's slots: a few control words each, and the exchange that has them. */
 
-import { ACKED, CLAIM, GONE, recall, signal, slotWord, WINDOW_STEP } from '../contract/protocol.js';
+import { ACKED, CLAIM, GONE, MANNER, recall, signal, slotWord, WINDOW_STEP } from '../contract/protocol.js';
 import type { Exchange } from './exchange.js';
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
@@ -40,6 +40,7 @@ export class Slot {
     this.answer = 'awaited';
     this.lastSign = 0;
     Atomics.store(this.#control, slotWord(this.index, ACKED), 0);
+    Atomics.store(this.#control, slotWord(this.index, MANNER), 0);
     Atomics.store(this.#control, slotWord(this.index, CLAIM), id);
   }
 
@@ -50,6 +51,11 @@ export class Slot {
 
   get isClaimed(): boolean {
     return Atomics.load(this.#control, slotWord(this.index, CLAIM)) === -this.id;
+  }
+
+  /** What its request did with the GIL, as MANNER tells it; 0 where nobody measured. */
+  get manner(): number {
+    return Atomics.load(this.#control, slotWord(this.index, MANNER));
   }
 
   /** The socket took so many bytes of the response. */

@@ -24,6 +24,20 @@ class Closing:
             raise self.error
 
 
+def computes(environ, start_response):
+    start_response("200 OK", TEXT)
+    end = time.thread_time() + 0.005
+    while time.thread_time() < end:
+        sum(range(100))
+    return [b"done"]
+
+
+def waits(environ, start_response):
+    start_response("200 OK", TEXT)
+    time.sleep(0.03)
+    return [b"done"]
+
+
 def one_block(environ, start_response):
     start_response("200 OK", TEXT)
     return [b"hello"]

@@ -6,6 +6,7 @@ import {
   CLAIM,
   GONE,
   KEYS_END,
+  MANNER,
   signal,
   slotWord,
   WAKE,
@@ -61,6 +62,7 @@ const commands = {
         validate: false,
         timeout: 30,
         concurrency: 1,
+        tellsManner: true,
         ...settings,
         application: spec,
       },
@@ -108,6 +110,10 @@ const commands = {
     const { control } = sessions.get(session);
     Atomics.store(control, slotWord(0, GONE), id);
     signal(control, 0);
+  },
+
+  manner({ session }) {
+    return Atomics.load(sessions.get(session).control, slotWord(0, MANNER));
   },
 
   async close({ session }) {

@@ -103,6 +103,11 @@ export class PythonProcess implements AsyncDisposable {
     return this.#call('gone', { session, id });
   }
 
+  /** What the last request did with the GIL, as MANNER tells it. */
+  manner(session = 1): Promise<number> {
+    return this.#call('manner', { session });
+  }
+
   close(session = 1): Promise<void> {
     return this.#call('close', { session });
   }

@@ -30,6 +30,8 @@ const HEADER = 16;
 const INBOX_SIZE = HEADER + INLINE_BODY_LIMIT + 64 * 1024;
 /** A block that is larger is sent in pieces. Bytes. */
 const OUTBOX_SIZE = HEADER + 128 * 1024;
+/** The longest time that an integer of a header tells, in nanoseconds. */
+const MAX_NS = 2 ** 31 - 1;
 /** Blocks up to this size travel as text, larger ones as buffers of their own. Bytes. */
 const TEXT_LIMIT = 16 * 1024;
 
@@ -95,11 +97,14 @@ class CpythonRuntime implements Runtime {
     this.#body = body;
     this.#rest = null;
     const grown = this.#writeRequest(id, environ, body.inline);
+    const asked = performance.now();
     this.#python.acquire(this.#thread);
+    this.#inboxInts[3] = Math.min((performance.now() - asked) * 1e6, MAX_NS);
     if (grown) this.#reconnect();
     const result = this.#python.callNoArguments(this.#handle);
     const escaped = result === 0 ? this.#python.takeError() : null;
     this.#python.release();
+    sender.tellManner(this.#outboxInts[3] as number);
     if (escaped === null) this.#finish(sender);
     else sender.fail(toPayload(new LidoError('LIDO_APPLICATION_RAISED', [escaped])));
     body.close();
@@ -131,6 +136,7 @@ class CpythonRuntime implements Runtime {
       multiprocess: settings.multiprocess,
       run_once: settings.runOnce,
       isolated: this.#entered.isIsolated,
+      tellsManner: settings.tellsManner,
       shared: spec.shared,
       ...describeApplication(spec),
       validate: settings.validate,

@@ -20,7 +20,7 @@ from .loader import load_application, shared
 from .log import voices
 from .signals import keep_signals
 from .streams import ErrorStream, FileWrapper, open_chunked
-from .wire import BLOCK, CLIENT_GONE, FAIL, HEADER, LOG, OK, READ, pack, unpack
+from .wire import BLOCK, CLIENT_GONE, FAIL, HEADER, LOG, OK, READ, pack, pack_manner, unpack
 
 _MAX_CACHED = 512
 
@@ -45,6 +45,7 @@ class Worker(Interruptible):
         self.timeout = ""
         self.errors = None
         self.keys = {}
+        self.meter = None
 
     def connect(self, post, inbox, outbox):
         """Takes the callback and the buffers; called again when a buffer had to grow."""
@@ -56,7 +57,10 @@ class Worker(Interruptible):
     def handle(self):
         """Answers the request in the inbox. Whatever happens, the outbox gets the end of it."""
         inbox = self.inbox
-        self.request, environ_size, body_size, _ = unpack(inbox)
+        self.request, environ_size, body_size, delay = unpack(inbox)
+        meter = self.meter
+        if meter is not None:
+            meter.begin(delay)
         body = HEADER + environ_size
         environ = self.build_environ(latin_1_decode(inbox[HEADER:body])[0])
         if body_size < 0:
@@ -75,6 +79,8 @@ class Worker(Interruptible):
             response.fail(error)
         finally:
             self.request = 0
+            if meter is not None:
+                pack_manner(self.outbox, meter.end())
 
     def build_environ(self, wire):
         joined, _, values = wire.partition("\0\0")
@@ -149,6 +155,10 @@ def start(settings, post, inbox, outbox):
     voices[worker.thread] = worker.log
     if settings["isolated"]:
         refuse_all_frames()
+    if settings["tellsManner"]:
+        from .meter import Meter
+
+        worker.meter = Meter()
     if settings["shared"]:
         application, worker.context = shared[settings["shared"]]
     else:

@@ -1,0 +1,95 @@
+/**
+ * Main thread. Which worker gets a request where all share one GIL. Pure: time comes in from outside.
+ *
+ * Two threads that compute under one GIL are slower than one, and threads that wait cost nothing. So about one request
+ * that computes is to be open at any time: as many as wait are opened at once, those that compute one after the other,
+ * and of those that do both so many that one computes while the others wait.
+ */
+import type { Manner } from './manners.js';
+import { type DispatchPolicy, isBetterIdle, type WorkerView } from './policy.js';
+
+/** What the policy sees of a worker. */
+export interface GilWorkerView extends WorkerView {
+  /** What is known of the request that it runs; null while idle. */
+  readonly manner: Manner | null;
+}
+
+/**
+ * How much of the GIL an open request is counted for: 1 for one that computes, little for one that waits.
+ *
+ * A request that wants the GIL for a share s of its time waits (1 - s) / s times as long as it computes. With 1 + twice
+ * that number of them open one computes at nearly any time; with 1 + that number (as in Goetz, Java Concurrency in
+ * Practice, 8.2) one would if they took turns like clockwork.
+ */
+export function weigh({ share }: Manner): number {
+  return share / (2 - share);
+}
+
+/** So much of a request's weight must be free: a heavy one would otherwise not go beside one that hardly weighs anything. */
+const WANTED_ROOM = 0.75;
+
+/**
+ * The worker that gets the next request, or null when it is better off in the backlog.
+ *
+ * The open ones count at most as much as the request would itself. So a heavy one is opened beside any number of light
+ * ones, and a light one is not kept out by a heavy one: it hardly wants the GIL.
+ */
+export function chooseUnderGil<W extends GilWorkerView>(
+  workers: Iterable<W>,
+  now: number,
+  policy: DispatchPolicy,
+  manner: Manner,
+): W | null {
+  const weight = weigh(manner);
+  const computing = countComputing(workers);
+  let open = 0;
+  let idle: W | null = null;
+  let hot: W | null = null;
+  for (const worker of workers) {
+    if (worker.manner === null) {
+      if (idle === null || isBetterIdle(worker, idle)) idle = worker;
+    } else if (!isTooLong(worker.manner, now - worker.busySince, computing, manner, policy)) {
+      open += Math.min(weight, weigh(worker.manner));
+      // Where two compute, the one with less to do gets nothing more, and is soon idle.
+      if (isQuickComputer(worker.manner, policy) && hasRoom(worker, policy) && worker.load > (hot?.load ?? 0))
+        hot = worker;
+    }
+  }
+  if (idle !== null && (open === 0 || open + WANTED_ROOM * weight <= 1)) return idle;
+  // Behind one that computes it costs no round trip, and nobody waits longer for that.
+  return isQuickComputer(manner, policy) ? hot : null;
+}
+
+/**
+ * A request does not wait for one that usually takes much longer than it does itself, nor for one that takes longer than it
+ * usually does: that waits for something this time. Those that compute take as much longer as there are of them.
+ */
+function isTooLong(
+  running: Manner,
+  runsMs: number,
+  computing: number,
+  waiting: Manner,
+  { slowMs }: DispatchPolicy,
+): boolean {
+  if (running.computeMs > 2 * Math.max(slowMs, waiting.computeMs)) return true;
+  return runsMs >= Math.max(slowMs, 1.5 * running.computeMs * computing);
+}
+
+function countComputing(workers: Iterable<GilWorkerView>): number {
+  let count = 0;
+  for (const { manner } of workers) if (manner !== null && computes(manner)) count += 1;
+  return count;
+}
+
+function computes(manner: Manner): boolean {
+  return weigh(manner) > 1 / 2;
+}
+
+/** It may lie in a worker behind another: whoever waits for the GIL anyway waits there without a round trip. */
+export function isQuickComputer(manner: Manner, { slowMs }: DispatchPolicy): boolean {
+  return computes(manner) && manner.computeMs < slowMs;
+}
+
+function hasRoom(worker: GilWorkerView, { concurrency, prefetch }: DispatchPolicy): boolean {
+  return worker.load < concurrency + prefetch;
+}
