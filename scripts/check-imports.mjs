@@ -33,6 +33,7 @@ const PURE_FILES = [
   'src/http/gate.ts',
   'src/http/forwarded.ts',
   'src/settings/access-format.ts',
+  'src/settings/url-path.ts',
   'src/settings/address.ts',
   'src/settings/application-name.ts',
   'src/settings/check-source.ts',

@@ -3,10 +3,9 @@ import { AsyncResource } from 'node:async_hooks';
 import { METHODS, STATUS_CODES } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify';
 import type { ApplicationStats } from './application/application.js';
-import { encodeAsLatin1 } from './application/mounts.js';
 import { LidoError } from './contract/errors.js';
 import { type Connection, describeConnection } from './http/connection.js';
-import { decodePath } from './http/environ.js';
+import { decodePath, encodeAsLatin1 } from './http/environ.js';
 import { type ReplyActions, ReplySink } from './http/reply-sink.js';
 import { parseTarget } from './http/target.js';
 import {

@@ -1,6 +1,6 @@
 /** Main thread. The table of applications by their paths, each with workers and settings of its own. */
 import { LidoError } from '../contract/errors.js';
-import { decodePath } from '../http/environ.js';
+import { decodePath, encodeAsLatin1 } from '../http/environ.js';
 import { answerRefusal } from '../http/refusal.js';
 import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
@@ -12,6 +12,7 @@ import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { ApplicationHandler, type ApplicationStats } from './application.js';
 import { readGateLimits } from './running.js';
+import { StaticFiles } from './static/static-files.js';
 
 interface Mount {
   /** As SCRIPT_NAME: '' at the root, '/shop', in latin-1 characters that are UTF-8 bytes. */
@@ -29,14 +30,19 @@ export interface MountOptions {
 
 /** In place of a mount, for requests that go to none. */
 const NOWHERE = 'none';
+/** The same for those that a file answers. */
+const FILES = 'files';
 
 export class MountTable {
   readonly #settings: Settings;
   readonly #observation: Observation | null;
+  /** Null where no files are served. */
+  readonly #files: StaticFiles | null;
+  #isDraining = false;
   /** The longest paths first, so that the first that fits is the one. */
   readonly #mounts: readonly Mount[];
   /** Takes a request whose turn has come. */
-  readonly handle: (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
+  readonly handle: Handle;
 
   constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
     this.#settings = settings;
@@ -50,11 +56,21 @@ export class MountTable {
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;
     // One application at the root is spared the search.
-    this.handle = settings.mounts === null && only !== undefined ? only.handler.handle : this.#route;
+    const handle = settings.mounts === null && only !== undefined ? only.handler.handle : this.#route;
+    this.#files =
+      settings.static === null
+        ? null
+        : new StaticFiles(settings, {
+            log,
+            observer: observation?.observe(FILES) ?? null,
+            isDraining: () => this.#isDraining,
+          });
+    this.handle = this.#files === null ? handle : handleFilesFirst(this.#files, handle);
   }
 
   /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */
   async start(): Promise<void> {
+    await this.#files?.open();
     throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.start())));
   }
 
@@ -83,7 +99,9 @@ export class MountTable {
 
   /** Waits until no request waits or runs, at most `graceMs`. */
   async drain(graceMs: number): Promise<void> {
-    await Promise.all(this.#mounts.map(({ handler }) => handler.drain(graceMs)));
+    this.#isDraining = true;
+    const files = this.#files?.whenAnswered(graceMs);
+    await Promise.all([files, ...this.#mounts.map(({ handler }) => handler.drain(graceMs))]);
   }
 
   /** Ends the workers; call drain() first. False when one is stuck inside Python, as ApplicationHandler.close() says. */
@@ -118,6 +136,14 @@ export class MountTable {
   }
 }
 
+type Handle = (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
+
+/** What is no file is the applications' to answer. */
+function handleFilesFirst(files: StaticFiles, handle: Handle): Handle {
+  return (request, sink, context = PLAIN_CONTEXT) =>
+    files.handle(request, sink, context, () => handle(request, sink, context));
+}
+
 /** Throws the first of the failures with the others in it; the same failure of several mounts is one. */
 function throwFailures(results: readonly PromiseSettledResult<void>[]): void {
   const reasons = results.flatMap((result) =>
@@ -140,9 +166,4 @@ function fits(mount: string, path: string): boolean {
 
 function showPath(path: string): string {
   return path === '' ? '/' : Buffer.from(path, 'latin1').toString();
-}
-
-/** PEP 3333, "Unicode Issues": text in the environ is bytes, one latin-1 character for each. */
-export function encodeAsLatin1(text: string): string {
-  return Buffer.from(text).toString('latin1');
 }

@@ -121,6 +121,13 @@ export const catalogue = {
     remedy: '%s',
   },
 
+  LIDO_NO_STATIC_FOLDER: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: 'the folder %s for %s cannot be served: %s',
+    remedy: 'make it, for example by manage.py collectstatic, or name another with --static',
+  },
+
   // Loading the application
   LIDO_MODULE_NOT_FOUND: {
     group: 'Loading the application',

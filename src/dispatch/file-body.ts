@@ -23,8 +23,11 @@ export function openAgain(fd: number): number | null {
   }
 }
 
+/** What it takes of an exchange, or of whatever else answers with a file. */
+export type FileAnswer = Pick<Exchange, 'writer' | 'fail'>;
+
 /** Writes head and file, and closes the file whatever happens. A file that is cut short meanwhile aborts the response. */
-export function sendFile(exchange: Exchange, head: string, { fd, position, length }: FileBody): void {
+export function sendFile(exchange: FileAnswer, head: string, { fd, position, length }: FileBody): void {
   const { writer } = exchange;
   writer.writeHead(head, '');
   const size = Math.min(length, writer.remaining ?? length);
@@ -49,7 +52,7 @@ export function sendFile(exchange: Exchange, head: string, { fd, position, lengt
   writer.onceClosed(() => file.destroy());
 }
 
-function conclude(exchange: Exchange): void {
+function conclude(exchange: FileAnswer): void {
   const error = exchange.writer.end();
   if (error !== null) exchange.fail(error);
 }

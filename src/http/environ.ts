@@ -136,3 +136,8 @@ export function decodePath(path: string): string {
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }
+
+/** PEP 3333, "Unicode Issues": text in the environ is bytes, one latin-1 character for each. */
+export function encodeAsLatin1(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}

@@ -40,7 +40,12 @@ export class ApplicationObserver implements ExchangeObserver {
     context: RequestContext,
   ): void {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
-    this.#tell(new RefusedRequest(request, writer, context, this.mount));
+    this.#tell(new OwnAnswer(request, writer, context, this.mount, 0));
+  }
+
+  /** A file was sent in place of an application's answer, or its client is gone. */
+  sentFile(request: HttpRequest, writer: ResponseWriter, context: RequestContext, durationMs: number): void {
+    this.#tell(new OwnAnswer(request, writer, context, this.mount, durationMs));
   }
 
   #tell(request: FinishedRequest): void {
@@ -109,19 +114,26 @@ class ObservedExchange implements FinishedRequest {
   }
 }
 
-/** It took no time worth telling, and has no environ. */
-class RefusedRequest implements FinishedRequest {
+/** No application had a part in it, so there is no environ. */
+class OwnAnswer implements FinishedRequest {
   readonly requestId: string;
   readonly mount: string;
   readonly url: string;
-  readonly durationMs = 0;
+  readonly durationMs: number;
   readonly waitMs = 0;
   readonly bytesReceived = 0;
   readonly #request: HttpRequest;
   readonly #writer: ResponseWriter;
   readonly #connection: Connection;
 
-  constructor(request: HttpRequest, writer: ResponseWriter, context: RequestContext, mount: string) {
+  constructor(
+    request: HttpRequest,
+    writer: ResponseWriter,
+    context: RequestContext,
+    mount: string,
+    durationMs: number,
+  ) {
+    this.durationMs = durationMs;
     this.requestId = context.requestId ?? '';
     this.mount = mount;
     this.url = context.url ?? request.target;

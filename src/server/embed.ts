@@ -1,8 +1,9 @@
 /** Main thread. Lido inside another program: a request handler, or a whole server. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ApplicationStats } from '../application/application.js';
-import { encodeAsLatin1, MountTable } from '../application/mounts.js';
+import { MountTable } from '../application/mounts.js';
 import { describe, LidoError } from '../contract/errors.js';
+import { encodeAsLatin1 } from '../http/environ.js';
 import { findMountPoint } from '../http/mount-point.js';
 import { type MakeSink, takeIn } from '../http/node-request.js';
 import { answerRefusal } from '../http/refusal.js';

@@ -13,6 +13,7 @@ import {
   settings,
   variableOf,
 } from './table.js';
+import { isUrlPath, URL_PATH_RULE } from './url-path.js';
 
 /** Where a value came from. */
 export type Origin = 'flag' | 'environment' | 'file' | 'option';
@@ -47,15 +48,12 @@ export function checkSource(source: Source, mistakes: PlacedMistake[]): Checked 
 }
 
 const NOT_FOR_MOUNTS: readonly SettingName[] = namesInScope('process', 'listener', 'server');
-/** '/shop' or '/shop/admin': as a client may ask for it, so that no mount is out of reach. */
-const MOUNT_PATH = /^\/$|^(\/[^/?#%\s]+)+$/;
 
 function checkMounts(mounts: object, { origin, placeOf }: Source, mistakes: PlacedMistake[]): Mounts {
   const checked = Object.entries(mounts).map(([path, given]): [string, MountSettings] => {
     const placeIn: PlaceIn = (...keys) => `${placeOf('mounts', path, ...keys)}: mounts ${path}`;
     const place = placeIn();
-    if (!MOUNT_PATH.test(path) || /\/\.\.?(\/|$)/.test(path))
-      mistakes.push({ place, text: 'a path looks like /shop or /shop/admin, unescaped, and / is the root' });
+    if (!isUrlPath(path)) mistakes.push({ place, text: URL_PATH_RULE });
     return [path, checkMount(given, origin, placeIn, mistakes)];
   });
   return Object.freeze(Object.fromEntries(checked));

@@ -7,6 +7,7 @@ import { Mistake, rejectValues as reject } from './mistake.js';
 import { nearest } from './nearest.js';
 import type { Setting } from './table.js';
 import { trustProxies } from './trusted-proxies.js';
+import { isUrlPath, URL_PATH_RULE } from './url-path.js';
 
 /**
  * The value as the setting holds it. One item does for a list. Numbers and booleans may be text where `isText`: flags
@@ -36,7 +37,9 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
         isProxy,
       );
     case 'mounts':
-      return parseMounts(value);
+      return parseByPath(value, APPLICATIONS);
+    case 'folders':
+      return parseFolders(value);
     case 'application':
       return parseApplication(value);
     case 'string':
@@ -86,12 +89,24 @@ function parseList(
   return Object.freeze([...(list as string[])]);
 }
 
-/** As an object, or as a list of PATH=MODULE:CALLABLE; what stands at each path is for check-source.ts to check. */
-function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistake {
-  const what = 'an object of applications by their paths';
+interface ByPath {
+  /** What an object holds. */
+  readonly what: string;
+  /** What an item of a list looks like. */
+  readonly pair: string;
+}
+
+const APPLICATIONS: ByPath = {
+  what: 'an object of applications by their paths',
+  pair: 'PATH=MODULE:CALLABLE',
+};
+const FOLDERS: ByPath = { what: 'an object of folders by their paths', pair: 'PATH=DIR' };
+
+/** As an object, or as a list of pairs; what stands at each path is for others to check. */
+function parseByPath(value: unknown, { what, pair }: ByPath): Readonly<Record<string, unknown>> | Mistake {
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return Object.keys(value).length > 0 ? (value as Record<string, unknown>) : reject(what, value);
-  const list = parseList(value, 'PATH=MODULE:CALLABLE', (text) => /^\/[^=]*=./.test(text));
+  const list = parseList(value, pair, (text) => /^\/[^=]*=./.test(text));
   if (list instanceof Mistake)
     return typeof value === 'string' || Array.isArray(value) ? list : reject(what, value);
   const pairs = list.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
@@ -99,6 +114,17 @@ function parseMounts(value: unknown): Readonly<Record<string, unknown>> | Mistak
   const repeated = paths.find((path, index) => paths.indexOf(path) < index);
   if (repeated !== undefined) return new Mistake(`names ${repeated} twice`);
   return list.length > 0 ? Object.fromEntries(pairs) : reject(what, value);
+}
+
+function parseFolders(value: unknown): Readonly<Record<string, unknown>> | Mistake {
+  const folders = parseByPath(value, FOLDERS);
+  if (folders instanceof Mistake) return folders;
+  for (const [path, folder] of Object.entries(folders)) {
+    if (!isUrlPath(path)) return new Mistake(`${path}: ${URL_PATH_RULE}`);
+    if (typeof folder !== 'string' || folder === '')
+      return new Mistake(`${path}: ${reject('a folder', folder).text}`);
+  }
+  return Object.freeze(folders);
 }
 
 function parseAddresses(value: unknown): readonly string[] | Mistake {

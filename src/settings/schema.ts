@@ -24,6 +24,7 @@ export function buildSchema(): Record<string, unknown> {
 function describeProperty(setting: Setting): Record<string, unknown> {
   const { text, default: value } = setting;
   if (setting.type === 'mounts') return describeMounts(text);
+  if (setting.type === 'folders') return describeFolders(text);
   const description = value === null ? { description: text } : { description: text, default: value };
   if (isList(setting)) {
     const item = describeItem(setting);
@@ -58,6 +59,17 @@ function describeMounts(description: string): Record<string, unknown> {
     minProperties: 1,
     propertyNames: { pattern: '^/' },
     additionalProperties: { anyOf: [name, mount] },
+  };
+}
+
+function describeFolders(description: string): Record<string, unknown> {
+  const folder = { type: 'string', minLength: 1 };
+  return {
+    description,
+    type: 'object',
+    minProperties: 1,
+    propertyNames: { pattern: '^/' },
+    additionalProperties: folder,
   };
 }
 
@@ -105,6 +117,7 @@ function describeType({ type, choices, min = 0 }: Setting): string {
     bytes: `bytes${from}`,
     boolean: '`true` or `false`',
     mounts: 'object of applications by path',
+    folders: 'object of folders by path',
   };
   return types[type];
 }

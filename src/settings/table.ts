@@ -15,7 +15,8 @@ export type SettingType =
   | 'seconds'
   | 'bytes'
   | 'boolean'
-  | 'mounts';
+  | 'mounts'
+  | 'folders';
 
 /**
  * What a setting is about, where that is more than one application: the whole process, the server's sockets, or the
@@ -24,6 +25,7 @@ export type SettingType =
 export type SettingScope = 'process' | 'listener' | 'server';
 export type SettingGroup =
   | 'Application'
+  | 'Static files'
   | 'Listening'
   | 'Workers'
   | 'Python'
@@ -115,6 +117,36 @@ export const settings = {
     default: false,
     why: 'the checks cost each request, and find what development has found before',
     text: 'hold the application and Lido to PEP 3333 by lido/validator, or wsgiref.validate in Python; for development',
+  },
+  static: {
+    type: 'folders',
+    group: 'Static files',
+    scope: 'server',
+    default: null,
+    why: 'nothing of the disk is shown that nobody named',
+    text: 'answer the files of a folder before the application is asked, which answers what is not there; repeatable',
+    value: 'PATH=DIR',
+    also: ['static-map', 'static_path_mount', 'static-path-route', 'check-static'],
+  },
+  staticCacheControl: {
+    type: 'pairs',
+    group: 'Static files',
+    scope: 'server',
+    default: [],
+    why: 'nothing tells how long a file lasts, so clients ask each time and get 304 for what they have',
+    text: 'Cache-Control for files by a pattern, *.css or css/**; the first that fits wins; public, max-age=0 for others; repeatable',
+    value: 'PATTERN=TEXT',
+    separator: /,(?=[^=,]*=)(?![^,=]*\bmax-age=)/,
+    also: ['static-expires', 'static_path_expires'],
+  },
+  staticLinks: {
+    type: 'boolean',
+    group: 'Static files',
+    scope: 'server',
+    default: false,
+    why: 'a link may lead out of the folder, and whoever may write there must not choose where',
+    text: 'follow symbolic links below the static folders, wherever they lead',
+    also: ['static-safe'],
   },
   bind: {
     type: 'addresses',
@@ -379,13 +411,15 @@ type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly
     ? C
     : S['type'] extends 'mounts'
       ? UserMounts
-      : S['type'] extends 'strings' | 'addresses' | 'proxies' | 'pairs'
-        ? readonly string[]
-        : S['type'] extends 'boolean'
-          ? boolean
-          : S['type'] extends 'string' | 'application' | 'access-format'
-            ? string
-            : number;
+      : S['type'] extends 'folders'
+        ? Readonly<Record<string, string>>
+        : S['type'] extends 'strings' | 'addresses' | 'proxies' | 'pairs'
+          ? readonly string[]
+          : S['type'] extends 'boolean'
+            ? boolean
+            : S['type'] extends 'string' | 'application' | 'access-format'
+              ? string
+              : number;
 
 /** The settings about one of these. */
 export type NameInScope<S extends SettingScope> = {
@@ -428,7 +462,12 @@ export function namesInScope(...scopes: readonly SettingScope[]): SettingName[] 
 /** Lists are repeatable flags, and parted text in the environment. */
 export function isList({ type }: Setting): boolean {
   return (
-    type === 'strings' || type === 'addresses' || type === 'proxies' || type === 'pairs' || type === 'mounts'
+    type === 'strings' ||
+    type === 'addresses' ||
+    type === 'proxies' ||
+    type === 'pairs' ||
+    type === 'mounts' ||
+    type === 'folders'
   );
 }
 
