@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { makeFolder } from './support/command.js';
 import { root } from './support/server.js';
@@ -75,6 +76,16 @@ it.each([
   expect(stderr).toContain(`${file} imports `);
   expect(stderr).toContain(breach);
   expect(status).toBe(1);
+});
+
+it('holds the same rooms as the plan of the house', () => {
+  const script = readFileSync(`${root}scripts/check-imports.mjs`, 'utf8');
+  const [, rooms = ''] = /const ROOMS = \[([\s\S]*?)\n\];/.exec(script) ?? [];
+  const places = [...rooms.matchAll(/'(src\/[^']*)'/g)].map(([, place]) => place);
+  expect(places.length).toBeGreaterThan(8);
+  const plan = readFileSync(`${root}docs/architecture.md`, 'utf8');
+  const rows = [...plan.matchAll(/^\| (`(?:src|workers|middleware).*?) \|/gm)].map(([, cell]) => cell).join();
+  for (const place of places) expect(rows).toContain(`\`${place}\``);
 });
 
 it('does not take an empty tree for a good one', () => {
