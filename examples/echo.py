@@ -1,4 +1,4 @@
-"""Sends back what was uploaded, as it arrives: lido examples/echo.py
+"""Sends back what was uploaded, as it arrives: lido --no-request-buffering examples/echo.py
 
 Then: curl -T big.file http://127.0.0.1:8000/ -o copy.file
 Neither side is ever held in memory whole.

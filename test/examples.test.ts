@@ -5,8 +5,8 @@ import { serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { root, venv } from './support/server.js';
 
-async function serveExample(name: string): Promise<{ url: string; port: number }> {
-  const { url } = await serveLido(['--python', venv, `examples/${name}`], { cwd: root });
+async function serveExample(name: string, ...flags: string[]): Promise<{ url: string; port: number }> {
+  const { url } = await serveLido(['--python', venv, ...flags, `examples/${name}`], { cwd: root });
   return { url, port: Number(new URL(url).port) };
 }
 
@@ -39,7 +39,7 @@ describe.each(['echo.js', 'echo.py'])('%s', (name) => {
   });
 
   it('sends back what has come before the rest is there', async () => {
-    const { port } = await serveExample(name);
+    const { port } = await serveExample(name, '--no-request-buffering');
     const client = new RawClient(port);
     client.send(`PUT / HTTP/1.1\r\nHost: lido.test\r\nContent-Length: ${upload.length}\r\n\r\n`);
     client.send(upload.subarray(0, 400_000));

@@ -115,7 +115,8 @@ describe('the plugin', () => {
 
   it('streams: a block arrives before the request has ended', async () => {
     const { app } = makeApp();
-    await app.register(lido, { application: `${root}examples/echo.js`, threads: 1, prefix: '/echo' });
+    const application = `${root}examples/echo.js`;
+    await app.register(lido, { application, threads: 1, prefix: '/echo', requestBuffering: false });
     const client = new RawClient(await listen(app));
     client.send(get('/echo', 'Content-Length: 1000000\r\n', 'PUT'));
     client.send(Buffer.alloc(400_000, 'x'));
@@ -285,7 +286,7 @@ describe('an application that fails', () => {
 
   it('with a body that it has not read is answered, and the connection ends', async () => {
     const { app } = makeApp();
-    await app.register(lido, { ...one('failsBefore'), prefix: '/shop' });
+    await app.register(lido, { ...one('failsBefore'), prefix: '/shop', requestBuffering: false });
     const port = await listen(app);
     for (let count = 0; count < 5; count += 1) {
       const response = await fetch(`http://127.0.0.1:${port}/shop`, {

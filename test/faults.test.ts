@@ -118,7 +118,7 @@ describe.each(languages)('a %s worker', (language) => {
   });
 
   test('a client that takes its time to send a body, and ends its side then, is answered', async () => {
-    const { port, server } = await startServer(fixture(language, 'echo'));
+    const { port, server } = await startServer({ ...fixture(language, 'echo'), requestBuffering: false });
     const client = new RawClient(port);
     client.send(`${get('/', 'Content-Length: 200000\r\n', 'POST')}${'x'.repeat(100_000)}`);
     await vi.waitUntil(() => server.stats()[0]?.sent === 1);
@@ -131,15 +131,18 @@ describe.each(languages)('a %s worker', (language) => {
     expect((await client.readResponse()).body.length).toBe(200_000);
   });
 
-  test('an upload whose sender disappears frees the worker', async () => {
-    const { port } = await startServer({ ...fixture(language, 'echo') });
-    const client = new RawClient(port);
-    client.send(`${get('/', 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(200_000)}`);
-    client.socket.end();
-    client.socket.destroy();
-    const response = await exchange(port, `${get('/', 'Content-Length: 3\r\n', 'POST')}abc`);
-    expect(response.body.toString()).toBe('abc');
-  });
+  test.each([true, false])(
+    'an upload whose sender disappears frees the worker, taken in first: %s',
+    async (requestBuffering) => {
+      const { port } = await startServer({ ...fixture(language, 'echo'), requestBuffering });
+      const client = new RawClient(port);
+      client.send(`${get('/', 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(200_000)}`);
+      client.socket.end();
+      client.socket.destroy();
+      const response = await exchange(port, `${get('/', 'Content-Length: 3\r\n', 'POST')}abc`);
+      expect(response.body.toString()).toBe('abc');
+    },
+  );
 
   test('a full backlog answers 503 with Retry-After at once', async () => {
     const { port } = await serve({ backlog: 2 });
@@ -239,7 +242,11 @@ describe('a client', () => {
   });
 
   test('that stalls within a large body is dropped, and its worker is free again', async () => {
-    const { port } = await startServer({ ...fixture('javascript', 'echo'), bodyTimeout: 0.5 });
+    const { port } = await startServer({
+      ...fixture('javascript', 'echo'),
+      bodyTimeout: 0.5,
+      requestBuffering: false,
+    });
     const client = new RawClient(port);
     client.send(`${get('/', 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(100_000)}`);
     expect(await client.readAll()).toMatch(/^HTTP\/1\.1 408 /);

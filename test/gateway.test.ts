@@ -216,8 +216,8 @@ describe.each(languages)('a %s application', (language) => {
     },
   );
 
-  test('100 Continue is sent when the application reads', async () => {
-    const { port } = await serve('echo');
+  test.each([true, false])('100 Continue is sent, the body taken in first: %s', async (requestBuffering) => {
+    const { port } = await serve('echo', { requestBuffering });
     const client = new RawClient(port);
     client.send(get('/', 'Content-Length: 3\r\nExpect: 100-continue\r\n', 'POST'));
     expect(await client.readResponse({ informational: true })).toMatchObject({ status: 100 });
@@ -225,8 +225,8 @@ describe.each(languages)('a %s application', (language) => {
     expect((await client.readResponse()).body.toString()).toBe('abc');
   });
 
-  test('100 Continue is not sent to a body that is not read, and the connection ends', async () => {
-    const { port } = await serve('ignoresBody');
+  test('100 Continue is not sent to a body that nobody takes in and nobody reads, and the connection ends', async () => {
+    const { port } = await serve('ignoresBody', { requestBuffering: false });
     const client = new RawClient(port);
     client.send(get('/', 'Content-Length: 3\r\nExpect: 100-continue\r\n', 'POST'));
     const answer = await client.readResponse({ informational: true });

@@ -18,7 +18,7 @@ function readRows(page: string): Row[] {
 }
 
 describe.each([
-  ['docs/from-gunicorn.md', 18],
+  ['docs/from-gunicorn.md', 21],
   ['docs/from-uwsgi.md', 15],
 ])('%s', (page, count) => {
   it('names settings that exist, and the command answers the same when it meets the other name', () => {

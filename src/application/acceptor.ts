@@ -11,6 +11,7 @@ import { type BodyLimits, RequestBodySource } from '../http/request-body.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { ResponseWriter } from '../http/response-writer.js';
+import type { SpoolStore } from '../http/spool.js';
 import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 
@@ -18,6 +19,10 @@ export interface AcceptorOptions {
   readonly dispatcher: Dispatcher;
   readonly gate: GateLimits;
   readonly body: BodyLimits;
+  /** Where bodies and answers wait for their clients. */
+  readonly store: SpoolStore;
+  /** Bytes of an answer in memory before it goes to a file; null where a worker waits for its client. */
+  readonly answerMemory: number | null;
   /** Milliseconds that a client may take nothing of a response; 0 for no limit. */
   readonly sendTimeoutMs: number;
   /** Send tracebacks to clients. */
@@ -101,25 +106,42 @@ class Reception {
     this.#options = options;
     this.#context = context;
     this.#closed = closed;
+    const { store, answerMemory } = options;
+    const buffering = answerMemory === null ? null : { store, memory: answerMemory };
     this.#exchange = new Exchange({
       requestId: context.requestId ?? options.requestIdOf(request),
       log: context.log ?? options.log,
       request,
       url: context.url,
-      writer: new ResponseWriter(sink, request.method, options.sendTimeoutMs, options.isDraining),
+      writer: new ResponseWriter(sink, request.method, options.sendTimeoutMs, options.isDraining, buffering),
       debug: options.debug,
       observer: options.observer,
     });
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
-    this.#exchange.body = new RequestBodySource(request, options.body, (status) => this.#refuseBody(status));
+    this.#exchange.body = new RequestBodySource(request, options.body, store, (error) =>
+      this.#refuseBody(error),
+    );
   }
 
   begin(): void {
     const { request, body, writer } = this.#exchange;
     writer.onceClosed(this.#handleClose);
+    const { budget } = this.#options.store;
     if (request.isBodyLost) this.#exchange.finish(new LidoError('LIDO_BODY_ALREADY_READ'));
-    else if (body.shouldCollect) body.collect(() => this.#dispatch());
+    else if (budget.isSpent) this.#exchange.refuse(new LidoError('LIDO_BUFFERS_FULL', [budget.limit]));
+    else if (body.shouldCollect) this.#collect();
     else this.#dispatch();
+  }
+
+  #collect(): void {
+    const { body, writer } = this.#exchange;
+    const obstacle = body.findObstacle();
+    if (obstacle !== null) {
+      this.#exchange.refuse(obstacle);
+      return;
+    }
+    if (body.expectsContinue) writer.writeContinue();
+    body.collect(() => this.#dispatch());
   }
 
   #dispatch(): void {
@@ -148,18 +170,17 @@ class Reception {
       requestId,
       url,
       scriptName,
-      contentLength: body.isWhole && request.bodyLength !== 0 ? body.length : null,
+      contentLength: body.isWhole && request.bodyLength !== 0 ? body.received : null,
       extra: environ,
     });
   }
 
-  /** The client broke off, or sent what is no body: answered where that is still possible. */
-  #refuseBody(status: number): void {
+  /** The client broke off, sent what is no body, or one that cannot be kept: answered where that is still possible. */
+  #refuseBody(error: LidoError): void {
     const { writer, request } = this.#exchange;
-    const error = new LidoError('LIDO_REQUEST_REFUSED', ['its body was not taken'], { status });
     this.#exchange.observer?.failed(this.#exchange, error);
     writer.connection = 'close';
-    writer.writeError(error, buildErrorPage(status, '', request.prefersHtml));
+    writer.writeError(error, buildErrorPage(error.status ?? 500, '', request.prefersHtml));
     this.#giveUp();
   }
 

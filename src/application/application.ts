@@ -4,6 +4,7 @@ import { LidoError } from '../contract/errors.js';
 import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
+import type { SpoolStore } from '../http/spool.js';
 import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import type { Settings } from '../settings/resolve.js';
@@ -32,14 +33,22 @@ export class ApplicationHandler {
   readonly #log: Logger;
   readonly #runsOnce: boolean;
   readonly #observer: ApplicationObserver | null;
+  readonly #store: SpoolStore;
   #running: Running | null = null;
   #isStarting = false;
   #draining = false;
   /** Settles when the last reload has, and what it replaced is ended. */
   #reloaded: Promise<void> = Promise.resolve();
 
-  constructor(settings: Settings, log: Log, observer: ApplicationObserver | null, runsOnce: boolean) {
+  constructor(
+    settings: Settings,
+    log: Log,
+    store: SpoolStore,
+    observer: ApplicationObserver | null,
+    runsOnce: boolean,
+  ) {
     this.#settings = settings;
+    this.#store = store;
     this.#observer = observer;
     this.#runsOnce = runsOnce;
     // The parts below ask for pino's type, and for no more of it than any log has.
@@ -133,6 +142,13 @@ export class ApplicationHandler {
 
   #startAnother(): Promise<Running> {
     const isDraining = () => this.#draining;
-    return startApplication(this.#settings, this.#log, this.#observer, isDraining, this.#runsOnce);
+    return startApplication(
+      this.#settings,
+      this.#log,
+      this.#store,
+      this.#observer,
+      isDraining,
+      this.#runsOnce,
+    );
   }
 }

@@ -11,6 +11,7 @@ import type { Observation } from '../observe/observation.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { ApplicationHandler, type ApplicationStats } from './application.js';
+import { openBuffers } from './buffers.js';
 import { readGateLimits } from './running.js';
 import { StaticFiles } from './static/static-files.js';
 
@@ -47,11 +48,12 @@ export class MountTable {
   constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
     this.#settings = settings;
     this.#observation = observation;
+    const store = openBuffers(settings, log);
     this.#mounts = expandMounts(settings)
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),
         settings: own,
-        handler: new ApplicationHandler(own, log, observation?.observe(path) ?? null, runsOnce),
+        handler: new ApplicationHandler(own, log, store, observation?.observe(path) ?? null, runsOnce),
       }))
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;

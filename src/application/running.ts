@@ -11,6 +11,7 @@ import { WorkerPool } from '../dispatch/pool.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
 import { createRequestIds } from '../http/request-id.js';
+import type { SpoolStore } from '../http/spool.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
@@ -44,6 +45,7 @@ export interface Running {
 export async function startApplication(
   settings: Settings,
   log: Logger,
+  store: SpoolStore,
   observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
@@ -52,7 +54,7 @@ export async function startApplication(
   const threads = settings.threads ?? defaultThreads(found, settings.processes);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host, log);
-  const parts = assemble(settings, application, threads, host, log, observer, isDraining, runsOnce);
+  const parts = assemble(settings, application, threads, host, log, store, observer, isDraining, runsOnce);
   const running = { application, host, ...parts };
   try {
     const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log);
@@ -111,6 +113,7 @@ function assemble(
   threads: number,
   host: PythonHost | null,
   log: Logger,
+  store: SpoolStore,
   observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
@@ -138,7 +141,15 @@ function assemble(
   const acceptor = new Acceptor({
     dispatcher,
     gate: readGateLimits(settings),
-    body: { maxBodySize: settings.maxBodySize, bodyTimeoutMs: settings.bodyTimeout * 1000 },
+    body: {
+      maxBodySize: settings.maxBodySize,
+      bodyTimeoutMs: settings.bodyTimeout * 1000,
+      minRate: settings.minBodyRate,
+      memory: settings.bufferMemory,
+      isBuffered: settings.requestBuffering,
+    },
+    store,
+    answerMemory: settings.responseBuffering ? settings.bufferMemory : null,
     sendTimeoutMs: settings.sendTimeout * 1000,
     debug: settings.debug,
     log,

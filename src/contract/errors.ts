@@ -372,6 +372,24 @@ export const catalogue = {
     message: 'the request was refused: %s',
     remedy: 'nothing: the client has to mend it',
   },
+  LIDO_BUFFERS_FULL: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'requests and answers hold all the memory that they may: %s bytes',
+    remedy: 'raise --buffer-budget if the machine has more, or let the load balancer try elsewhere',
+  },
+  LIDO_BUFFER_FILE_FAILED: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'what is too large for memory cannot be kept in a file in %s: %s',
+    remedy: 'make room there, or name another directory with --buffer-directory',
+  },
+  LIDO_BUFFER_DISK_FULL: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'temporary files have all the bytes that they may: %s',
+    remedy: 'raise --buffer-disk if the disk has more, or let the load balancer try elsewhere',
+  },
   LIDO_BODY_ALREADY_READ: {
     group: 'What befell the request',
     status: 500,

@@ -165,6 +165,7 @@ export class Receiver {
     const { id } = slot;
     const ring = this.#ring;
     if (ring !== null) exchange.writer.onceClosed(() => ring.releaseAll(id));
+    exchange.writer.bufferBlocks();
     exchange.writer.listen({
       // The socket may take the last bytes when the slot is somebody else's already.
       acknowledge: (bytes) => {

@@ -103,7 +103,8 @@ export class NodeSink implements ResponseSink {
 
   /** A client that waits for `100 Continue` sends nothing that would have to be taken in. */
   get #lingers(): boolean {
-    return this.#closes && !this.isRequestRead && this.#response.req.headers.expect === undefined;
+    const waits = this.#response.req.headers.expect !== undefined && this.#response._sent100 !== true;
+    return this.#closes && !this.isRequestRead && !waits;
   }
 
   #watchSending(): void {

@@ -1,9 +1,11 @@
 /** Main thread. [8] Head and blocks ► the way out: declared lengths, and what becomes of the connection. */
 import { STATUS_CODES } from 'node:http';
 import { LidoError } from '../contract/errors.js';
+import { AnswerBuffer, type BlockOutlet } from './answer-buffer.js';
 import type { ErrorPage } from './error-page.js';
 import { type Head, parseHead } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
+import type { SpoolStore } from './spool.js';
 
 /**
  * - unstarted: nothing is on the wire
@@ -26,9 +28,19 @@ export interface ResponseEvents {
   stop(error: LidoError): void;
 }
 
+/** What the client has not taken waits here, so that no worker does. */
+export interface ResponseBuffering {
+  readonly store: SpoolStore;
+  /** Bytes of one answer that lie in memory before they go to a file. */
+  readonly memory: number;
+}
+
 /** Writes one response. */
 export class ResponseWriter {
   readonly #sink: ResponseSink;
+  /** Null where whoever produces the answer is to wait for the client. */
+  readonly #buffering: ResponseBuffering | null;
+  #buffer: AnswerBuffer | null = null;
   readonly #isHead: boolean;
   readonly #isDraining: () => boolean;
   #state: State = 'unstarted';
@@ -48,8 +60,10 @@ export class ResponseWriter {
     method: string,
     sendTimeoutMs: number,
     isDraining: () => boolean = () => false,
+    buffering: ResponseBuffering | null = null,
   ) {
     this.#sink = sink;
+    this.#buffering = buffering;
     this.#isHead = method === 'HEAD';
     this.#isDraining = isDraining;
     sink.limitSending(sendTimeoutMs);
@@ -76,7 +90,7 @@ export class ResponseWriter {
     return values.length === 0 ? undefined : values.join(', ');
   }
 
-  /** True while the socket has not taken what was written. */
+  /** True while whoever produces the answer may be waiting for the client. */
   get isBlocked(): boolean {
     return this.#unacknowledged > 0;
   }
@@ -95,6 +109,12 @@ export class ResponseWriter {
 
   listen(events: ResponseEvents): void {
     this.#events = events;
+  }
+
+  /** From here on blocks are taken though the client does not take them. For a worker's; a file can wait by itself. */
+  bufferBlocks(): void {
+    const buffering = this.#buffering;
+    if (buffering !== null) this.#buffer = new AnswerBuffer(this.#sink, buffering.store, buffering.memory);
   }
 
   /** The response is over, whole or not: told once to each listener. */
@@ -186,7 +206,12 @@ export class ResponseWriter {
   abort(): void {
     if (this.#state === 'complete' || this.#state === 'aborted') return;
     this.#state = 'aborted';
+    this.#buffer?.close();
     this.#sink.abort();
+  }
+
+  get #outlet(): BlockOutlet {
+    return this.#buffer ?? this.#sink;
   }
 
   get #isBodiless(): boolean {
@@ -224,17 +249,17 @@ export class ResponseWriter {
       return;
     }
     if (block.length === 0) return;
-    if (this.#sink.write(block, giveBack)) {
+    if (this.#outlet.write(block, giveBack)) {
       this.#events?.acknowledge(block.length);
       return;
     }
-    if (this.#unacknowledged === 0) this.#sink.onceDrained(this.#acknowledgeAll);
+    if (this.#unacknowledged === 0) this.#outlet.onceDrained(this.#acknowledgeAll);
     this.#unacknowledged += block.length;
   }
 
   #finish(block: string | Uint8Array): void {
     this.#state = 'complete';
-    this.#sink.end(block);
+    this.#outlet.end(block);
   }
 
   readonly #acknowledgeAll = (): void => {

@@ -31,6 +31,7 @@ export type SettingGroup =
   | 'Python'
   | 'Time-outs'
   | 'Limits'
+  | 'Buffers'
   | 'Log';
 
 export interface Setting {
@@ -351,6 +352,71 @@ export const settings = {
     text: 'the largest request body; 0 for no limit',
     value: 'BYTES',
     also: ['limit-post', 'client_max_body_size', 'bodyLimit'],
+  },
+  minBodyRate: {
+    type: 'bytes',
+    group: 'Limits',
+    default: 240,
+    why: "Kestrel's 240: a modem of 1990 is as quick, and a client that counts out its bytes to hold something up is not",
+    min: 0,
+    text: 'a client that sends a request body at fewer bytes a second, over ten seconds, is answered with 408; 0 for no limit',
+    value: 'BYTES',
+  },
+  requestBuffering: {
+    type: 'boolean',
+    group: 'Buffers',
+    default: true,
+    why: "a client that takes its time takes nobody else's; few applications begin before the body ends",
+    text: 'take a request body in whole before a worker gets the request; turn it off for applications that begin before the end',
+    also: ['proxy_request_buffering', 'http-buffering'],
+  },
+  responseBuffering: {
+    type: 'boolean',
+    group: 'Buffers',
+    default: true,
+    why: 'the same; a quick client gets each block as it comes, and pays nothing',
+    text: 'take an answer from its worker though the client does not take it, and keep it until it does',
+    also: ['proxy_buffering'],
+  },
+  bufferMemory: {
+    type: 'bytes',
+    group: 'Buffers',
+    default: 1024 * 1024,
+    why: 'a file costs a body of this size about a millisecond, less than most networks take to bring it',
+    min: 0,
+    text: 'of one request body, or of one answer, so much lies in memory; what is larger goes to a temporary file',
+    value: 'BYTES',
+    also: ['client_body_buffer_size', 'post-buffering', 'inbuf_overflow'],
+  },
+  bufferBudget: {
+    type: 'bytes',
+    group: 'Buffers',
+    scope: 'server',
+    default: null,
+    why: 'a quarter of what the machine or cgroup has, shared by the processes, and half of the JavaScript heap at most: applications need the rest',
+    min: 1,
+    text: 'memory for what all clients together have sent or not taken; beyond it those who hold most are read no further, and new requests get 503',
+    value: 'BYTES',
+  },
+  bufferDisk: {
+    type: 'bytes',
+    group: 'Buffers',
+    scope: 'server',
+    default: null,
+    why: 'half of what is free in their directory at the start, shared by the processes: others write there too',
+    min: 0,
+    text: 'bytes that all temporary files together may have',
+    value: 'BYTES',
+  },
+  bufferDirectory: {
+    type: 'string',
+    group: 'Buffers',
+    scope: 'server',
+    default: null,
+    why: "the system's own, $TMPDIR or /tmp",
+    text: 'where temporary files lie, which have no name',
+    value: 'DIR',
+    also: ['worker_tmp_dir', 'client_body_temp_path'],
   },
   logLevel: {
     type: 'string',

@@ -22,8 +22,9 @@ export class RawClient {
   #ended = false;
   #wake: () => void = () => {};
 
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
+  /** `where`: a port, or the path of a Unix socket. */
+  constructor(where: number | string) {
+    this.socket = typeof where === 'string' ? connect(where) : connect(where, '127.0.0.1');
     this.socket.setNoDelay(true);
     this.socket.on('data', (chunk) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);
@@ -139,8 +140,12 @@ export class RawClient {
 }
 
 /** Sends one request and reads its response. */
-export async function exchange(port: number, request: string | Buffer, method = 'GET'): Promise<RawResponse> {
-  const client = new RawClient(port);
+export async function exchange(
+  where: number | string,
+  request: string | Buffer,
+  method = 'GET',
+): Promise<RawResponse> {
+  const client = new RawClient(where);
   client.send(request);
   return client.readResponse({ method });
 }

@@ -25,6 +25,7 @@ function receive(...kinds: string[]) {
     state: 'unstarted',
     listen: () => {},
     onceClosed: () => {},
+    bufferBlocks: () => {},
     writeWhole: note('whole response'),
     writeHead: note('head'),
     writeBlock: note('block'),

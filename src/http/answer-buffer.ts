@@ -1,0 +1,146 @@
+/** Main thread. What an application has produced and its client has not taken: the worker does not wait for that. */
+import type { ResponseSink } from './response-sink.js';
+import { Spool, type SpoolStore } from './spool.js';
+
+/** Where blocks go, to the sink or by way of a buffer. */
+export type BlockOutlet = Pick<ResponseSink, 'write' | 'end' | 'onceDrained'>;
+
+/**
+ * How long the worker waits for a client that has not taken all of what it was sent. Copying and keeping everything would
+ * halve the speed of a quick client, which makes room within this time; a slow one costs a worker no more than this.
+ * Milliseconds.
+ */
+const PATIENCE_MS = 50;
+/** Bytes from the buffer that the sink has before it has passed on those before them. */
+const MOST_PASSED_ON = 512 * 1024;
+/** An answer's file may have this part of the bytes that all files may have: one that never ends must not have all. */
+const SHARE_OF_FILES = 1 / 4;
+
+/**
+ * Passes blocks on for as long as the client is quick. Once it is not, keeps them until it has taken all: in memory up to
+ * a limit, then in a file, up to a limit too. Only then does the worker wait.
+ */
+export class AnswerBuffer implements BlockOutlet {
+  readonly #sink: ResponseSink;
+  readonly #store: SpoolStore;
+  /** Bytes. */
+  readonly #memory: number;
+  /** Made once something has to wait here. */
+  #spool: Spool | null = null;
+  /** Bytes that the sink has, since it had passed on everything. */
+  #passed = 0;
+  #isSlow = false;
+  /** The sink is to be ended once the spool is empty. */
+  #isEnding = false;
+  #patience: NodeJS.Timeout | null = null;
+  #waiting: (() => void)[] = [];
+
+  constructor(sink: ResponseSink, store: SpoolStore, memory: number) {
+    this.#sink = sink;
+    this.#store = store;
+    this.#memory = memory;
+  }
+
+  /** False where there is no room: `drained` is told when there is. */
+  write(block: string | Uint8Array, giveBack?: () => void): boolean {
+    if (!this.#isSlow) return this.#pass(block, giveBack);
+    const spool = this.#keep(block);
+    giveBack?.();
+    return !spool.isFull;
+  }
+
+  end(block: string | Uint8Array): void {
+    if (this.#length === 0) {
+      this.#stopWaiting();
+      this.#sink.end(block);
+      return;
+    }
+    this.#isEnding = true;
+    if (block.length > 0) this.#keep(block);
+  }
+
+  onceDrained(listener: () => void): void {
+    this.#waiting.push(listener);
+  }
+
+  /** Nothing is written any more. Idempotent. */
+  close(): void {
+    this.#stopWaiting();
+    this.#waiting = [];
+    this.#spool?.close();
+  }
+
+  /** Bytes that wait here. */
+  get #length(): number {
+    return this.#spool?.length ?? 0;
+  }
+
+  #pass(block: string | Uint8Array, giveBack?: () => void): boolean {
+    if (this.#sink.write(block, giveBack)) return true;
+    if (this.#passed === 0) this.#sink.onceDrained(this.#handleDrained);
+    this.#passed += block.length;
+    if (!this.#isSlow) this.#patience ??= setTimeout(this.#loseWaiting, PATIENCE_MS);
+    return false;
+  }
+
+  readonly #handleDrained = (): void => {
+    this.#passed = 0;
+    this.#stopWaiting();
+    this.#pump();
+  };
+
+  readonly #loseWaiting = (): void => {
+    this.#isSlow = true;
+    this.#stopWaiting();
+    this.#tellDrained();
+  };
+
+  #pump(): void {
+    while (this.#passed < MOST_PASSED_ON) {
+      const chunk = this.#spool?.take() ?? null;
+      if (chunk === null) break;
+      this.#pass(chunk);
+    }
+    if (this.#length === 0 && this.#passed === 0) this.#isSlow = false;
+    if (this.#length > 0 || !this.#isEnding) this.#goOn();
+    else {
+      this.#isEnding = false;
+      this.#sink.end('');
+    }
+  }
+
+  /** What lies in memory that threads share is the worker's again once this returns. */
+  #keep(block: string | Uint8Array): Spool {
+    const spool = this.#openSpool();
+    if (typeof block === 'string') spool.append(Buffer.from(block, 'latin1'));
+    else spool.append(block.buffer instanceof SharedArrayBuffer ? Buffer.from(block) : block);
+    if (spool.length > this.#memory) spool.spill();
+    return spool;
+  }
+
+  #openSpool(): Spool {
+    if (this.#spool !== null) return this.#spool;
+    this.#spool = new Spool(this.#store, Math.floor(this.#store.files.limit * SHARE_OF_FILES), {
+      more: () => this.#pump(),
+      room: () => this.#goOn(),
+      // What is here is not lost, and the worker waits for its client, as it would without a buffer.
+      overflow: () => {},
+      lose: () => this.#sink.abort(),
+    });
+    this.#sink.onceClosed(() => this.close());
+    return this.#spool;
+  }
+
+  #goOn(): void {
+    if (this.#spool?.isFull !== true) this.#tellDrained();
+  }
+
+  #tellDrained(): void {
+    for (const listener of this.#waiting.splice(0)) listener();
+  }
+
+  #stopWaiting(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
+  }
+}

@@ -1,0 +1,258 @@
+/** Main thread. Bytes that wait for whoever takes them: in memory at first, and in a temporary file once they are many. */
+import type { FileHandle } from 'node:fs/promises';
+import { LidoError } from '../contract/errors.js';
+import type { Account, Budget, Holder } from './budget.js';
+import { Chunks } from './chunks.js';
+import type { SpoolFiles } from './spool-files.js';
+
+/** Written at once, so that what comes in small pieces does not go to the file in such. Bytes. */
+const WRITE_SIZE = 128 * 1024;
+/** A disk that is slower than its client may be so many bytes behind. */
+const MOST_UNWRITTEN = 512 * 1024;
+/** Read at once; the next is read while this one is used. Bytes. */
+const READ_SIZE = 256 * 1024;
+
+export interface SpoolEvents {
+  /** take() may have something again. Called only after it had nothing. */
+  more(): void;
+  /** It is not full any more. */
+  room(): void;
+  /** The file takes no more: what it has and what is in memory is as it was, and no room comes until that is taken. */
+  overflow(error: LidoError): void;
+  /** What was in the file cannot be read. */
+  lose(error: LidoError): void;
+}
+
+export interface SpoolStore {
+  readonly budget: Budget;
+  readonly files: SpoolFiles;
+}
+
+/**
+ * First in, first out. The bytes lie in memory until spill() is called, by its owner or by the budget; from then on until
+ * all were taken they go through the file. In order: `front`, what the file has, what is being written, `back`.
+ */
+export class Spool implements Holder {
+  readonly #files: SpoolFiles;
+  readonly #account: Account;
+  readonly #events: SpoolEvents;
+  /** Bytes; the largest file that it may have. */
+  readonly #maxFile: number;
+  readonly #front = new Chunks();
+  readonly #back = new Chunks();
+  #file: FileHandle | null = null;
+  /** What the file has, from and to. */
+  #from = 0;
+  #to = 0;
+  /** The most that it ever had: it is not cut. */
+  #fileSize = 0;
+  /** Bytes that are being written. */
+  #writing = 0;
+  #isReading = false;
+  #isSpilling = false;
+  #isOverflown = false;
+  #isWanted = false;
+  #isClosed = false;
+  #whenWritten: (() => void) | null = null;
+
+  constructor({ budget, files }: SpoolStore, maxFile: number, events: SpoolEvents) {
+    this.#files = files;
+    this.#maxFile = maxFile;
+    this.#events = events;
+    this.#account = budget.open(this);
+  }
+
+  /** Bytes that were appended and not taken. */
+  get length(): number {
+    return this.#front.length + (this.#to - this.#from) + this.#writing + this.#back.length;
+  }
+
+  /** True while nothing more should be appended; `room` is told when it may. */
+  get isFull(): boolean {
+    return this.#isOverflown || this.#writing + this.#back.length >= this.#most;
+  }
+
+  /** True while the bytes go to the file. */
+  get isSpilling(): boolean {
+    return this.#isSpilling;
+  }
+
+  append(chunk: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.#back.push(chunk);
+    this.#account.add(chunk.length);
+    if (this.#isSpilling && this.#back.length >= WRITE_SIZE) void this.#write();
+    if (this.#isWanted && this.#isInMemory) this.#tellMore();
+  }
+
+  /** The next bytes; null where there are none, or none yet: then `more` is told. */
+  take(): Uint8Array | null {
+    const chunk = this.#front.shift() ?? (this.#isInMemory ? this.#back.shift() : null);
+    if (this.#from < this.#to) void this.#read();
+    else if (this.#isInMemory) this.#begin();
+    this.#isWanted = chunk === null;
+    if (chunk !== null) this.#account.add(-chunk.length);
+    return chunk;
+  }
+
+  /** All that is here as latin-1 text, without taking it; null where a part is in the file. */
+  asText(): string | null {
+    return this.#isInMemory ? this.#front.asText() + this.#back.asText() : null;
+  }
+
+  /** Moves what is in memory to the file, and all that comes until everything was taken. */
+  spill(): void {
+    if (this.#isSpilling || this.#isClosed || this.length === 0) return;
+    this.#isSpilling = true;
+    void this.#write();
+  }
+
+  /** For the budget. */
+  relieve(): void {
+    this.spill();
+  }
+
+  /** For the budget; what comes next may lie in memory by itself. */
+  resume(): void {}
+
+  /** Calls back once nothing is being written any more: what cannot be was told by then. */
+  afterWriting(callback: () => void): void {
+    if (this.#writing === 0) callback();
+    else this.#whenWritten = callback;
+  }
+
+  /** What was not taken is dropped. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#account.close();
+    this.#front.takeAll();
+    this.#back.takeAll();
+    if (this.#writing === 0 && !this.#isReading) this.#closeFile();
+  }
+
+  get #most(): number {
+    return this.#isSpilling ? MOST_UNWRITTEN : Number.POSITIVE_INFINITY;
+  }
+
+  /** True when nothing lies between `front` and `back`. */
+  get #isInMemory(): boolean {
+    return this.#from === this.#to && this.#writing === 0 && !this.#isReading;
+  }
+
+  /** All that the file had was taken: it is filled from its start again, once there is a need. */
+  #begin(): void {
+    this.#from = 0;
+    this.#to = 0;
+    this.#isSpilling = false;
+    const wasOverflown = this.#isOverflown;
+    this.#isOverflown = false;
+    if (wasOverflown) this.#events.room();
+  }
+
+  async #write(): Promise<void> {
+    if (this.#writing > 0 || this.#isOverflown) return;
+    const chunks = this.#back.takeAll();
+    this.#writing = sumLengths(chunks);
+    let written = 0;
+    let failure: LidoError | null = null;
+    try {
+      written = await this.#store(chunks, this.#writing);
+    } catch (error) {
+      failure = this.#files.fail(error);
+    }
+    const wasFull = this.isFull;
+    this.#to += written;
+    this.#writing = 0;
+    if (this.#isClosed) {
+      if (!this.#isReading) this.#closeFile();
+      return;
+    }
+    this.#account.add(-written);
+    this.#back.putBack(dropFirst(chunks, written));
+    this.#goOn(wasFull, failure);
+  }
+
+  /** Returns how many bytes are in the file: fewer where the disk is full. */
+  async #store(chunks: Uint8Array[], size: number): Promise<number> {
+    const growth = Math.max(0, this.#to + size - this.#fileSize);
+    if (this.#fileSize + growth > this.#maxFile)
+      throw new LidoError('LIDO_BUFFER_DISK_FULL', [this.#maxFile]);
+    this.#files.take(growth);
+    this.#fileSize += growth;
+    this.#file ??= await this.#files.open();
+    const { bytesWritten } = await this.#file.writev(chunks, this.#to);
+    if (bytesWritten === size) this.#files.succeed();
+    return bytesWritten;
+  }
+
+  #goOn(wasFull: boolean, failure: LidoError | null): void {
+    if (failure !== null) {
+      this.#isOverflown = true;
+      this.#events.overflow(failure);
+    } else if (this.#isSpilling && this.#back.length >= WRITE_SIZE) void this.#write();
+    if (wasFull && !this.isFull) this.#events.room();
+    if (this.#isWanted) this.#tellMore();
+    if (this.#writing > 0) return;
+    const callback = this.#whenWritten;
+    this.#whenWritten = null;
+    callback?.();
+  }
+
+  async #read(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    const size = Math.min(READ_SIZE, this.#to - this.#from);
+    const buffer = Buffer.allocUnsafeSlow(size);
+    let failure: unknown = null;
+    try {
+      const { bytesRead } = await (this.#file as FileHandle).read(buffer, 0, size, this.#from);
+      if (bytesRead !== size) failure = new Error(`${bytesRead} bytes instead of ${size} at ${this.#from}`);
+    } catch (error) {
+      failure = error;
+    }
+    this.#isReading = false;
+    if (this.#isClosed) {
+      if (this.#writing === 0) this.#closeFile();
+      return;
+    }
+    if (failure !== null) {
+      this.#events.lose(this.#files.fail(failure));
+      return;
+    }
+    this.#from += size;
+    this.#front.push(buffer);
+    this.#account.add(size);
+    if (this.#isWanted) this.#tellMore();
+  }
+
+  #tellMore(): void {
+    this.#isWanted = false;
+    this.#events.more();
+  }
+
+  #closeFile(): void {
+    this.#files.giveBack(this.#fileSize);
+    this.#fileSize = 0;
+    const file = this.#file;
+    this.#file = null;
+    // Nothing is lost that anybody would read; a disk that fails says so elsewhere.
+    file?.close().catch(() => {});
+  }
+}
+
+function sumLengths(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** What is left behind so many bytes. */
+function dropFirst(chunks: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const left: Uint8Array[] = [];
+  let position = 0;
+  for (const chunk of chunks) {
+    const dropped = Math.max(0, Math.min(chunk.length, bytes - position));
+    if (dropped < chunk.length) left.push(chunk.subarray(dropped));
+    position += chunk.length;
+  }
+  return left;
+}
