@@ -18,6 +18,7 @@ async function serve(settings: Settings): Promise<void> {
   const stop = createStop(server, settings, log);
   process.on('message', ([kind]: ToProcess) => {
     if (kind === 'stop') stop();
+    else if (kind === 'look') void post(['seen', server.inspect()]);
   });
   // A terminal and systemd signal the whole group, supervisor and processes, so a second one means nothing here.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
@@ -47,6 +48,7 @@ function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): ()
     stopping = true;
     const deadline = performance.now() + gracefulTimeout * 1000;
     void server.close().then(async (ended) => {
+      await post(['seen', server.inspect()]);
       if (!ended || !(await endPython(deadline - performance.now(), log))) await exitPastPython(0);
       process.exit(0);
     });

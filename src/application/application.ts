@@ -7,6 +7,8 @@ import type { ResponseSink } from '../http/response-sink.js';
 import type { SpoolStore } from '../http/spool.js';
 import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
+import type { ApplicationSnapshot } from '../observe/snapshot.js';
+import { WorkerInspector } from '../observe/worker-inspector.js';
 import type { Settings } from '../settings/resolve.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
 
@@ -32,6 +34,7 @@ export class ApplicationHandler {
   readonly #settings: Settings;
   readonly #log: Logger;
   readonly #runsOnce: boolean;
+  readonly #inspector = new WorkerInspector();
   readonly #observer: ApplicationObserver | null;
   readonly #store: SpoolStore;
   #running: Running | null = null;
@@ -83,6 +86,21 @@ export class ApplicationHandler {
   describe(): string {
     const threads = this.#running?.dispatcher.sessions.size ?? 0;
     return `${this.#settings.application} by ${this.#running?.runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
+  }
+
+  /** Requests that are being answered. */
+  get unanswered(): number {
+    return this.#running?.acceptor.unanswered ?? 0;
+  }
+
+  /** What it is at, with each worker. */
+  inspect(mount: string): ApplicationSnapshot {
+    return {
+      mount,
+      application: this.#settings.application ?? '',
+      runtime: this.#running?.runtime ?? '',
+      ...this.#inspector.look(this.#running),
+    };
   }
 
   /** `mount` is where it is mounted. */

@@ -8,6 +8,7 @@ import type { ResponseSink } from '../http/response-sink.js';
 import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
 import type { Observation } from '../observe/observation.js';
+import type { ApplicationSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { ApplicationHandler, type ApplicationStats } from './application.js';
@@ -88,6 +89,15 @@ export class MountTable {
     return this.#inOrder()
       .map(({ path, handler }) => `${showPath(path)} (${handler.describe()})`)
       .join(', ');
+  }
+
+  inspect(): readonly ApplicationSnapshot[] {
+    return this.#inOrder().map(({ path, handler }) => handler.inspect(showPath(path)));
+  }
+
+  /** Requests that are being answered. */
+  get unanswered(): number {
+    return this.#mounts.reduce((sum, { handler }) => sum + handler.unanswered, 0);
   }
 
   stats(): readonly ApplicationStats[] {

@@ -136,6 +136,7 @@ function assemble(
       released: (session) => dispatcher.released(session),
       log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
     },
+    replaced: (reason) => observer?.traffic.restart(reason),
     log,
   });
   const acceptor = new Acceptor({

@@ -22,6 +22,15 @@ export class Backlog<J extends Waiting> {
     return this.#size;
   }
 
+  /** The one that has waited longest; null where none waits. */
+  get oldest(): J | null {
+    for (let index = this.#head; index < this.#queue.length; index += 1) {
+      const job = this.#queue[index];
+      if (isWanted(job)) return job;
+    }
+    return null;
+  }
+
   push(job: J): void {
     job.wait();
     this.#queue.push(job);

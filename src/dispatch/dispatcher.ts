@@ -83,6 +83,11 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     return this.#backlog.size;
   }
 
+  /** The one of them that has waited longest; null where there is none. */
+  get oldestInBacklog(): J | null {
+    return this.#backlog.oldest;
+  }
+
   /** Requests that workers hold, running or queued. */
   get sent(): number {
     let sent = 0;

@@ -27,6 +27,8 @@ export interface PoolOptions {
   readonly slots: number;
   readonly dispatcher: Dispatcher;
   readonly events: SessionEvents;
+  /** Told when another worker takes the place of one that ended, or was given up, for this reason. */
+  readonly replaced: (reason: LidoError) => void;
   readonly log: Logger;
 }
 
@@ -91,6 +93,15 @@ export class WorkerPool {
     }
   }
 
+  /** Workers that load the application, or are about to. */
+  get starting(): number {
+    const { dispatcher } = this.#options;
+    const loading = [...this.#members].filter(
+      ([session, { verdict }]) => verdict === null && !dispatcher.sessions.has(session),
+    );
+    return loading.length + this.#pauses.size;
+  }
+
   /** The thread of a JavaScript session; undefined when it has ended. */
   findThread({ thread }: Session): Worker | undefined {
     return this.#piscina.threads.find(({ threadId }) => threadId === thread);
@@ -103,7 +114,7 @@ export class WorkerPool {
     member.verdict = verdict;
     member.abandoned = true;
     this.#options.dispatcher.loseSession(session, verdict);
-    if (!this.#closing) this.#replace();
+    if (!this.#closing) this.#replaceFor(verdict);
   }
 
   /** Ends the thread of a worker that was abandoned. Never for a thread inside Python. */
@@ -185,8 +196,14 @@ export class WorkerPool {
     }
     this.#members.delete(session);
     if (member.abandoned) return;
-    this.#options.dispatcher.loseSession(session, loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']));
-    if (!this.#closing) this.#replace();
+    const reason = loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']);
+    this.#options.dispatcher.loseSession(session, reason);
+    if (!this.#closing) this.#replaceFor(reason);
+  }
+
+  #replaceFor(reason: LidoError): void {
+    this.#options.replaced(reason);
+    this.#replace();
   }
 
   #replace(): void {

@@ -89,6 +89,11 @@ export class Session implements ExchangeHolder {
     return this.#slots.taken;
   }
 
+  /** Those exchanges, in the order in which they were sent. */
+  get exchanges(): readonly Exchange[] {
+    return this.#held;
+  }
+
   /** What is known of the request that it runs; null while idle. */
   get manner(): Manner | null {
     return this.#held[0]?.manner ?? null;

@@ -2,6 +2,11 @@
 import type { Log } from '../log.js';
 import { type AccessLog, type AccessLogSettings, createAccessLog } from './access-log.js';
 import { ApplicationObserver } from './observer.js';
+import type { TrafficData } from './snapshot.js';
+
+export interface ObservationSettings extends AccessLogSettings {
+  readonly admin: readonly string[];
+}
 
 export class Observation {
   readonly #accessLog: AccessLog | null;
@@ -9,9 +14,9 @@ export class Observation {
   readonly #observers = new Map<string, ApplicationObserver>();
 
   /** Writes nothing before open(). */
-  constructor(settings: AccessLogSettings, log: Log) {
+  constructor(settings: ObservationSettings, log: Log) {
     this.#accessLog = createAccessLog(settings, log);
-    this.#isOn = this.#accessLog !== null;
+    this.#isOn = this.#accessLog !== null || settings.admin.length > 0;
   }
 
   /** Opens the access log. Throws LIDO_WRONG_SETTING where it cannot be written. */
@@ -27,6 +32,11 @@ export class Observation {
     const observer = new ApplicationObserver(mount, this.#accessLog);
     this.#observers.set(mount, observer);
     return observer;
+  }
+
+  /** What came of requests so far, by mount. */
+  read(): Readonly<Record<string, TrafficData>> {
+    return Object.fromEntries([...this.#observers].map(([mount, { traffic }]) => [mount, traffic.read()]));
   }
 
   /** After log rotation has moved files away. */

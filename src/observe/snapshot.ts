@@ -10,6 +10,8 @@ export interface ProcessSnapshot {
   readonly startedAt: number;
   readonly state: ProcessState;
   readonly applications: readonly ApplicationSnapshot[];
+  /** What came of requests, by mount; `none` for those that went to no application. */
+  readonly traffic: Readonly<Record<string, TrafficData>>;
   readonly connections: ConnectionCounts;
   readonly vitals: Vitals;
 }
@@ -32,7 +34,6 @@ export interface ApplicationSnapshot {
   readonly runtime: string;
   readonly backlog: { readonly size: number; readonly oldestMs: number };
   readonly workers: readonly WorkerSnapshot[];
-  readonly traffic: TrafficData;
 }
 
 export interface WorkerSnapshot {

@@ -70,6 +70,11 @@ export class Listener {
     return formatAddress(this.#address, this.#sockets.address() as AddressInfo | string | null);
   }
 
+  /** Connections that are served. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
   /** Serves a connection. */
   take(socket: Socket): void {
     this.#accepted += 1;

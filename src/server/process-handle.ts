@@ -1,9 +1,13 @@
 /** Main thread of the supervisor. Its end of one process, from the fork to the end. */
 import cluster, { type Worker } from 'node:cluster';
 import { fromPayload, LidoError } from '../contract/errors.js';
+import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import type { FromProcess, ToProcess } from './process-messages.js';
+
+/** What an answer may take of a process that has other things to do. Milliseconds. */
+const LOOK_PATIENCE_MS = 500;
 
 export class ProcessHandle {
   readonly pid: number;
@@ -13,6 +17,10 @@ export class ProcessHandle {
   readonly ended: Promise<string>;
   /** performance.now() when it began to serve; null before. */
   servingSince: number | null = null;
+  /** What it told of itself last; null before it has told anything. */
+  snapshot: ProcessSnapshot | null = null;
+  #isStarted = false;
+  #whenSeen: (() => void)[] = [];
   readonly #worker: Worker;
 
   constructor(settings: Settings) {
@@ -40,13 +48,34 @@ export class ProcessHandle {
     this.#worker.process.kill('SIGKILL');
   }
 
+  /** Asks what it is at; resolves when `snapshot` is of now, or it has not answered for long: it may be stuck. */
+  look(): Promise<void> {
+    if (!this.#isStarted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const patience = setTimeout(resolve, LOOK_PATIENCE_MS);
+      this.#whenSeen.push(() => {
+        clearTimeout(patience);
+        resolve();
+      });
+      this.#post(['look']);
+    });
+  }
+
+  #see(snapshot: ProcessSnapshot): void {
+    this.snapshot = snapshot;
+    for (const tell of this.#whenSeen.splice(0)) tell();
+  }
+
   #waitUntilReady(settings: Settings): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#worker.on('message', (message: FromProcess) => {
         if (message[0] === 'up') {
           this.#post(['start', settings]);
+          this.#isStarted = true;
         } else if (message[0] === 'failed') {
           reject(fromPayload(message[1]));
+        } else if (message[0] === 'seen') {
+          this.#see(message[1]);
         } else {
           this.servingSince = performance.now();
           resolve(message[1]);

@@ -5,8 +5,11 @@ import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
 import { Observation } from '../observe/observation.js';
+import type { ProcessSnapshot } from '../observe/snapshot.js';
+import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
+import { Admin } from './admin.js';
 import { removeStaleSocket } from './bind.js';
 import { Listener } from './listener.js';
 
@@ -23,9 +26,12 @@ export class Server {
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
   readonly #observation: Observation;
+  readonly #vitals = new VitalsMonitor();
+  readonly #admin: Admin;
   readonly #mounts: MountTable;
   readonly #listeners: Listener[] = [];
   #addresses: string[] = [];
+  #isServing = false;
   #closed: Promise<boolean> | null = null;
 
   constructor(settings: Settings, log: Log) {
@@ -33,6 +39,7 @@ export class Server {
     this.#binds = settings.bind.map(parseBind);
     this.#observation = new Observation(settings, log);
     this.#mounts = new MountTable(settings, log, { observation: this.#observation });
+    this.#admin = new Admin(settings, log, async () => this.#admin.hub.update(this, this.inspect()));
   }
 
   /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -47,8 +54,12 @@ export class Server {
   async listen(): Promise<void> {
     try {
       this.#observation.open();
+      // Under a supervisor it is that which answers, for all processes.
+      if (this.#settings.processes === 1) await this.#admin.open();
+      if (this.#settings.admin.length > 0) this.#vitals.start();
       await this.#mounts.start();
       for (const address of this.#binds) await this.#open(address);
+      this.#isServing = true;
     } catch (error) {
       await this.close();
       throw error;
@@ -67,6 +78,26 @@ export class Server {
   /** Opens log files anew, after log rotation has moved them away. */
   reopenLogs(): void {
     this.#observation.reopenLogs();
+  }
+
+  /** All that this process can tell of itself. */
+  inspect(): ProcessSnapshot {
+    const active = this.#mounts.unanswered;
+    const connections = this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
+    return {
+      pid: process.pid,
+      startedAt: performance.timeOrigin,
+      state: this.#closed !== null ? 'draining' : this.#isServing ? 'serving' : 'starting',
+      applications: this.#mounts.inspect(),
+      traffic: this.#observation.read(),
+      connections: { active, idle: Math.max(0, connections - active) },
+      vitals: this.#vitals.read(),
+    };
+  }
+
+  /** Where the admin listeners are, as URLs. */
+  get adminAddresses(): readonly string[] {
+    return this.#admin.addresses;
   }
 
   /** What each application is at, by its mount. */
@@ -88,7 +119,7 @@ export class Server {
   describe(): string {
     const { processes } = this.#settings;
     const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
-    return `serving ${this.#mounts.describe()}${shape} at ${this.#addresses.join(', ')}`;
+    return `serving ${this.#mounts.describe()}${shape} at ${this.#addresses.join(', ')}${this.#admin.describe()}`;
   }
 
   /**
@@ -110,6 +141,8 @@ export class Server {
     for (const listener of this.#listeners) listener.destroy();
     const ended = await this.#mounts.close();
     await this.#observation.close();
+    this.#vitals.stop();
+    await this.#admin.close();
     return ended;
   }
 

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { LidoError } from '../contract/errors.js';
 import { parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
+import { Admin } from './admin.js';
 import { removeStaleSocket, reservePort } from './bind.js';
 import { nameApplications, ProcessHandle } from './process-handle.js';
 
@@ -23,6 +24,7 @@ const KILL_AFTER_MS = 1000;
 
 export class Supervisor {
   readonly #log: Logger;
+  readonly #admin: Admin;
   #settings: Settings;
   readonly #processes = new Set<ProcessHandle>();
   readonly #pauses = new Set<NodeJS.Timeout>();
@@ -34,11 +36,13 @@ export class Supervisor {
   constructor(settings: Settings, log: Logger) {
     this.#settings = settings;
     this.#log = log;
+    this.#admin = new Admin(settings, log, () => this.#lookAtAll());
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
   async listen(): Promise<void> {
     await this.#prepareAddresses();
+    await this.#admin.open();
     // Spreads connections evenly, which the kernel does not: docs/performance.md has the figures.
     cluster.schedulingPolicy = cluster.SCHED_RR;
     cluster.setupPrimary({ exec: PROCESS_FILE, args: [nameApplications(this.#settings)] });
@@ -58,7 +62,7 @@ export class Supervisor {
 
   /** One line for people: what is served, by what, in how many processes, on how many threads, where. */
   describe(): string {
-    return this.#startLine;
+    return `${this.#startLine}${this.#admin.describe()}`;
   }
 
   /**
@@ -88,6 +92,7 @@ export class Supervisor {
     );
     await Promise.all([...this.#processes].map(({ ended }) => ended));
     clearTimeout(killing);
+    await this.#admin.close();
     return true;
   }
 
@@ -101,8 +106,19 @@ export class Supervisor {
   #fork(): ProcessHandle {
     const forked = new ProcessHandle(this.#settings);
     this.#processes.add(forked);
-    void forked.ended.then(() => this.#processes.delete(forked));
+    void forked.ended.then(() => {
+      this.#processes.delete(forked);
+      // What it said last, as it ended, may not have been taken in yet.
+      if (forked.snapshot !== null) this.#admin.hub.update(forked, forked.snapshot);
+      this.#admin.hub.forget(forked);
+    });
     return forked;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    await Promise.all([...this.#processes].map((running) => running.look()));
+    for (const running of this.#processes)
+      if (running.snapshot !== null) this.#admin.hub.update(running, running.snapshot);
   }
 
   /** Waits until a process that serves ends, and replaces it if that was not asked for. */
@@ -110,6 +126,7 @@ export class Supervisor {
     const how = await serving.ended;
     if (this.#closed !== null) return;
     this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
+    this.#admin.hub.countRestart(serving.pid, how);
     const age = performance.now() - (serving.servingSince ?? 0);
     if (age >= STEADY_MS) this.#endsInARow = 0;
     this.#replaceLater();

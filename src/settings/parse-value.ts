@@ -29,7 +29,7 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
     case 'pairs':
       return parseList(value, 'a list of KEY=VALUE', (text) => /^[^=\0]+=[^\0]*$/.test(text));
     case 'addresses':
-      return parseAddresses(value);
+      return parseAddresses(setting, value);
     case 'proxies':
       return parseList(
         value,
@@ -127,10 +127,10 @@ function parseFolders(value: unknown): Readonly<Record<string, unknown>> | Mista
   return Object.freeze(folders);
 }
 
-function parseAddresses(value: unknown): readonly string[] | Mistake {
+function parseAddresses({ isNeeded = false }: Setting, value: unknown): readonly string[] | Mistake {
   const what = 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these';
   // A server that listens nowhere serves nobody.
-  if (Array.isArray(value) && value.length === 0) return reject(what, value);
+  if (isNeeded && Array.isArray(value) && value.length === 0) return reject(what, value);
   const list = parseList(value, typeof value === 'number' ? `${what}, as text` : what, () => true);
   if (list instanceof Mistake) return list;
   for (const text of list) {

@@ -29,7 +29,7 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   if (isList(setting)) {
     const item = describeItem(setting);
     const list = { type: 'array', items: item };
-    return { ...description, anyOf: [item, setting.type === 'addresses' ? { ...list, minItems: 1 } : list] };
+    return { ...description, anyOf: [item, setting.isNeeded === true ? { ...list, minItems: 1 } : list] };
   }
   if (setting.type === 'boolean') return { ...description, type: 'boolean' };
   if (setting.type === 'application') return { ...description, type: 'string', pattern: '^[^:]' };

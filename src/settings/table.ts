@@ -50,6 +50,8 @@ export interface Setting {
   readonly choices?: readonly string[];
   /** The smallest number that is allowed. */
   readonly min?: number;
+  /** A list that must not be empty. */
+  readonly isNeeded?: boolean;
   /** What parts the items of a list in its environment variable; a comma unless it says otherwise. */
   readonly separator?: RegExp;
   /** Other servers' names for it, for "did you mean". */
@@ -151,6 +153,7 @@ export const settings = {
   },
   bind: {
     type: 'addresses',
+    isNeeded: true,
     group: 'Listening',
     scope: 'listener',
     default: ['127.0.0.1:8000'],
@@ -464,6 +467,35 @@ export const settings = {
     default: false,
     why: 'an application may have a field of that name of its own; whoever wants this says so',
     text: 'tell clients the id of their request, which log lines have too, as X-Request-ID',
+  },
+  admin: {
+    type: 'addresses',
+    group: 'Listening',
+    scope: 'listener',
+    default: [],
+    why: 'it shows paths and tracebacks to whoever reaches it, and asks for no password',
+    text: 'answer health checks, metrics and the status page here, apart from the applications; repeatable',
+    value: 'ADDRESS',
+    also: ['stats', 'stats-server', 'control', 'metrics', 'status'],
+  },
+  adminHosts: {
+    type: 'strings',
+    group: 'Listening',
+    scope: 'listener',
+    default: [],
+    why: 'a web page can point a name of its own at any address, but cannot be asked for as one',
+    text: 'names by which that may be asked, beside addresses and localhost; repeatable',
+    value: 'NAME',
+  },
+  readyWait: {
+    type: 'seconds',
+    group: 'Listening',
+    scope: 'listener',
+    default: 10,
+    why: 'longer than a burst or a slow start of a worker takes, shorter than the time-outs of load balancers',
+    min: 0,
+    text: 'the health check says "not ready" while a request has waited for a worker for so long; 0 for no limit',
+    value: 'SECONDS',
   },
 } as const satisfies Record<string, Setting>;
 

@@ -1,0 +1,36 @@
+/** Main thread. What the admin listener answers. It looks only: whatever changes something is the control socket's. */
+import { type AdminRoute, send, sendJson } from './admin-server.js';
+import type { Hub } from './hub.js';
+import { writeMetrics } from './metrics.js';
+
+export function createAdminRoutes(hub: Hub): readonly AdminRoute[] {
+  return [
+    { method: 'GET', path: '/health/live', answer: (response) => sendJson(response, 200, { live: true }) },
+    {
+      method: 'GET',
+      path: '/health/ready',
+      answer: async (response) => {
+        await hub.refresh();
+        const { isReady, reasons } = hub.readiness();
+        sendJson(response, isReady ? 200 : 503, { ready: isReady, reasons });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      answer: async (response) => {
+        await hub.refresh();
+        const { type, text } = await writeMetrics(hub.metricsSource());
+        send(response, 200, type, text);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/stats',
+      answer: async (response) => {
+        await hub.refresh();
+        sendJson(response, 200, hub.overview());
+      },
+    },
+  ];
+}

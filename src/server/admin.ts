@@ -1,0 +1,53 @@
+/** Main thread, of the supervisor where there is one. The admin listeners, and what they are answered from. */
+import type { Log } from '../log.js';
+import { createAdminRoutes } from '../observe/admin-routes.js';
+import { AdminServer } from '../observe/admin-server.js';
+import { Hub } from '../observe/hub.js';
+import { parseBind } from '../settings/address.js';
+import type { Settings } from '../settings/resolve.js';
+import { removeStaleSocket } from './bind.js';
+
+export class Admin {
+  readonly hub: Hub;
+  readonly #settings: Settings;
+  readonly #log: Log;
+  #servers: AdminServer[] = [];
+
+  /** `refresh` asks every process what it is at, and resolves when the hub was told. */
+  constructor(settings: Settings, log: Log, refresh: () => Promise<void>) {
+    this.#settings = settings;
+    this.#log = log;
+    this.hub = new Hub({ refresh, readyWaitMs: settings.readyWait * 1000 });
+  }
+
+  /** Where they listen, for the line that says what is served: '' where they do not. */
+  describe(): string {
+    return this.#servers.length === 0 ? '' : `, admin at ${this.addresses.join(', ')}`;
+  }
+
+  /** Where they listen, as URLs. */
+  get addresses(): readonly string[] {
+    return this.#servers.map(({ address }) => address);
+  }
+
+  /** Opens the listeners that are asked for. Rejects with LIDO_CANNOT_LISTEN, and has none open then. */
+  async open(): Promise<void> {
+    const { admin, adminHosts: hosts } = this.#settings;
+    const routes = createAdminRoutes(this.hub);
+    for (const text of admin) {
+      const address = parseBind(text);
+      await removeStaleSocket(address);
+      const server = new AdminServer({ address, routes, hosts, log: this.#log });
+      this.#servers.push(server);
+      await server.listen();
+    }
+    if (admin.length > 0) this.hub.start();
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    this.hub.stop();
+    await Promise.all(this.#servers.map((server) => server.close()));
+    this.#servers = [];
+  }
+}
