@@ -47,21 +47,31 @@ describe.each(able)('an interpreter of its own of Python %s', (_version, interpr
 
 describe('a library of C++', () => {
   const compiler = findCompiler();
-  it.skipIf(compiler === null)('writes to its streams, reads the environment, catches its own', async () => {
-    const application = [
-      'import ctypes, os',
-      'library = ctypes.CDLL("./left_behind.so", mode=os.RTLD_NOW | os.RTLD_DEEPBIND)',
-      'library.say()',
-      'assert library.count_environment() > 0, "no environment"',
-      'assert library.catch_its_own() == 1',
-      'from wsgiref.simple_server import demo_app as app',
-    ];
-    const cwd = makeFolder({ 'streams.py': application.join('\n') });
-    await run(compiler ?? '', ['-shared', '-fPIC', '-o', `${cwd}/left_behind.so`, `${APPS}/left_behind.cc`]);
-    const { code, stdout, stderr } = await runLido(['check', '--python', venv, 'streams.py'], { cwd });
-    expect([code, stderr]).toEqual([0, expect.stringContaining('told by C++')]);
-    expect(stdout).toContain('said by C++');
-  });
+  it.skipIf(compiler === null)(
+    'writes to its streams, has the environment, gives a child another, catches its own',
+    async () => {
+      const application = [
+        'import ctypes, os',
+        'library = ctypes.CDLL("./left_behind.so", mode=os.RTLD_NOW | os.RTLD_DEEPBIND)',
+        'library.say()',
+        'assert library.count_environment() > 0, "no environment"',
+        'assert library.start_with_an_environment() == 0, "another environment"',
+        'assert library.catch_its_own() == 1',
+        'from wsgiref.simple_server import demo_app as app',
+      ];
+      const cwd = makeFolder({ 'streams.py': application.join('\n') });
+      await run(compiler ?? '', [
+        '-shared',
+        '-fPIC',
+        '-o',
+        `${cwd}/left_behind.so`,
+        `${APPS}/left_behind.cc`,
+      ]);
+      const { code, stdout, stderr } = await runLido(['check', '--python', venv, 'streams.py'], { cwd });
+      expect([code, stderr]).toEqual([0, expect.stringContaining('told by C++')]);
+      expect(stdout).toContain('said by C++');
+    },
+  );
 });
 
 function findCompiler(): string | null {

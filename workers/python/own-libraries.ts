@@ -37,66 +37,170 @@ function readPreloadFile(): string {
   }
 }
 
-/** std::ostream's and std::istream's, on 64 bits. Bytes. */
-const [OSTREAM, ISTREAM] = [272, 280];
-
-/** Variables of libraries that a program may hold, and of what size they are. */
-const VARIABLES: readonly (readonly [library: string, name: string, size: number])[] = [
-  ['libc.so.6', 'timezone', 8],
-  ['libc.so.6', 'daylight', 4],
-  ['libc.so.6', 'tzname', 16],
-  ['libstdc++.so.6', '_ZSt3cin', ISTREAM],
-  ['libstdc++.so.6', '_ZSt4cout', OSTREAM],
-  ['libstdc++.so.6', '_ZSt4cerr', OSTREAM],
-  ['libstdc++.so.6', '_ZSt4clog', OSTREAM],
-];
+/** Libraries whose variables a program may hold. */
+const SHARED_LIBRARIES = ['libc.so.6', 'libstdc++.so.6'];
 
 /**
- * A program that uses a library's variable holds it itself, and the library uses the program's: Node has `environ` and
- * std::cerr. What looks at its own libraries first finds the one that was left behind, which is empty: os.environ would be,
- * and C++ that writes to std::cerr would end the process. Those get what the program's have. Call it once in a process.
+ * A program that uses a library's variable holds it itself, and the library uses the program's: Node has `environ`, `stdout`
+ * and std::cerr. What looks at its own libraries first would find the one that was left behind there: os.environ would be
+ * empty, and C++ that writes to std::cerr would end the process. So the libraries' tables of symbols are made to name the
+ * program's. Call it once in a process, before such a library is loaded. Returns false where a table is not as expected.
  */
-export function fillVariablesLeftBehind(): void {
+export function shareVariablesOfProgram(): boolean {
   const program = openLibrary(null);
-  const libc = openLibrary('libc.so.6');
-  if (program === null || libc === null) return;
-  libc.declare('tzset', 'void', [])();
-  for (const [name, symbol, size] of VARIABLES) {
-    const [used, leftBehind] = [program.findAddress(symbol), openLibrary(name)?.findAddress(symbol) ?? 0];
-    if (used !== leftBehind && used !== 0 && leftBehind !== 0) copyWithin(libc, leftBehind, used, size);
-  }
-  const environ = libc.findAddress('environ');
-  if (environ !== program.findAddress('environ')) copyInto(libc, environ, wordsOf([copyEnvironment(libc)]));
-}
-
-/** As it is now, and never freed: libc gives its own back when a variable is added. Returns the list's address. */
-function copyEnvironment(libc: NativeLibrary): Pointer {
-  const duplicate = libc.declare('strdup', 'size_t', ['const char *']) as (text: string) => Pointer;
-  const allocate = libc.declare('calloc', 'size_t', ['size_t', 'size_t']) as (
-    count: number,
-    size: number,
-  ) => Pointer;
-  const words = wordsOf([
-    ...Object.entries(process.env).map(([name, value]) => duplicate(`${name}=${value}`)),
-    0,
-  ]);
-  const list = allocate(words.length, 1);
-  copyInto(libc, list, words);
-  return list;
-}
-
-function copyWithin(libc: NativeLibrary, to: Pointer, from: Pointer, size: number): void {
-  libc.declare('memcpy', 'size_t', ['size_t', 'size_t', 'size_t'])(to, from, size);
-}
-
-function copyInto(libc: NativeLibrary, to: Pointer, content: Buffer): void {
-  libc.declare('memcpy', 'size_t', ['size_t', 'void *', 'size_t'])(to, content, content.length);
-}
-
-function wordsOf(addresses: readonly Pointer[]): Buffer {
-  const words = Buffer.alloc(addresses.length * 8);
-  addresses.forEach((address, index) => {
-    words.writeBigUInt64LE(BigInt(address), index * 8);
+  const libraries = SHARED_LIBRARIES.map(openLibrary).filter((library) => library !== null);
+  if (program === null || COPY[process.arch] === undefined) return false;
+  const memory = new Memory(program);
+  const own = memory.readObject(memory.findProgram(program.findAddress('environ')));
+  const variables = findVariables(memory, own);
+  return libraries.every((library) => {
+    const anySymbol = library.findAddress('_ZSt4cout') || library.findAddress('environ');
+    return redirect(memory, memory.readObject(memory.findObject(anySymbol)), variables);
   });
-  return words;
+}
+
+/** Of a dynamic section and a symbol table: elf(5). */
+const [DT_NULL, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ] = [0, 5, 6, 7, 8, 10];
+const [SYMBOL_SIZE, RELOCATION_SIZE] = [24, 24];
+/** The relocation by which the loader copies a library's variable into the program. */
+const COPY: Readonly<Record<string, number>> = { x64: 5, arm64: 1024 };
+const RTLD_DL_LINKMAP = 2;
+
+/** A program or library that is loaded. */
+interface LoadedObject {
+  readonly base: bigint;
+  readonly table: ReadonlyMap<number, number>;
+}
+
+/** The variables of libraries that the program holds, and where. */
+function findVariables(memory: Memory, { base, table }: LoadedObject): ReadonlyMap<string, bigint> {
+  const found = new Map<string, bigint>();
+  const relocations = memory.read(table.get(DT_RELA) ?? 0, table.get(DT_RELASZ) ?? 0);
+  for (let offset = 0; offset < relocations.length; offset += RELOCATION_SIZE) {
+    if (relocations.readUInt32LE(offset + 8) !== COPY[process.arch]) continue;
+    const symbol = (table.get(DT_SYMTAB) ?? 0) + relocations.readUInt32LE(offset + 12) * SYMBOL_SIZE;
+    const name = (table.get(DT_STRTAB) ?? 0) + memory.read(symbol, SYMBOL_SIZE).readUInt32LE();
+    found.set(memory.readText(name), relocations.readBigUInt64LE(offset) + base);
+  }
+  return found;
+}
+
+/** Lets a library's symbols name the program's variables; a variable may have several names: environ, __environ. */
+function redirect(
+  memory: Memory,
+  { base, table }: LoadedObject,
+  variables: ReadonlyMap<string, bigint>,
+): boolean {
+  const [symbols, names] = [table.get(DT_SYMTAB) ?? 0, table.get(DT_STRTAB) ?? 0];
+  // The linker lays the names right behind the symbols, whose number is not told otherwise.
+  if (symbols === 0 || names <= symbols) return false;
+  const entries = memory.read(symbols, names - symbols);
+  const texts = memory.read(names, table.get(DT_STRSZ) ?? 0);
+  const targets = new Map<bigint, bigint>();
+  const offsets = Array.from(
+    { length: Math.floor(entries.length / SYMBOL_SIZE) },
+    (_, index) => index * SYMBOL_SIZE,
+  );
+  for (const offset of offsets) {
+    const start = entries.readUInt32LE(offset);
+    const variable = variables.get(texts.toString('latin1', start, texts.indexOf(0, start)));
+    const value = entries.readBigUInt64LE(offset + 8);
+    if (variable !== undefined && value !== 0n) targets.set(value, variable);
+  }
+  return offsets.every((offset) => {
+    const target = targets.get(entries.readBigUInt64LE(offset + 8));
+    return target === undefined || memory.overwrite(symbols + offset + 8, wordOf(target - base));
+  });
+}
+
+/** The process's own memory. */
+class Memory {
+  readonly #copyOut: (to: Buffer, from: Pointer, size: number) => void;
+  readonly #copyIn: (to: Pointer, from: Buffer, size: number) => void;
+  readonly #protect: (start: Pointer, size: number, protection: number) => number;
+  readonly #pageSize: number;
+  readonly #describe: (address: Pointer, info: Buffer, extra: Buffer, kind: number) => number;
+
+  constructor(program: NativeLibrary) {
+    const declare = <T>(name: string, result: string, parameters: string[]) =>
+      program.declare(name, result, parameters) as T;
+    this.#copyOut = declare('memcpy', 'size_t', ['void *', 'size_t', 'size_t']);
+    this.#copyIn = declare('memcpy', 'size_t', ['size_t', 'void *', 'size_t']);
+    this.#pageSize = declare<(name: number) => number>('sysconf', 'long', ['int'])(SC_PAGESIZE);
+    this.#protect = declare('mprotect', 'int', ['size_t', 'size_t', 'int']);
+    this.#describe = declare('dladdr1', 'int', ['size_t', 'void *', 'void *', 'int']);
+  }
+
+  read(address: Pointer, size: number): Buffer {
+    const content = Buffer.alloc(size);
+    if (size > 0) this.#copyOut(content, address, size);
+    return content;
+  }
+
+  /** Writes where nothing is written any more once a library is loaded. Returns false where the system forbids it. */
+  overwrite(address: Pointer, content: Buffer): boolean {
+    const start = address - (address % this.#pageSize);
+    const size = address + content.length - start;
+    const protection = findProtection(address);
+    if (this.#protect(start, size, protection | PROT_WRITE) !== 0) return false;
+    this.#copyIn(address, content, content.length);
+    return this.#protect(start, size, protection) === 0;
+  }
+
+  readText(address: Pointer): string {
+    const content = this.read(address, LONGEST_NAME);
+    return content.toString('latin1', 0, content.indexOf(0));
+  }
+
+  /** glibc's link_map of the library, or of the program, that an address lies in. */
+  findObject(address: Pointer): Pointer {
+    const map = Buffer.alloc(8);
+    this.#describe(address, Buffer.alloc(32), map, RTLD_DL_LINKMAP);
+    return Number(map.readBigUInt64LE());
+  }
+
+  /** The first link_map of the chain that any other is in. */
+  findProgram(address: Pointer): Pointer {
+    let map = this.findObject(address);
+    for (let previous = map; previous !== 0; previous = Number(this.read(map, 40).readBigUInt64LE(32)))
+      map = previous;
+    return map;
+  }
+
+  readObject(map: Pointer): LoadedObject {
+    const words = this.read(map, 24);
+    const table = new Map<number, number>();
+    for (let address = Number(words.readBigUInt64LE(16)); ; address += 16) {
+      const entry = this.read(address, 16);
+      const tag = Number(entry.readBigUInt64LE());
+      if (tag === DT_NULL) return { base: words.readBigUInt64LE(), table };
+      table.set(tag, Number(entry.readBigUInt64LE(8)));
+    }
+  }
+}
+
+/** C++'s names of variables are shorter by far. Bytes. */
+const LONGEST_NAME = 256;
+const SC_PAGESIZE = 30;
+const [PROT_READ, PROT_WRITE, PROT_EXEC] = [1, 2, 4];
+
+/** What may be done with the memory at an address. "7f1c2000-7f1c8000 r--p 00000000 08:01 1234 /lib/libc.so.6" */
+function findProtection(address: Pointer): number {
+  for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+    const [range = '', flags = ''] = line.split(' ');
+    const [start = 0, end = 0] = range.split('-').map((word) => Number.parseInt(word, 16));
+    if (address < start || address >= end) continue;
+    return (
+      (flags[0] === 'r' ? PROT_READ : 0) |
+      (flags[1] === 'w' ? PROT_WRITE : 0) |
+      (flags[2] === 'x' ? PROT_EXEC : 0)
+    );
+  }
+  return PROT_READ;
+}
+
+function wordOf(value: bigint): Buffer {
+  const word = Buffer.alloc(8);
+  word.writeBigUInt64LE(BigInt.asUintN(64, value));
+  return word;
 }

@@ -3,7 +3,7 @@
 import { LidoError } from '../../src/contract/errors.js';
 import type { PythonInstallation } from '../../src/contract/protocol.js';
 import { type LibPython, openLibpython, openLibrary, type Pointer } from './libpython.js';
-import { bindsDeeply, fillVariablesLeftBehind } from './own-libraries.js';
+import { bindsDeeply, shareVariablesOfProgram } from './own-libraries.js';
 import { importSite } from './site.js';
 
 /** How long another thread may take to start Python, and between two looks. Milliseconds. */
@@ -30,8 +30,7 @@ export function startPython(installation: PythonInstallation): StartedPython {
 }
 
 function initialize(installation: PythonInstallation): StartedPython {
-  const deep = bindsDeeply();
-  if (deep) fillVariablesLeftBehind();
+  const deep = bindsDeeply() && shareVariablesOfProgram();
   const python = openLibpython(installation, deep);
   python.nameProgram(installation.executable);
   python.initializeWithoutSite();
