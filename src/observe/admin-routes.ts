@@ -2,9 +2,12 @@
 import { type AdminRoute, send, sendJson } from './admin-server.js';
 import type { Hub } from './hub.js';
 import { writeMetrics } from './metrics.js';
+import { sendEvents, sendStatusPage } from './status-page.js';
 
 export function createAdminRoutes(hub: Hub): readonly AdminRoute[] {
   return [
+    { method: 'GET', path: '/', answer: sendStatusPage },
+    { method: 'GET', path: '/events', answer: (response) => sendEvents(response, hub) },
     { method: 'GET', path: '/health/live', answer: (response) => sendJson(response, 200, { live: true }) },
     {
       method: 'GET',
