@@ -8,13 +8,21 @@ import { endPython, exitPastPython } from './python/host.js';
 import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-command.js';
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
+import { describeNodeRelease } from './server/node-release.js';
+import { describeConfig } from './server/print-config.js';
 import { createServer } from './server/server.js';
 import { reloadOnSignal, stopOnSignals } from './server/signals.js';
 import { Supervisor } from './server/supervisor.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
+import { loadEnvFiles } from './settings/env-file.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
-import { type Resolved, readEnvironment, resolveSettings, type Source } from './settings/resolve.js';
-import { settingNames } from './settings/table.js';
+import {
+  type Resolved,
+  readEnvironment,
+  readPort,
+  resolveSettings,
+  type Source,
+} from './settings/resolve.js';
 
 async function main([first = '', ...rest]: readonly string[]): Promise<void> {
   if (first === 'call') {
@@ -34,11 +42,12 @@ async function resolve(config: string | null, flags: Source): Promise<Resolved> 
   throwMistakes(enterFolder(folder));
   const path = config ?? findConfig(process.cwd());
   const file = path === null ? null : await loadConfig(path);
-  const sources = file === null ? [flags, environment] : [flags, environment, file];
+  const sources = [flags, environment, ...(file === null ? [] : [file]), readPort(process.env)];
   const isFileAsked = folder === null && file !== null && path !== null;
   const own = isFileAsked ? chooseFolder([file], dirname(resolvePath(path))) : null;
   const resolved = resolveSettings(sources, enterFolder(own));
   for (const pair of resolved.settings.env) setVariable(pair);
+  throwMistakes(loadEnvFiles(resolved.settings.envFile, resolved.origins.envFile));
   return resolved;
 }
 
@@ -73,7 +82,7 @@ function setVariable(pair: string): void {
 
 async function perform(action: Action, resolved: Resolved): Promise<void> {
   if (action === 'config') {
-    printConfig(resolved);
+    process.stdout.write(await describeConfig(resolved));
     return;
   }
   const { settings } = resolved;
@@ -107,6 +116,8 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
     throw error;
   }
   log.info(server.describe());
+  const release = describeNodeRelease(process.versions.node);
+  if (release !== null) log.warn(release);
 }
 
 async function answerCall({ settings }: Resolved, request: CallFlags): Promise<void> {
@@ -117,13 +128,6 @@ async function answerCall({ settings }: Resolved, request: CallFlags): Promise<v
 async function end({ exitStatus, isEnded }: Ended): Promise<void> {
   process.exitCode = exitStatus;
   if (!isEnded) await exitPastPython(exitStatus);
-}
-
-function printConfig({ settings: values, origins }: Resolved): void {
-  const width = Math.max(...settingNames.map((name) => name.length));
-  for (const name of settingNames) {
-    process.stdout.write(`${name.padEnd(width)}  ${JSON.stringify(values[name])}  (${origins[name]})\n`);
-  }
 }
 
 /** The application's own traceback first, then what Lido has to say; never a stack of Lido's own. */

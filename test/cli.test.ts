@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, runLido, serveLido, startLido } from './support/command.js';
@@ -30,7 +31,7 @@ describe('the lido command', () => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const server = await serveLido(['--threads', '2', 'hello.mjs:application'], { cwd });
       expect(server.stderr()).toMatch(
-        /^\[.*\] INFO: serving hello\.mjs:application by Node\.js \d+\.\d+\.\d+ on 2 threads at http:\/\/127\.0\.0\.1:\d+\n$/,
+        /^\[.*\] INFO: serving hello\.mjs:application by Node\.js \d+\.\d+\.\d+ on 2 threads at http:\/\/127\.0\.0\.1:\d+\n/,
       );
       expect(await (await fetch(server.url)).text()).toBe('hello');
       server.child.kill(signal);
@@ -122,11 +123,18 @@ describe('the lido command', () => {
       ['--thread', '3', '--bogus'],
       '--thread: unknown option; did you mean --threads?\n  - --bogus: unknown option',
     ],
-    [['--workers', '3', 'x.js'], '--workers: unknown option; did you mean --threads?'],
+    [['--workers', '3', 'x.js'], '--workers: unknown option; did you mean --processes? (each with'],
+    [['-k', 'gevent', 'x.js'], '-k: unknown option, known from gunicorn: there is one kind of worker'],
+    [['--emperor', 'x'], '--emperor: unknown option, known from uwsgi: a library does it'],
+    [
+      ['--http', ':80'],
+      '--bind? (HTTP only; unix:PATH for a Unix socket), known from uvicorn, granian: Lido speaks',
+    ],
+    [['run', 'app.py'], 'run: unknown command; lido app.py serves it'],
     [['--graceful_timeout=3'], '--graceful_timeout: unknown option; did you mean --graceful-timeout?'],
     [
       ['-b', ':8000', '-w', '4', 'x.js'],
-      'settings: 2 mistakes\n  - -b: unknown option; did you mean --bind?\n  - -w: unknown option; did you mean --threads?\n  lido',
+      'settings: 2 mistakes\n  - -b: unknown option; did you mean --bind? (:8000 is every IPv4 interface; unix:PATH as there; $PORT is read)\n  - -w: unknown option; did you mean --processes?\n  lido',
     ],
     [['--debug=true', 'x.js'], '--debug: takes no value; its opposite is --no-debug'],
     [['chek', 'x.js'], 'chek: unknown command; did you mean check?'],
@@ -147,6 +155,58 @@ describe('the lido command', () => {
     expect(stderr).toContain(message);
     expect(stderr).toMatch(usage);
     expect(code).toBe(2);
+  });
+
+  it('serves with the word serve too, and prints its help for help', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    const server = await serveLido(['serve', 'hello.mjs'], { cwd });
+    expect(await (await fetch(server.url)).text()).toBe('hello');
+    expect(await runLido(['help'], { cwd })).toEqual(await runLido(['--help'], { cwd }));
+  });
+
+  it('listens on PORT where nobody names an address, and says where a wrong one stands', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    const { stdout } = await runLido(['config', 'hello.mjs'], { cwd, env: { PORT: '8123' } });
+    expect(stdout).toMatch(/^bind +\["0\.0\.0\.0:8123"\] {2}\(PORT\)$/m);
+    const words = ['config', '--bind', ':80', 'hello.mjs'];
+    expect((await runLido(words, { cwd, env: { PORT: '8123' } })).stdout).toMatch(/^bind +\[":80"\]/m);
+    const { stderr } = await runLido(['config', 'hello.mjs'], { cwd, env: { PORT: 'http' } });
+    expect(stderr).toContain('PORT: takes HOST:PORT');
+  });
+
+  it('shows by lido config what will hold, with the reason', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO, 'hello.py': 'def application(e, s): pass\n' });
+    const { stdout } = await runLido(['config', 'hello.mjs'], { cwd });
+    const cores = availableParallelism();
+    expect(stdout).toMatch(
+      new RegExp(`^threads +${cores} {2}\\(default: ${cores} cores, for 1 process\\)$`, 'm'),
+    );
+    expect(stdout).toMatch(/^backlog +2048 {2}\(default: .+\)$/m);
+    const venv = fileURLToPath(new URL('../.venv', import.meta.url));
+    const python = await runLido(['config', 'hello.py'], { cwd, env: { VIRTUAL_ENV: venv } });
+    expect(python.stdout).toMatch(/^threads +1 {2}\(default: threads of this Python share one GIL\)$/m);
+    expect(python.stdout).toMatch(
+      /^python +".*\.venv\/bin\/python\d?" {2}\(default: found for Python 3\.\d+\.\d+\)$/m,
+    );
+    const none = await runLido(['config', 'none.mjs'], { cwd });
+    expect(none.stdout).toMatch(/^threads +null {2}\(found out at start: now no module none\.mjs/m);
+  });
+
+  it.each([
+    [{ 'mysite/__init__.py': '', 'mysite/settings.py': '', 'mysite/wsgi.py': '' }, 'mysite'],
+    [{ 'mysite/wsgi.py': '' }, 'mysite'],
+    [{ 'sites/mysite/wsgi.py': '' }, 'sites/mysite'],
+  ])('names the wsgi.py of a Django project: %j', async (files, module) => {
+    const { code, stderr } = await runLido(['check', module], { cwd: makeFolder(files) });
+    expect(stderr).toContain(`did you mean ${module.replace('/', '.')}.wsgi?`);
+    expect(code).toBe(3);
+  });
+
+  it('says what to do where package.json calls an ES module CommonJS', async () => {
+    const cwd = makeFolder({ 'hello.js': HELLO, 'package.json': '{"type":"commonjs"}' });
+    const { stderr } = await runLido(['check', 'hello.js'], { cwd });
+    expect(stderr).toContain('hello.js is an ES module, and its package.json says "type": "commonjs"\n');
+    expect(stderr).toContain('  name the file .mjs, or say "type": "module" there\n');
   });
 
   it('prints its version and its help, with every group', async () => {
@@ -278,7 +338,9 @@ def application(environ, start_response):
     const server = await serveLido(['--python', venv, 'moves.py'], { cwd, env });
     await fetch(server.url);
     await server.waitFor('it is now +0900');
-    const lines = server.stderr().trimEnd().split('\n');
+    const all = server.stderr().trimEnd().split('\n');
+    // An old Node is warned of.
+    const lines = all.filter((line) => !line.includes(' WARN: Node.js '));
     expect(lines).toHaveLength(2);
     for (const line of lines) {
       const [, time = '', offset = ''] = /^\[(\S+ \S+) (\S+)\] [A-Z]+: /.exec(line) ?? [];

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type SettingName, settingNames } from '../dist/src/settings/table.js';
-import { makeFolder, serveLido } from './support/command.js';
+import { makeFolder, runLido, serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { fixture, root, startServer, venv } from './support/server.js';
 
@@ -12,6 +12,8 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   mounts: ['mounts', 'split the path at a segment'],
   runtime: ['unit/application/find', 'that is both asks which is meant, and --runtime says it'],
   chdir: ['config', 'is looked for where --chdir leads, which is entered once'],
+  factory: ['setting-effects', 'factory calls what makes the application, in either language'],
+  envFile: ['setting-effects', 'envFile sets variables that are not set already'],
   env: ['cli', 'gives --env to the application, and listens on every --bind'],
   debug: ['gateway', 'with debug the client sees the traceback'],
   validate: ['validator', 'under --validate, an application that breaks a rule'],
@@ -118,6 +120,50 @@ describe('over a socket', () => {
     const answers = await Promise.all(Array.from({ length: 9 }, () => exchange(port, get('/'))));
     expect(new Set(answers.map(({ body }) => body.toString())).size).toBe(threads);
   });
+});
+
+it.each([
+  [
+    'make.mjs',
+    `export const create = () => (environ, startResponse) => { startResponse('200 OK', []); return ['made']; };`,
+  ],
+  [
+    'make.py',
+    `def create():
+    def application(environ, start_response):
+        start_response('200 OK', [])
+        return [b'made']
+    return application
+`,
+  ],
+])('factory calls what makes the application, in either language: %s', async (file, source) => {
+  const cwd = makeFolder({ [file]: source });
+  const server = await serveLido(['--python', venv, '--factory', `${file}:create`], { cwd });
+  expect(await (await fetch(server.url)).text()).toBe('made');
+  const { stderr } = await runLido(['check', '--factory', file], { cwd });
+  expect(stderr).toContain(`${file}, with --factory, names no callable`);
+});
+
+it('envFile sets variables that are not set already', async () => {
+  const source = `export function application(environ, startResponse) {
+    startResponse('200 OK', []);
+    const { ONE, TWO, THREE } = process.env;
+    return [[ONE, TWO, THREE].join()];
+  }`;
+  const cwd = makeFolder({
+    'site.mjs': source,
+    'a.env': 'ONE=file\nTWO="of two words"',
+    'b.env': 'TWO=later\nTHREE=3',
+    'lido.config.toml': 'application = "site.mjs"\nenvFile = ["a.env", "b.env"]\n',
+    'bad.toml': '\nenvFile = "none.env"\n',
+  });
+  const server = await serveLido([], { cwd, env: { ONE: 'set' } });
+  expect(await (await fetch(server.url)).text()).toBe('set,of two words,3');
+  const { code, stderr } = await runLido(['check', '-c', 'bad.toml'], { cwd });
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining(`bad.toml:2: ${cwd}/none.env cannot be read: ENOENT`),
+  ]);
 });
 
 it('python runs the application in that virtual environment', async () => {

@@ -56,7 +56,7 @@ describe('several processes', () => {
   it('share one port, which the start line tells once, and number requests apart', async () => {
     const server = await serveLido([...two, 'who.mjs'], { cwd: makeFolder({ 'who.mjs': WHO }) });
     expect(server.stderr()).toMatch(
-      /^\[.*\] INFO: serving who\.mjs by Node\.js \S+ on 1 thread in each of 2 processes at http:\/\/127\.0\.0\.1:\d+\n$/,
+      /^\[.*\] INFO: serving who\.mjs by Node\.js \S+ on 1 thread in each of 2 processes at http:\/\/127\.0\.0\.1:\d+\n/,
     );
     const answers = (await Promise.all(Array.from({ length: 40 }, () => ask(server.url)))).map((text) =>
       text.split(' '),

@@ -1,5 +1,5 @@
 /** Main thread. MODULE:CALLABLE ► where the application is. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, delimiter, dirname, extname, join, relative, resolve } from 'node:path';
 import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec, PythonInstallation } from '../contract/protocol.js';
@@ -23,8 +23,10 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
   const spec = settings.application;
   const name = spec === null ? null : parseApplicationName(spec);
   if (spec === null || name === null) throw new LidoError('LIDO_NO_APPLICATION');
-  const { module, callable } = name;
+  const { module } = name;
+  const callable = settings.factory ? callFactory(name.callable, spec) : name.callable;
   const found = chooseRuntime(findModule(module, folder), module, settings, folder);
+  if (callable === null) refuseProject(found.file, folder, module);
   if (found.runtime === 'javascript') return { runtime: 'javascript', file: found.file, callable, spec };
   const python = describePython(found.file, module, folder);
   const installation = await findPython(settings.python, folder);
@@ -44,6 +46,23 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
       folder,
     ],
   };
+}
+
+/** `create_app` ► `create_app()`. Throws LIDO_MALFORMED_CALLABLE where no factory is named. */
+function callFactory(callable: string | null, spec: string): string {
+  if (callable === null) throw new LidoError('LIDO_MALFORMED_CALLABLE', [`${spec}, with --factory,`]);
+  return callable.endsWith(')') ? callable : `${callable}()`;
+}
+
+/** A project as django-admin makes it is a package with nothing in it: the application is in the wsgi.py beside. */
+function refuseProject(file: string, folder: string, module: string): void {
+  const isProject = ['wsgi.py', 'settings.py'].every((name) => isFile(join(dirname(file), name)));
+  if (basename(file) !== '__init__.py' || !isProject) return;
+  if (/\b(application|app)\b/.test(readFileSync(file, 'utf8'))) return;
+  throw new LidoError('LIDO_MODULE_NOT_FOUND', [
+    module,
+    `an application in ${relative(folder, file)}, which names none; did you mean ${module.replaceAll('/', '.')}.wsgi?`,
+  ]);
 }
 
 /** Interpreters with GILs of their own came with 3.12, and ones that end without leaking with 3.13; without a GIL there is nothing to part. */
@@ -147,6 +166,8 @@ function describeSearch(
     return `--runtime ${settings.runtime}, but found ${candidates.map(({ file }) => relative(folder, file)).join(', ')}`;
   }
   const endings = [...JAVASCRIPT, ...PYTHON];
+  if (isFile(resolve(folder, module.replaceAll('.', '/'), 'wsgi.py')))
+    return `${module}${endings.join(', ')} in ${folder}; did you mean ${module.replaceAll('/', '.')}.wsgi?`;
   const looked = endings.includes(extname(module)) ? module : `${module}${endings.join(', ')}`;
   const similar =
     findSimilar(resolve(folder, module)) ?? findSimilar(resolve(folder, module.replaceAll('.', '/')));

@@ -1,5 +1,4 @@
 /** Main thread. One application's workers, dispatcher and acceptor, put together from settings, started and ended. */
-import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
@@ -20,6 +19,7 @@ import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { resolveApplication } from './find.js';
 import { tellWhileSlow } from './slow-start.js';
+import { chooseThreads, sharesGil } from './threads.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
 const PREFETCH = 64;
@@ -51,7 +51,7 @@ export async function startApplication(
   runsOnce: boolean,
 ): Promise<Running> {
   const found = await resolveApplication(settings);
-  const threads = settings.threads ?? defaultThreads(found, settings.processes);
+  const { count: threads } = chooseThreads(settings, found);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host, log);
   const parts = assemble(settings, application, threads, host, log, store, observer, isDraining, runsOnce);
@@ -205,18 +205,6 @@ function describeWorkers(
     concurrency: settings.concurrency,
     tellsManner: threads > 1 && sharesGil(application),
   };
-}
-
-/** Whether only one of its threads can run Python at a time. */
-function sharesGil(application: ApplicationSpec): boolean {
-  if (application.runtime !== 'cpython') return false;
-  return !application.python.freeThreaded && application.interpreter === 'shared';
-}
-
-/** Cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
-function defaultThreads(application: ApplicationSpec, processes: number): number {
-  if (sharesGil(application)) return 1;
-  return Math.ceil(availableParallelism() / processes);
 }
 
 function logFromWorker(

@@ -142,6 +142,12 @@ export const catalogue = {
     message: '%s failed while it was imported',
     remedy: 'mend what the traceback above shows, then start again',
   },
+  LIDO_TAKEN_FOR_COMMONJS: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s is an ES module, and its package.json says "type": "commonjs"',
+    remedy: 'name the file .mjs, or say "type": "module" there',
+  },
   LIDO_CALLABLE_NOT_FOUND: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,

@@ -34,10 +34,10 @@ const USAGE = `[options] MODULE:CALLABLE
 
 /** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */
 export function parseCommandLine(argv: readonly string[]): CommandLine {
-  const command = createCommand().parse(argv, { from: 'user' });
+  const command = createCommand().parse(argv[0] === 'help' ? ['--help'] : argv, { from: 'user' });
   const words = command.args.filter((word) => !word.startsWith('-'));
-  const action = ACTIONS.find((name) => name === words[0]) ?? 'serve';
-  const [application, ...more] = action === 'serve' ? words : words.slice(1);
+  const { action, rest } = readAction(words);
+  const [application, ...more] = rest;
   const values = command.opts<Record<string, unknown>>();
   // The value of an unknown option looks like a word, so words are what they seem only where there is none.
   if (words.length === command.args.length) {
@@ -45,6 +45,14 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     if (application !== undefined) values.application = application;
   }
   return { action, ...readFlags(command, values) };
+}
+
+/** `lido serve app.py` is `lido app.py`; and an application may be called serve. */
+function readAction(words: readonly string[]): { action: Action; rest: readonly string[] } {
+  const [first, ...rest] = words;
+  const action = ACTIONS.find((name) => name === first);
+  if (action !== undefined) return { action, rest };
+  return { action: 'serve', rest: first === 'serve' && rest.length > 0 ? rest : words };
 }
 
 /** The parsed options as a source of settings; those that nobody knows are left for it to name. */
@@ -58,6 +66,8 @@ export function readFlags(
 }
 
 function describeExtra([first = '']: readonly string[], more: readonly string[]): LidoError {
+  if (first === 'run' || first === 'start')
+    return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; lido ${more[0]} serves it`]);
   const near = nearest(first, ACTIONS);
   if (near !== null && near !== first)
     return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; did you mean ${near}?`]);

@@ -1,6 +1,7 @@
 /** Main thread. One source's settings, each checked by itself. Pure. */
 import { Mistake, type PlacedMistake } from './mistake.js';
 import { nearest } from './nearest.js';
+import { findOtherNames, flatten, type OtherName, settingOf } from './other-servers.js';
 import { parseValue } from './parse-value.js';
 import {
   flagOf,
@@ -94,10 +95,30 @@ function describeUnknown(key: string, origin: Origin): string {
   // A switch with a value: commander knows it only without one.
   const known = origin === 'flag' ? settingNames.find((setting) => flagOf(setting) === key) : undefined;
   if (known !== undefined) return `takes no value; its opposite is ${key.replace('--', '--no-')}`;
-  const name = suggestSetting(key);
-  const right = name === null ? null : spell(name, origin);
   const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;
-  return `unknown ${what}${right === null ? '' : `; did you mean ${right}?`}`;
+  const { setting, others } = identify(key);
+  if (setting !== null) return `unknown ${what}; did you mean ${spell(setting, origin)}?`;
+  const told = [...new Set(others.flatMap((row) => settingOf(row) ?? []))].map(
+    (name) => `; did you mean ${spell(name, origin)}?${tellDifference(others, name)}`,
+  );
+  return `unknown ${what}${told.join('')}${tellAbsence(others)}`;
+}
+
+/** What is different about the setting that stands for another server's name. */
+function tellDifference(others: readonly OtherName[], name: SettingName): string {
+  const texts = others.filter(({ setting, text }) => setting === name && text !== '').map(({ text }) => text);
+  return texts.length === 0 ? '' : ` (${[...new Set(texts)].join('; ')})`;
+}
+
+/** Why there is nothing for it here, each reason once, with the servers that have it. */
+function tellAbsence(others: readonly OtherName[]): string {
+  const absent = others.filter((row) => settingOf(row) === null);
+  return [...new Set(absent.map(({ text }) => text))]
+    .map((text) => {
+      const servers = absent.filter((row) => row.text === text).flatMap((row) => row.servers);
+      return `, known from ${servers.join(', ')}: ${text}`;
+    })
+    .join('');
 }
 
 function spell(name: SettingName, origin: Origin): string {
@@ -111,22 +132,42 @@ export function isSettingName(key: string): key is SettingName {
 
 /** The setting that was meant: by its spelling, by another server's name for it, by likeness; or null. */
 export function suggestSetting(key: string): SettingName | null {
-  const bare = key.replace(/^--?(no-)?|^LIDO_/, '');
-  const plain = flatten(bare);
+  const { setting, others } = identify(key);
+  const [other] = others;
+  return setting ?? (other === undefined ? null : settingOf(other));
+}
+
+/** A slip of so many letters in proportion is likelier than another server's name that only begins alike. */
+const SLIP = 0.2;
+
+/** A setting, or what is known of a name that other servers have; neither where nobody has it. */
+function identify(key: string): { setting: SettingName | null; others: readonly OtherName[] } {
+  const bare = bareName(key);
+  const own = findOwn(key);
+  const others = own === null ? findOtherNames(bare) : [];
+  const isExact = others.some(({ names }) => names.some((name) => flatten(name) === flatten(bare)));
+  if (own !== null || isExact) return { setting: own, others };
+  const slip = nearestSetting(bare, SLIP);
+  if (slip !== null || others.length > 0) return { setting: slip, others: slip === null ? others : [] };
+  return { setting: nearestSetting(bare), others };
+}
+
+/** By its spelling, or by a name that it has elsewhere than with the servers of the table. */
+function findOwn(key: string): SettingName | null {
+  const plain = flatten(bareName(key));
   const also = (name: SettingName) => (settings[name] as Setting).also ?? [];
   return (
     settingNames.find((name) => flatten(name) === plain) ??
     settingNames.find((name) => also(name).some((other) => flatten(other) === plain)) ??
-    nearestSetting(bare)
+    null
   );
 }
 
-function nearestSetting(text: string): SettingName | null {
-  const near = nearest(flatten(text), settingNames.map(flatten));
+function nearestSetting(text: string, farthest?: number): SettingName | null {
+  const near = nearest(flatten(text), settingNames.map(flatten), farthest);
   return settingNames.find((name) => flatten(name) === near) ?? null;
 }
 
-/** Spelling apart: graceful_timeout, graceful-timeout and gracefulTimeout are one. */
-function flatten(name: string): string {
-  return name.replace(/[-_]/g, '').toLowerCase();
+function bareName(key: string): string {
+  return key.replace(/^--?(no-)?|^LIDO_/, '');
 }

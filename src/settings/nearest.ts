@@ -3,10 +3,10 @@
 /** More than so many edits, in proportion to its length, and a name is another one. */
 const FARTHEST = 0.4;
 
-/** The candidate with the fewest edits from `name`, or null when none is near. */
-export function nearest(name: string, candidates: readonly string[]): string | null {
+/** The candidate with the fewest edits from `name`, or null when none is near: `farthest` is a part of its length. */
+export function nearest(name: string, candidates: readonly string[], farthest = FARTHEST): string | null {
   let best: string | null = null;
-  let fewest = Math.max(1, Math.floor(name.length * FARTHEST)) + 1;
+  let fewest = Math.max(1, Math.floor(name.length * farthest)) + 1;
   for (const candidate of candidates) {
     const edits = countEdits(name.toLowerCase(), candidate.toLowerCase());
     if (edits < fewest) {

@@ -89,6 +89,12 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): Source {
   };
 }
 
+/** PORT, as platforms that run one service on a machine set it: an address for when nobody else names one. */
+export function readPort({ PORT: port }: NodeJS.ProcessEnv): Source {
+  const values = port === undefined || port === '' ? {} : { bind: [`0.0.0.0:${port}`] };
+  return { origin: 'environment', values, placeOf: () => 'PORT' };
+}
+
 function splitList({ separator = /,/ }: Setting, text: string): string[] {
   return text === '' ? [] : text.split(separator);
 }

@@ -54,7 +54,7 @@ export interface Setting {
   readonly isNeeded?: boolean;
   /** What parts the items of a list in its environment variable; a comma unless it says otherwise. */
   readonly separator?: RegExp;
-  /** Other servers' names for it, for "did you mean". */
+  /** Names for it beyond those in other-servers.ts, such as nginx's and waitress's, for "did you mean". */
   readonly also?: readonly string[];
 }
 
@@ -66,7 +66,7 @@ export const settings = {
     why: 'nothing is served that nobody named',
     text: 'what to serve, as MODULE:CALLABLE; on the command line it comes without a flag',
     value: 'MODULE:CALLABLE',
-    also: ['wsgi_app', 'app', 'module', 'wsgi', 'wsgi-file', 'callable'],
+    also: ['app'],
   },
   mounts: {
     type: 'mounts',
@@ -76,7 +76,6 @@ export const settings = {
     why: 'one application at the root is what most services are',
     text: 'several applications by their paths, instead of one; the longest path that fits wins; repeatable',
     value: 'PATH=MODULE:CALLABLE',
-    also: ['mount'],
   },
   runtime: {
     type: 'string',
@@ -85,7 +84,6 @@ export const settings = {
     why: "a file's ending tells its language; nothing has to be said twice",
     choices: ['auto', 'javascript', 'cpython'],
     text: 'what runs the application; auto goes by the file that is found',
-    also: ['worker_class', 'k'],
   },
   chdir: {
     type: 'string',
@@ -96,6 +94,22 @@ export const settings = {
     text: 'change to this directory before anything is looked for',
     value: 'DIR',
   },
+  factory: {
+    type: 'boolean',
+    group: 'Application',
+    default: false,
+    why: 'most modules have their application ready; a factory can also be written as a call, with arguments',
+    text: 'the callable makes the application: it is called once, without arguments',
+  },
+  envFile: {
+    type: 'strings',
+    group: 'Application',
+    scope: 'process',
+    default: [],
+    why: 'a file that is read by itself would let whoever can write to the directory set PATH or LD_PRELOAD',
+    text: 'read environment variables for the application from this file, KEY=VALUE a line; those that are set already stay; repeatable',
+    value: 'FILE',
+  },
   env: {
     type: 'pairs',
     group: 'Application',
@@ -105,7 +119,6 @@ export const settings = {
     text: 'set an environment variable for the application; repeatable',
     value: 'KEY=VALUE',
     separator: /,(?=[A-Za-z_]\w*=)/,
-    also: ['raw_env', 'e'],
   },
   debug: {
     type: 'boolean',
@@ -129,7 +142,6 @@ export const settings = {
     why: 'nothing of the disk is shown that nobody named',
     text: 'answer the files of a folder before the application is asked, which answers what is not there; repeatable',
     value: 'PATH=DIR',
-    also: ['static-map', 'static_path_mount', 'static-path-route', 'check-static'],
   },
   staticCacheControl: {
     type: 'pairs',
@@ -140,7 +152,6 @@ export const settings = {
     text: 'Cache-Control for files by PATTERN=TEXT, as in *.css=public, max-age=60; the first that fits wins, others have public, max-age=0; repeatable',
     value: 'RULE',
     separator: /,(?=[^=,]*=)(?![^,=]*\bmax-age=)/,
-    also: ['static-expires', 'static_path_expires'],
   },
   staticLinks: {
     type: 'boolean',
@@ -149,7 +160,6 @@ export const settings = {
     default: false,
     why: 'a link may lead out of the folder, and whoever may write there must not choose where',
     text: 'follow symbolic links below the static folders, wherever they lead',
-    also: ['static-safe'],
   },
   bind: {
     type: 'addresses',
@@ -160,7 +170,7 @@ export const settings = {
     why: 'only this machine reaches it until somebody says otherwise; 8000 is the port of gunicorn, uvicorn and runserver',
     text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
-    also: ['b', 'http', 'socket', 'http-socket', 'host', 'port', 'address'],
+    also: ['address'],
   },
   processes: {
     type: 'integer',
@@ -180,7 +190,6 @@ export const settings = {
     min: 1,
     text: 'worker threads of each process; by default the cores shared out, but 1 where threads would share one GIL',
     value: 'N',
-    also: ['w', 'workers'],
   },
   concurrency: {
     type: 'integer',
@@ -190,7 +199,6 @@ export const settings = {
     min: 1,
     text: 'requests at once in one worker; more than 1 only helps asynchronous applications',
     value: 'N',
-    also: ['worker_connections'],
   },
   backlog: {
     type: 'integer',
@@ -200,7 +208,6 @@ export const settings = {
     min: 0,
     text: 'requests that may wait for a worker; one more is answered with 503',
     value: 'N',
-    also: ['listen'],
   },
   python: {
     type: 'string',
@@ -209,7 +216,6 @@ export const settings = {
     why: "what a shell would run: the active environment, the one beside the project, then the system's",
     text: 'an interpreter or a virtual environment; by default $VIRTUAL_ENV, .venv, then python3 on PATH',
     value: 'PATH',
-    also: ['venv', 'virtualenv', 'home'],
   },
   pythonInterpreter: {
     type: 'string',
@@ -219,7 +225,6 @@ export const settings = {
     choices: ['shared', 'isolated'],
     value: 'KIND',
     text: 'one interpreter for all threads, which share its GIL, or one for each with a GIL of its own (CPython 3.13 and later)',
-    also: ['single-interpreter'],
   },
   pythonpath: {
     type: 'strings',
@@ -229,7 +234,6 @@ export const settings = {
     text: 'directories to put in front of sys.path; repeatable, or parted by a colon',
     value: 'DIRS',
     separator: /:/,
-    also: ['pp', 'python-path'],
   },
   timeout: {
     type: 'seconds',
@@ -239,7 +243,6 @@ export const settings = {
     min: 0,
     text: 'an application that gives no sign for so long is ended with 504; 0 for no limit',
     value: 'SECONDS',
-    also: ['t', 'harakiri'],
   },
   gracefulTimeout: {
     type: 'seconds',
@@ -260,7 +263,6 @@ export const settings = {
     min: 0,
     text: 'how long an idle connection is kept; longer than a load balancer keeps its own',
     value: 'SECONDS',
-    also: ['keep_alive', 'http-keepalive'],
   },
   headerTimeout: {
     type: 'seconds',
@@ -298,7 +300,7 @@ export const settings = {
     why: 'whoever is trusted without being a proxy can claim any address: only the operator knows who stands in front',
     text: 'proxies whose word on the client is taken: addresses, networks (10.0.0.0/8), unix for Unix sockets, * for everyone',
     value: 'ADDRESS',
-    also: ['forwarded_allow_ips', 'trusted_proxy', 'trust_proxy', 'proxies'],
+    also: ['trusted_proxy', 'trust_proxy', 'proxies'],
   },
   forwardedFields: {
     type: 'strings',
@@ -316,7 +318,7 @@ export const settings = {
     ],
     text: 'header fields that those proxies set themselves; any other comes from the client as it is',
     value: 'FIELD',
-    also: ['secure_scheme_headers', 'trusted_proxy_headers'],
+    also: ['trusted_proxy_headers'],
   },
   limitRequestLine: {
     type: 'bytes',
@@ -326,7 +328,6 @@ export const settings = {
     min: 1,
     text: 'the longest request line',
     value: 'BYTES',
-    also: ['buffer-size'],
   },
   limitRequestFields: {
     type: 'integer',
@@ -354,7 +355,7 @@ export const settings = {
     min: 0,
     text: 'the largest request body; 0 for no limit',
     value: 'BYTES',
-    also: ['limit-post', 'client_max_body_size', 'bodyLimit'],
+    also: ['client_max_body_size', 'bodyLimit', 'max_request_body_size'],
   },
   minBodyRate: {
     type: 'bytes',
@@ -389,7 +390,7 @@ export const settings = {
     min: 0,
     text: 'of one request body, or of one answer, so much lies in memory; what is larger goes to a temporary file',
     value: 'BYTES',
-    also: ['client_body_buffer_size', 'post-buffering', 'inbuf_overflow'],
+    also: ['client_body_buffer_size', 'inbuf_overflow'],
   },
   bufferBudget: {
     type: 'bytes',
@@ -419,7 +420,7 @@ export const settings = {
     why: "the system's own, $TMPDIR or /tmp",
     text: 'where temporary files lie, which have no name',
     value: 'DIR',
-    also: ['worker_tmp_dir', 'client_body_temp_path'],
+    also: ['client_body_temp_path'],
   },
   logLevel: {
     type: 'string',
@@ -430,7 +431,6 @@ export const settings = {
     value: 'LEVEL',
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     text: 'the least severe lines that are logged',
-    also: ['loglevel'],
   },
   logFormat: {
     type: 'string',
@@ -449,7 +449,6 @@ export const settings = {
     why: 'proxies in front have one as a rule, and it is a line of disk for each request',
     text: 'a line for each request, to this file, to standard output (-), or to syslog:HOST:PORT by UDP',
     value: 'FILE',
-    also: ['access_logfile', 'accesslog', 'req-logger', 'access_log'],
   },
   accessLogFormat: {
     type: 'access-format',
@@ -459,7 +458,6 @@ export const settings = {
     why: 'what Apache, nginx and gunicorn write, so that what reads logs can read it',
     text: 'how those lines look: combined, common, json, or text with %(NAME)s in it as for gunicorn',
     value: 'FORMAT',
-    also: ['access_logformat', 'access_log_format', 'log-format'],
   },
   sendRequestId: {
     type: 'boolean',
@@ -476,7 +474,7 @@ export const settings = {
     why: 'it shows paths and tracebacks to whoever reaches it, and asks for no password',
     text: 'answer health checks, metrics and the status page here, apart from the applications; repeatable',
     value: 'ADDRESS',
-    also: ['stats', 'stats-server', 'control', 'metrics', 'status'],
+    also: ['control', 'status'],
   },
   adminHosts: {
     type: 'strings',

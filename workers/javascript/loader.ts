@@ -27,8 +27,15 @@ async function importModule(spec: JavaScriptSpec): Promise<Record<string, unknow
     if (/\.[cm]?ts$/.test(spec.file)) return await importTypeScript(spec.file);
     return (await import(pathToFileURL(spec.file).href)) as Record<string, unknown>;
   } catch (error) {
-    throw new LidoError('LIDO_IMPORT_FAILED', [spec.file], { cause: error, traceback: traceOf(error) });
+    const code = isMistakenForCommonJs(error, spec.file) ? 'LIDO_TAKEN_FOR_COMMONJS' : 'LIDO_IMPORT_FAILED';
+    throw new LidoError(code, [spec.file], { cause: error, traceback: traceOf(error) });
   }
+}
+
+/** An ES module in a .js file, where the nearest package.json says "type": "commonjs". */
+function isMistakenForCommonJs(error: unknown, file: string): boolean {
+  if (!(error instanceof SyntaxError) || !file.endsWith('.js')) return false;
+  return /Unexpected token 'export'|Cannot use import statement outside a module/.test(error.message);
 }
 
 /** Node strips types only from 22.18 on, and refuses enums and the like: jiti compiles them on every version. */
