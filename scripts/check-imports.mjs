@@ -31,6 +31,7 @@ const SOLE_IMPORTERS = {
 const PURE_FILES = [
   'src/http/environ.ts',
   'src/http/gate.ts',
+  'src/http/grammar.ts',
   'src/http/forwarded.ts',
   'src/settings/access-format.ts',
   'src/settings/url-path.ts',

@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import Fastify, { type InjectOptions } from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { checkRequest, type GateLimits, isHost } from '../dist/src/http/gate.js';
+import { checkRequest, type GateLimits } from '../dist/src/http/gate.js';
+import { isHost } from '../dist/src/http/grammar.js';
 
 const limits: GateLimits = { requestLine: 100, fields: 10, fieldSize: 50, maxBodySize: 1000 };
 const none: GateLimits = { requestLine: 0, fields: 0, fieldSize: 0, maxBodySize: 0 };

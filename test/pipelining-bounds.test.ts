@@ -5,7 +5,7 @@ import http from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createHandler } from '../dist/src/index.js';
+import { createHandler, type HandlerOptions } from '../dist/src/index.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { createMemoryLog, fixture, root, startServer } from './support/server.js';
@@ -23,6 +23,31 @@ function countRequests() {
   subscribe('http.server.request.start', count);
   onTestFinished(() => void unsubscribe('http.server.request.start', count));
   return counted;
+}
+
+/** The first connection that is accepted in this process. */
+function watchSocket() {
+  const watched = { socket: null as Socket | null };
+  const watch = (message: unknown) => {
+    watched.socket ??= (message as { socket: Socket }).socket;
+  };
+  subscribe('net.server.socket', watch);
+  onTestFinished(() => void unsubscribe('net.server.socket', watch));
+  return watched;
+}
+
+/** An application behind node:http. */
+async function serveUnderNode(settings: HandlerOptions, highWaterMark?: number): Promise<number> {
+  const handler = createHandler({ ...settings, threads: 1, log: createMemoryLog().log });
+  await handler.ready();
+  const options = highWaterMark === undefined ? {} : { highWaterMark };
+  const server = http.createServer(options, handler).listen(0, '127.0.0.1');
+  onTestFinished(async () => {
+    server.close().closeAllConnections();
+    await handler.close();
+  });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -72,7 +97,7 @@ describe('of one client', () => {
     'who is gone are not run, and do not keep the server from closing: %s, %i, by %s',
     async (_name, count, go, most) => {
       const { port, server, lines, findLine } = await startServer({ ...turns, gracefulTimeout: 60 });
-      const counted = countRequests();
+      const watched = watchSocket();
       const client = new RawClient(port);
       client.send(
         numbers(count)
@@ -81,7 +106,7 @@ describe('of one client', () => {
       );
       await findLine(({ msg }) => msg === 'began /0');
       client.socket[go]();
-      await until(() => counted.socket?.destroyed === true);
+      await until(() => watched.socket?.destroyed === true);
       await exchange(port, get('/other'));
       const begun = lines.map(({ msg }) => msg).filter((msg) => /^began .\d/.test(msg));
       expect(begun.length).toBeLessThanOrEqual(most);
@@ -96,16 +121,26 @@ describe('a connection is read no further', () => {
     ['behind one that is refused', `${get('/?1000')}GET / HTTP/1.1\r\n\r\n`],
   ])('while many are unanswered %s', async (_name, first) => {
     const { port } = await startServer(turns);
-    const counted = countRequests();
+    const watched = watchSocket();
     const client = new RawClient(port);
     client.send(first + get('/').repeat(100_000));
+    expect(await client.readUntil('\r\n')).toBe('HTTP/1.1 200 OK\r\n');
+    // Four packets at most, of 64 KiB each: what is looked at, what is read ahead, and what the stream holds.
+    expect(watched.socket?.bytesRead).toBeLessThanOrEqual(4 * 65_536);
+  });
+
+  it('under node:http, too', async () => {
+    const port = await serveUnderNode(turns);
+    const counted = countRequests();
+    const client = new RawClient(port);
+    client.send(get('/?1000') + get('/').repeat(100_000));
     expect(await client.readUntil('\r\n')).toBe('HTTP/1.1 200 OK\r\n');
     // Two packets at most, of 64 KiB each.
     expect(counted.requests).toBeLessThan(5000);
   });
 
   it('although node:http reads on when the client has taken some of an answer', async () => {
-    const { port } = await startServer(fixture('javascript', 'stream'));
+    const port = await serveUnderNode(fixture('javascript', 'stream') as HandlerOptions);
     const counted = countRequests();
     const client = new RawClient(port);
     client.send(get('/?1000000000'));
@@ -125,17 +160,10 @@ describe('a connection is read no further', () => {
   });
 
   it('although bodies stop node:http from reading in between', async () => {
-    const handler = createHandler({ ...turns, threads: 1, log: createMemoryLog().log });
-    await handler.ready();
     // No body fits into so small a buffer, and each packet ends with one.
-    const server = http.createServer({ highWaterMark: 1024 }, handler).listen(0, '127.0.0.1');
-    onTestFinished(async () => {
-      server.close().closeAllConnections();
-      await handler.close();
-    });
-    await once(server, 'listening');
+    const port = await serveUnderNode(turns, 1024);
     const counted = countRequests();
-    const client = new RawClient((server.address() as AddressInfo).port);
+    const client = new RawClient(port);
     client.send(get('/?1000'));
     await until(() => counted.requests === 1);
     // A quarter of a packet each.

@@ -134,7 +134,6 @@ describe('pipelined requests', () => {
     ['what the parser refuses', 400, 'NO SUCH THING\r\n\r\n'],
     ['a body that is none', 400, `${get('/b', 'Transfer-Encoding: chunked\r\n', 'POST')}no chunk\r\n`],
     ['an end that the client asks for', 200, get('/b', 'Connection: close\r\n')],
-    ['an upgrade', 200, get('/b', 'Connection: upgrade\r\nUpgrade: websocket\r\n')],
     ['CONNECT', 501, 'CONNECT lido.test:443 HTTP/1.1\r\nHost: lido.test:443\r\n\r\n'],
   ])('end with %s, in order, and nothing behind it is run', async (_name, status, last) => {
     const served = await serve();

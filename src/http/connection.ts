@@ -1,7 +1,6 @@
 /** Main thread. A client's connection: who is at its other end, and which answers it still waits for. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 
 export interface Connection {
   readonly scheme: 'http' | 'https';
@@ -17,15 +16,11 @@ export interface Connection {
 interface SocketState extends Connection {
   /** Those behind the connection's last answer count too, and stay. */
   unanswered: number;
-  /** When the client was last heard, or could last not be: performance.now(). */
-  askedAt: number;
   isEnding: boolean;
   /** Those whose turn has not come; null where there was none yet. */
   turns: Set<Turn> | null;
   /** True once there were too many. */
   isBounded: boolean;
-  whenAnswered: (() => void) | null;
-  failBody: FailBody | null;
 }
 
 /** A request behind others that have no answer yet. */
@@ -35,9 +30,6 @@ export interface Turn {
   /** The connection ended before. */
   loseTurn(): void;
 }
-
-/** Answers the request whose body turned out broken with this status; false when its body was whole before. */
-export type FailBody = (status: number) => boolean;
 
 /** A connection with more unanswered requests is read no further; what came with them in one packet is taken in. */
 const MAX_PIPELINED = 64;
@@ -51,31 +43,31 @@ export function describeConnection(request: IncomingMessage): Connection {
   return stateOf(request);
 }
 
-/** A request was taken in; countAnswer() follows when its response is over. `failBody` is for one that has a body. */
-export function countRequest(request: IncomingMessage, failBody: FailBody | null): void {
-  const state = stateOf(request);
-  state.unanswered += 1;
-  hear(state);
-  state.failBody = failBody;
-  // A body may take its time; its end is when the client was heard.
-  if (failBody !== null) request.once('end', () => hear(state));
-  if (state.unanswered === MAX_PIPELINED + 1) stopReading(request.socket, state);
+/** What a socket tells of its two ends. */
+export function describeSocket(socket: Socket): Connection {
+  return {
+    scheme: 'encrypted' in socket ? 'https' : 'http',
+    host: null,
+    // A Unix socket has neither address nor port; PEP 3333 wants both keys to be there.
+    serverName: socket.localAddress ?? 'localhost',
+    serverPort: String(socket.localPort ?? ''),
+    remoteAddress: socket.remoteAddress ?? '',
+    remotePort: String(socket.remotePort ?? ''),
+  };
 }
 
-function hear(state: SocketState): void {
-  state.askedAt = performance.now();
+/** A request was taken in; countAnswer() follows when its response is over. */
+export function countRequest(request: IncomingMessage): void {
+  const state = stateOf(request);
+  state.unanswered += 1;
+  if (state.unanswered === MAX_PIPELINED + 1) stopReading(request.socket, state);
 }
 
 /** A response is over, whole or not. */
 export function countAnswer(request: IncomingMessage): void {
   const state = stateOf(request);
   state.unanswered -= 1;
-  if (state.unanswered === 0) state.whenAnswered?.();
-  else if (state.unanswered === MAX_PIPELINED) {
-    // What it has said in the meantime is heard only now, its end too.
-    hear(state);
-    request.socket.resume();
-  }
+  if (state.unanswered === MAX_PIPELINED) request.socket.resume();
 }
 
 /**
@@ -91,12 +83,6 @@ export function awaitTurn(request: IncomingMessage, response: ServerResponse, tu
   });
 }
 
-/** Milliseconds since the last request was taken in on this connection; Infinity where there was none. */
-export function sinceLastRequest(socket: Duplex): number {
-  const state = (socket as KnownSocket)[kState];
-  return state === undefined ? Number.POSITIVE_INFINITY : performance.now() - state.askedAt;
-}
-
 /** The answer to this request is the connection's last: what comes behind it is not looked at. RFC 9112, section 9.6. */
 export function endAfter(request: IncomingMessage): void {
   stateOf(request).isEnding = true;
@@ -105,31 +91,8 @@ export function endAfter(request: IncomingMessage): void {
 /** True when an earlier request's answer is the connection's last: this one is not to be looked at. */
 export function isBehindLast(request: IncomingMessage): boolean {
   if (!stateOf(request).isEnding) return false;
-  countRequest(request, null);
+  countRequest(request);
   return true;
-}
-
-/** True while the client can send nothing more, for Lido does not read it. */
-export function isHeldBack(socket: Duplex): boolean {
-  const state = (socket as KnownSocket)[kState];
-  return state !== undefined && isFull(state);
-}
-
-/** True while a request that was taken in on this connection has no whole answer yet. */
-export function isAwaited(socket: Duplex): boolean {
-  return ((socket as KnownSocket)[kState]?.unanswered ?? 0) > 0;
-}
-
-/** Calls back once every request that was taken in on this connection is answered: answers keep the requests' order. */
-export function whenAnswered(socket: Duplex, callback: () => void): void {
-  const state = (socket as KnownSocket)[kState];
-  if (state === undefined || state.unanswered === 0) callback();
-  else state.whenAnswered = callback;
-}
-
-/** The parser found an error: true when it lies in a body, whose request then gets the answer. */
-export function failBody(socket: Duplex, status: number): boolean {
-  return (socket as KnownSocket)[kState]?.failBody?.(status) ?? false;
 }
 
 /** node:http gives a response its socket when its turn comes, and until then does not tell it of the connection's end. */
@@ -166,20 +129,11 @@ function pauseIfFull(socket: Socket, state: SocketState): void {
 function stateOf(request: IncomingMessage): SocketState {
   const socket = request.socket as typeof request.socket & KnownSocket;
   socket[kState] ??= {
-    scheme: 'encrypted' in socket ? 'https' : 'http',
-    host: null,
-    // A Unix socket has neither address nor port; PEP 3333 wants both keys to be there.
-    serverName: socket.localAddress ?? 'localhost',
-    serverPort: String(socket.localPort ?? ''),
-    remoteAddress: socket.remoteAddress ?? '',
-    remotePort: String(socket.remotePort ?? ''),
+    ...describeSocket(socket),
     unanswered: 0,
-    askedAt: 0,
     isEnding: false,
     turns: null,
     isBounded: false,
-    whenAnswered: null,
-    failBody: null,
   };
   return socket[kState];
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { KEYS_END } from '../contract/protocol.js';
 import type { Connection } from './connection.js';
+import { lookUpName } from './grammar.js';
 import { parseTarget } from './target.js';
 
 /** What the environ tells beside the request and its connection. */
@@ -38,51 +39,57 @@ const FIXED_KEYS = [
   'lido.request_id',
 ].join('\0');
 
-/** Header names whose keys are remembered. Clients choose names freely, so the cache must end somewhere. */
-const MAX_CACHED_NAMES = 1024;
-const keysByName = new Map<string, string>();
+/** What the environ tells of a request as it came. */
+export interface RequestFacts {
+  readonly method: string;
+  /** "1.1" */
+  readonly version: string;
+  readonly fields: FieldCollector;
+}
 
-/** Builds the wire string of a request that has passed the gate. */
+/** Builds the wire string of a request of node:http's that has passed the gate. */
 export function buildEnviron(
   request: IncomingMessage,
   connection: Connection,
   context: EnvironContext,
 ): string {
-  const url = context.url ?? (request.url as string);
+  const { rawHeaders, method = '', httpVersion: version, url = '' } = request;
+  const fields = new FieldCollector();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const key = lookUpName(rawHeaders[index] as string)?.key ?? null;
+    if (key !== null) fields.add(key, rawHeaders[index + 1] as string);
+  }
+  return composeEnviron({ method, version, fields }, context.url ?? url, connection, context);
+}
+
+/** The wire string; the fields are used up. */
+export function composeEnviron(
+  { method, version, fields }: RequestFacts,
+  url: string,
+  connection: Connection,
+  context: EnvironContext,
+): string {
   const target = parseTarget(url);
   const path = decodePath(target.path);
   const pathInfo = context.scriptName === '' ? path : path.slice(context.scriptName.length);
-  const fields = new FieldCollector();
-  collectHeaders(fields, request.rawHeaders, connection.host ?? target.authority);
+  // RFC 9112, section 3.2.2: the authority of an absolute-form target replaces the Host field; so does a trusted proxy's word.
+  const authority = connection.host ?? target.authority;
+  if (authority !== undefined) fields.set('HTTP_HOST', authority);
   if (context.contentLength !== null) fields.tellLength(String(context.contentLength));
   if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
-  const values = `${request.method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${request.httpVersion}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
+  const values = `${method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${version}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
   return FIXED_KEYS + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }
 
-function collectHeaders(
-  fields: FieldCollector,
-  rawHeaders: readonly string[],
-  authority: string | undefined,
-): void {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    fields.add(rawHeaders[index] as string, rawHeaders[index + 1] as string);
-  }
-  // RFC 9112, section 3.2.2: the authority of an absolute-form target replaces the Host field; so does a trusted proxy's word.
-  if (authority !== undefined) fields.set('HTTP_HOST', authority);
-}
-
 /** Collects keys and values in order, joining repeated fields. */
-class FieldCollector {
+export class FieldCollector {
   readonly #keys: string[] = [];
   readonly #values: string[] = [];
 
   /** RFC 9110, section 5.3: repeated fields are one list; RFC 6265, section 5.4: cookies are joined by a semicolon. */
-  add(name: string, value: string): void {
-    const key = lookUpKey(name);
-    if (key === null) return;
+  add(key: string, value: string): void {
     const known = this.#keys.indexOf(key);
     if (known < 0) {
       this.#keys.push(key);
@@ -90,6 +97,23 @@ class FieldCollector {
     } else {
       this.#values[known] += key === 'HTTP_COOKIE' ? `; ${value}` : `,${value}`;
     }
+  }
+
+  get(key: string): string | undefined {
+    const known = this.#keys.indexOf(key);
+    return known < 0 ? undefined : this.#values[known];
+  }
+
+  /** Names in lower case, as node:http has them. */
+  toHeaders(): Record<string, string> {
+    const pairs = this.#keys.map((key, index): [string, string] => [
+      key
+        .replace(/^HTTP_/, '')
+        .replaceAll('_', '-')
+        .toLowerCase(),
+      this.#values[index] as string,
+    ]);
+    return Object.fromEntries(pairs);
   }
 
   set(key: string, value: string): void {
@@ -116,17 +140,6 @@ class FieldCollector {
   joinValues(): string {
     return this.#values.length === 0 ? '' : `\0${this.#values.join('\0')}`;
   }
-}
-
-/** Null for a name with an underscore, which would pose as one with a dash. */
-function lookUpKey(name: string): string | null {
-  const known = keysByName.get(name);
-  if (known !== undefined) return known;
-  if (name.includes('_')) return null;
-  const key = name.toUpperCase().replaceAll('-', '_');
-  const result = key === 'CONTENT_TYPE' || key === 'CONTENT_LENGTH' ? key : `HTTP_${key}`;
-  if (keysByName.size < MAX_CACHED_NAMES) keysByName.set(name, result);
-  return result;
 }
 
 /** Percent-decodes a path into latin-1 characters, one for each byte; what is not an escape is kept as it is. */

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { ForwardedField, Trust } from '../settings/trusted-proxies.js';
 import type { Connection } from './connection.js';
-import { isHost } from './gate.js';
+import { isHost } from './grammar.js';
 import type { HttpRequest } from './request.js';
 
 type Headers = HttpRequest['headers'];

@@ -35,7 +35,7 @@ export function takeIn(
   // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
   if (isBehindLast(request)) return;
   const own = new NodeRequest(request);
-  countRequest(request, own.bodyLength === 0 ? null : (status) => own.failBody(status));
+  countRequest(request);
   // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
   const isUpgrade = request.headers.upgrade !== undefined;
   if (isUpgrade) endAfter(request);
@@ -54,8 +54,8 @@ class NodeRequest implements HttpRequest, BodyFlow {
   readonly bodyLength: number | null;
   #receiver: BodyReceiver | null = null;
   #isListening = false;
-  /** The status for a body that turned out broken before anybody wanted it. */
-  #fault: number | null = null;
+  /** Fields that a trailer may have: they count with those of the head. */
+  #fieldsLeft = Number.POSITIVE_INFINITY;
 
   constructor(request: IncomingMessage) {
     this.#request = request;
@@ -97,6 +97,7 @@ class NodeRequest implements HttpRequest, BodyFlow {
   }
 
   check(limits: GateLimits): Refusal | null {
+    if (limits.fields > 0) this.#fieldsLeft = limits.fields - this.#request.rawHeaders.length / 2;
     return checkRequest(this.#request, limits);
   }
 
@@ -110,8 +111,7 @@ class NodeRequest implements HttpRequest, BodyFlow {
   }
 
   resume(): void {
-    if (this.#fault !== null) this.#receiver?.fail(this.#fault);
-    else if (this.#isListening) this.#request.resume();
+    if (this.#isListening) this.#request.resume();
     else {
       this.#isListening = true;
       this.#request.on('data', this.#onData).on('end', this.#onEnd);
@@ -127,20 +127,12 @@ class NodeRequest implements HttpRequest, BodyFlow {
     this.#request.off('data', this.#onData).off('end', this.#onEnd);
   }
 
-  /** The parser found an error on this connection; true when it lies in this request's body. */
-  failBody(status: number): boolean {
-    // `complete` is known at once, while the body's end is told later: the error may lie in the next request already.
-    if (this.#request.complete) return false;
-    if (this.#receiver === null || !this.#isListening) this.#fault = status;
-    else this.#receiver.fail(status);
-    return true;
-  }
-
   readonly #onData = (chunk: Buffer): void => this.#receiver?.push(chunk);
 
   readonly #onEnd = (): void => {
     const { rawTrailers = [] } = this.#request;
-    this.#receiver?.end(rawTrailers.filter((_, index) => index % 2 === 0));
+    if (rawTrailers.length / 2 > this.#fieldsLeft) this.#receiver?.fail(431);
+    else this.#receiver?.end(rawTrailers.filter((_, index) => index % 2 === 0));
   };
 }
 

@@ -1,4 +1,5 @@
-/** Main thread. A response's head as it travels ► its parts. Pure, but for a cache. */
+/** Main thread. A response's head as it travels ► its parts, and the text that goes to the client. Pure, but for a cache. */
+import { isToken, isValue } from './grammar.js';
 
 export interface Head {
   readonly status: number;
@@ -15,6 +16,7 @@ export interface Head {
 const MAX_CACHED_HEADS = 256;
 const MAX_CACHED_LENGTH = 512;
 const heads = new Map<string, Head>();
+const texts = new WeakMap<Head, HeadText>();
 
 /** Parses `status\nName\nvalue\nName\nvalue`, which the gateway has checked. */
 export function parseHead(wire: string): Head {
@@ -40,6 +42,37 @@ function parse(wire: string): Head {
     if (!isLength || status !== 204) fields.push(name, value);
   }
   return { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };
+}
+
+/** The part of a head's text that is the same each time. */
+export interface HeadText {
+  /** The status line and the fields, each with its CRLF. */
+  readonly text: string;
+  readonly hasDate: boolean;
+}
+
+/**
+ * The text of a head. Throws TypeError for what would end a field or the head before its time: the gateways have refused
+ * that before, and nothing that comes another way may split a response either. RFC 9112, sections 4 and 5.
+ */
+export function writeHeadText(head: Head): HeadText {
+  const known = texts.get(head);
+  if (known !== undefined) return known;
+  const { status, reason, fields } = head;
+  if (!isValue(reason) || !(status >= 100 && status <= 999)) throw new TypeError('malformed status');
+  let text = `HTTP/1.1 ${status} ${reason}\r\n`;
+  let hasDate = false;
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    const value = fields[index + 1] as string;
+    if (!isToken(name) || !isValue(value))
+      throw new TypeError(`malformed header field ${JSON.stringify(name)}`);
+    if (name.length === 4 && name.toLowerCase() === 'date') hasDate = true;
+    text += `${name}: ${value}\r\n`;
+  }
+  const written = { text, hasDate };
+  texts.set(head, written);
+  return written;
 }
 
 /** Whether the client wants HTML rather than plain text, for an error page. RFC 9110, section 12.5.1, as far as it matters here. */

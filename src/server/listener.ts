@@ -1,22 +1,16 @@
 /** Main thread. One address that is listened on, and the connections that came from there: opened, served, ended. */
 import { existsSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import http from 'node:http';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
-import { answerClientError, answerConnect } from '../http/client-error.js';
-import { isAwaited } from '../http/connection.js';
-import { answerHalfClosed } from '../http/half-close.js';
-import { takeIn } from '../http/node-request.js';
-import { dropStalledClients } from '../http/stalled-clients.js';
+import { type HttpListener, SOCKET_OPTIONS } from '../http/wire/listener.js';
+import type { Log } from '../log.js';
 import { type BindAddress, formatAddress } from '../settings/address.js';
-import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
+import { createHttpListener } from './http.js';
 
-/** How often node:http looks for clients that are overdue. Milliseconds. */
-const CONNECTION_CHECK_MS = 1000;
 /** A client that is heard no more for so long at the end has asked nothing that is still on its way. Milliseconds. */
 const QUIET_MS = 300;
 /** How often that is looked at. Milliseconds. */
@@ -25,8 +19,6 @@ const QUIET_CHECK_MS = 20;
 const EMPTY_TURNS = 2;
 /** How long connections are taken in that never cease to come. Milliseconds. */
 const LONGEST_TAKING_IN_MS = 250;
-/** As much of a request as the kernel has is read at once. Bytes. */
-const READ_SIZE = 64 * 1024;
 
 /** What net.Server has and its types lack. */
 interface WithHandle {
@@ -37,19 +29,18 @@ export class Listener {
   readonly #address: BindAddress;
   readonly #isAlone: boolean;
   readonly #sockets: net.Server;
-  readonly #protocol: http.Server;
+  readonly #protocol: HttpListener;
   readonly #connections = new Set<Socket>();
   /** What the connections had sent when they were last looked at, those that are over included. */
   #heardBytes = 0;
   #heardAt = 0;
   #accepted = 0;
 
-  constructor(address: BindAddress, settings: Settings, handle: MountTable['handle']) {
+  constructor(address: BindAddress, settings: Settings, log: Log, handle: MountTable['handle']) {
     this.#address = address;
     this.#isAlone = settings.processes === 1;
-    this.#protocol = createProtocol(settings, handle);
-    this.#sockets = net.createServer({ allowHalfOpen: true, noDelay: true, highWaterMark: READ_SIZE });
-    this.#sockets.on('connection', (socket: Socket) => this.take(socket));
+    this.#protocol = createHttpListener(settings, log, handle);
+    this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
 
   /** Rejects with LIDO_CANNOT_LISTEN. */
@@ -83,7 +74,7 @@ export class Listener {
       this.#heardBytes -= socket.bytesRead;
       this.#connections.delete(socket);
     });
-    this.#protocol.emit('connection', socket);
+    this.#protocol.accept(socket);
   }
 
   /**
@@ -105,7 +96,6 @@ export class Listener {
 
   /** Ends all connections, with what they wait for. */
   destroy(): void {
-    for (const socket of this.#connections) socket.destroy();
     this.#sockets.close();
     this.#protocol.close();
   }
@@ -142,47 +132,9 @@ export class Listener {
       this.#heardBytes = bytes;
       this.#heardAt = now;
     } else if (now - this.#heardAt >= QUIET_MS) {
-      for (const socket of this.#connections)
-        if (!isAwaited(socket) && socket.writableLength === 0) socket.destroy();
+      this.#protocol.closeIdle();
     }
   }
-}
-
-function createProtocol(settings: Settings, handle: MountTable['handle']): http.Server {
-  const protocol = http.createServer({
-    requireHostHeader: false, // the gate asks for it, with an answer of its own
-    insecureHTTPParser: false,
-    highWaterMark: READ_SIZE,
-    keepAliveTimeout: settings.keepalive * 1000,
-    headersTimeout: settings.headerTimeout * 1000,
-    requestTimeout: 0, // a large upload may take its time; request-body.ts looks after clients that stall
-    connectionsCheckingInterval: CONNECTION_CHECK_MS,
-    maxHeaderSize: Math.max(...expandMounts(settings).map(([, own]) => countHeadBytes(own))),
-  });
-  protocol.maxHeadersCount = 0;
-  answerHalfClosed(protocol);
-  dropStalledClients(protocol, findLongestSendTimeout(settings) * 1000);
-  const takeRequest = (request: http.IncomingMessage, response: http.ServerResponse) =>
-    takeIn(request, response, null, handle);
-  protocol.on('request', takeRequest);
-  protocol.on('checkContinue', takeRequest);
-  protocol.on('checkExpectation', takeRequest);
-  protocol.on('connect', answerConnect);
-  protocol.on('clientError', answerClientError);
-  // Its sockets come from elsewhere; with this it begins to look after those that are overdue.
-  protocol.emit('listening');
-  return protocol;
-}
-
-/** Seconds; 0 where a mount has no limit. */
-function findLongestSendTimeout(settings: Settings): number {
-  const timeouts = expandMounts(settings).map(([, { sendTimeout }]) => sendTimeout);
-  return timeouts.includes(0) ? 0 : Math.max(...timeouts);
-}
-
-/** The longest head that the gate lets through. */
-function countHeadBytes({ limitRequestLine, limitRequestFields, limitRequestFieldSize }: Settings): number {
-  return limitRequestLine + limitRequestFields * limitRequestFieldSize;
 }
 
 function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {

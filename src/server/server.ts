@@ -25,6 +25,7 @@ export function createServer(settings: Settings, { log }: ServerDependencies): S
 export class Server {
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
+  readonly #log: Log;
   readonly #observation: Observation;
   readonly #vitals = new VitalsMonitor();
   readonly #admin: Admin;
@@ -36,6 +37,7 @@ export class Server {
 
   constructor(settings: Settings, log: Log) {
     this.#settings = settings;
+    this.#log = log;
     this.#binds = settings.bind.map(parseBind);
     this.#observation = new Observation(settings, log);
     this.#mounts = new MountTable(settings, log, { observation: this.#observation });
@@ -147,7 +149,7 @@ export class Server {
   }
 
   async #open(address: BindAddress): Promise<void> {
-    const listener = new Listener(address, this.#settings, this.#mounts.handle);
+    const listener = new Listener(address, this.#settings, this.#log, this.#mounts.handle);
     // The supervisor has seen to it, and another process may listen there by now.
     if (this.#settings.processes === 1) await removeStaleSocket(address);
     await listener.open();

@@ -1,0 +1,349 @@
+/**
+ * Main thread. One client's connection: reads one request after the other, has each answered before it looks at the next,
+ * and ends so that the last answer is not lost. RFC 9112, section 9.
+ */
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Connection, describeSocket } from '../connection.js';
+import { buildErrorPage } from '../error-page.js';
+import type { Refusal } from '../gate.js';
+import type { HttpRequest } from '../request.js';
+import type { ResponseSink } from '../response-sink.js';
+import { dateLine } from './date.js';
+import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
+import { type BodyCarrier, type WireBody, WireRequest } from './request.js';
+import { type ResponseCarrier, WireSink } from './sink.js';
+
+export interface ConnectionOptions {
+  readonly limits: HeadLimits;
+  /** Milliseconds, 0 for no limit: for a head to come, for the next request to begin. */
+  readonly headerTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** Milliseconds that a client may take nothing of what is written where no response says so; 0 for no limit. */
+  readonly sendTimeoutMs: number;
+  /** Takes a request. Those behind it on its connection are not looked at before it is answered. */
+  readonly handle: (request: HttpRequest, sink: ResponseSink) => void;
+  /** Told of what was refused without an application. */
+  readonly refused: (refusal: Refusal, client: Connection) => void;
+}
+
+/**
+ * - idle: between two requests, or before the first
+ * - head: a head has begun
+ * - request: a request is with its application; its body may still come
+ * - lingering: the last answer is written; what still comes is dropped
+ * - over: the socket is closed
+ */
+type State = 'idle' | 'head' | 'request' | 'lingering' | 'over';
+
+/** Bytes behind the current request that are read ahead, so that a client's end is seen. */
+const MAX_AHEAD = 64 * 1024;
+/** How long a client may go on sending what nobody reads, before the connection is closed. RFC 9112, section 9.6. Milliseconds. */
+const LINGER_MS = 2000;
+/**
+ * A client that ends its side as soon as it has asked does so within this time. To TCP it looks the same as one that went
+ * away: an end that comes later is taken for that, and what it asked for is given up. Milliseconds.
+ */
+const HALF_CLOSE_MS = 1000;
+
+export class HttpConnection implements BodyCarrier, ResponseCarrier {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #parser: HeadParser;
+  /** Null until the first request. */
+  #client: Connection | null = null;
+  #state: State = 'idle';
+  /** When the state began. performance.now(). */
+  #since = performance.now();
+  /** When the client was last heard, or could last not be. */
+  #heardAt = this.#since;
+  /** Of the request that is current; null where that has none. */
+  #body: WireBody | null = null;
+  /** Null once the response is written, while what is left of the body is read. */
+  #sink: WireSink | null = null;
+  #closesAfter = false;
+  /** Bytes that have come and were not looked at: these packets, the first one from `#position` on. */
+  #packets: Buffer[] = [];
+  #position = 0;
+  #ahead = 0;
+  #isReading = false;
+  #isPaused = false;
+  #isGathering = false;
+  #sendTimeoutMs: number;
+  /** How much of what was written the socket had taken, and when that was first seen. */
+  #taken = 0;
+  #takenAt = 0;
+  hasClientEnded = false;
+  readonly keepAlive: string | null;
+
+  constructor(socket: Socket, options: ConnectionOptions, keepAlive: string | null) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#parser = new HeadParser(options.limits);
+    this.#sendTimeoutMs = options.sendTimeoutMs;
+    this.keepAlive = keepAlive;
+    socket
+      .on('data', (packet: Buffer) => this.#take(packet))
+      .on('end', () => this.#hearEnd())
+      .on('drain', () => this.#sink?.tellDrained())
+      .on('error', () => {}) // 'close' follows, and says enough
+      .on('close', () => this.#end());
+  }
+
+  /** Ends the connection unless an answer is due or on its way. */
+  closeIdle(): void {
+    if (this.#state !== 'request' && this.#socket.writableLength === 0) this.#socket.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Ends what is overdue. To be called again and again. */
+  check(now: number): void {
+    const { headerTimeoutMs, keepAliveMs } = this.#options;
+    const age = now - this.#since;
+    const isFirst = this.#client === null;
+    if (this.#state === 'head' || (this.#state === 'idle' && isFirst)) {
+      if (isOver(age, headerTimeoutMs)) this.#refuse({ status: 408, reason: 'the head took too long' });
+    } else if (this.#state === 'idle' && isOver(age, keepAliveMs)) this.#linger();
+    else if (this.#state === 'lingering' && age >= LINGER_MS) this.#socket.destroy();
+    this.#checkSending(now);
+  }
+
+  /** A client that takes nothing of what was written to it is as good as gone. */
+  #checkSending(now: number): void {
+    const { bytesWritten, writableLength } = this.#socket;
+    const taken = bytesWritten - writableLength;
+    if (writableLength === 0 || taken !== this.#taken) {
+      this.#taken = taken;
+      this.#takenAt = now;
+    } else if (isOver(now - this.#takenAt, this.#sendTimeoutMs)) this.#socket.destroy();
+  }
+
+  #enter(state: State): void {
+    this.#state = state;
+    this.#since = performance.now();
+  }
+
+  // ---- What comes ---------------------------------------------------------------------------------------
+
+  #take(packet: Buffer): void {
+    if (this.#state === 'lingering' || this.#state === 'over') return;
+    this.#heardAt = performance.now();
+    this.#packets.push(packet);
+    this.#ahead += packet.length;
+    this.#read();
+  }
+
+  #hearEnd(): void {
+    this.hasClientEnded = true;
+    const isGone = performance.now() - this.#heardAt > HALF_CLOSE_MS;
+    if (this.#state === 'request' && isGone && this.isRequestRead) this.#socket.destroy();
+    else this.#read();
+  }
+
+  /** Looks at what has come, as far as somebody wants it. */
+  #read(): void {
+    // Whoever is given something may ask for more, or for less, before it returns.
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#packets.length > 0 && this.#readPacket());
+    this.#isReading = false;
+    if (this.hasClientEnded && this.#packets.length === 0) this.#meetEnd();
+    this.#regulateSocket();
+  }
+
+  /** False where nothing more is to be read for now. */
+  #readPacket(): boolean {
+    const packet = this.#packets[0] as Buffer;
+    // Its memory may change threads with what is given away of it, and then it has no length any more.
+    const { length } = packet;
+    const start = this.#position;
+    if (this.#state === 'request') {
+      if (!this.#isBodyOpen) return false;
+      this.#position = this.#readBody(packet, start, this.#body as WireBody);
+    } else if (this.#state === 'idle' || this.#state === 'head') this.#readHead(packet, start);
+    else return false;
+    this.#ahead -= this.#position - start;
+    if (this.#position === length) {
+      this.#packets.shift();
+      this.#position = 0;
+    }
+    return true;
+  }
+
+  #readHead(packet: Buffer, start: number): void {
+    const parser = this.#parser;
+    this.#position = parser.read(packet, start);
+    const { head, refusal } = parser;
+    if (refusal !== null) this.#refuse(refusal);
+    else if (head !== null) {
+      parser.reset();
+      this.#begin(head);
+    } else if (parser.isWithin !== (this.#state === 'head')) this.#enter(parser.isWithin ? 'head' : 'idle');
+  }
+
+  #begin(head: RequestHead): void {
+    this.#client ??= describeSocket(this.#socket);
+    const request = new WireRequest(head, this.#client, this.#options.limits, this);
+    const sink = new WireSink(this, head);
+    this.#body = request.body;
+    this.#sink = sink;
+    this.#closesAfter = false;
+    this.#enter('request');
+    this.#options.handle(request, sink);
+  }
+
+  #readBody(packet: Buffer, start: number, body: WireBody): number {
+    const { reader } = body;
+    const end = reader.read(packet, start);
+    if (reader.refusal !== null) this.#breakBody(body, reader.refusal.status);
+    else {
+      if (reader.taken !== null) body.receiver?.push(reader.taken);
+      if (reader.isWhole) this.#finishBody(body);
+    }
+    return end;
+  }
+
+  #finishBody(body: WireBody): void {
+    body.receiver?.end(body.reader.trailers);
+    if (this.#sink === null) this.#goOn();
+  }
+
+  /** What came is no body: nothing on this connection is looked at any more. */
+  #breakBody(body: WireBody, status: number): void {
+    this.#closesAfter = true;
+    body.isBroken = true;
+    body.receiver?.fail(status);
+    if (this.#sink === null) this.#linger();
+  }
+
+  get #isBodyOpen(): boolean {
+    const body = this.#body;
+    return body !== null && !body.isWhole && !body.isBroken && (body.isWanted || body.isStopped);
+  }
+
+  get isRequestRead(): boolean {
+    return this.#body === null || this.#body.isWhole;
+  }
+
+  /** The client has ended its side, and all that it said before was looked at. */
+  #meetEnd(): void {
+    if (this.#state === 'idle') this.#linger();
+    else if (this.#state === 'head')
+      this.#refuse({ status: 400, reason: 'the head broke off (RFC 9112, 8)' });
+    else if (this.#isBodyOpen) this.#breakBody(this.#body as WireBody, 400);
+  }
+
+  /** One answer that no application gives, and the end of the connection. */
+  #refuse(refusal: Refusal): void {
+    this.#client ??= describeSocket(this.#socket);
+    this.#options.refused(refusal, this.#client);
+    const { status, reason } = refusal;
+    const phrase = STATUS_CODES[status] ?? '';
+    const { type, body } = buildErrorPage(status, reason, false);
+    this.#socket.write(
+      `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n${dateLine()}Connection: close\r\n\r\n${body}`,
+      'latin1',
+    );
+    this.#linger();
+  }
+
+  /** A request's body has a receiver that wants it, or wants no more. */
+  regulate(body: WireBody): void {
+    if (body === this.#body) this.#read();
+  }
+
+  /** Reads ahead only so far, and no body before somebody wants it. */
+  #regulateSocket(): void {
+    const body = this.#body;
+    const isUnwanted = body !== null && !body.isWhole && !this.#isBodyOpen;
+    const holds = this.#state === 'request' && (isUnwanted || this.#ahead >= MAX_AHEAD);
+    if (holds === this.#isPaused) return;
+    this.#isPaused = holds;
+    if (holds) this.#socket.pause();
+    else {
+      // What the client has said in the meantime is heard only now, its end too.
+      this.#heardAt = performance.now();
+      this.#socket.resume();
+    }
+  }
+
+  // ---- What goes ----------------------------------------------------------------------------------------
+
+  limitSending(timeoutMs: number): void {
+    this.#sendTimeoutMs = timeoutMs;
+  }
+
+  write(data: string | Uint8Array, taken?: () => void): boolean {
+    return typeof data === 'string'
+      ? this.#socket.write(data, 'latin1', taken)
+      : this.#socket.write(data, taken);
+  }
+
+  gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    this.#socket.cork();
+    process.nextTick(this.#uncork);
+  }
+
+  readonly #uncork = (): void => {
+    this.#isGathering = false;
+    this.#socket.uncork();
+  };
+
+  finish(data: string | Uint8Array, closes: boolean): void {
+    if (closes) this.#closesAfter = true;
+    if (data.length === 0 && this.#socket.writableLength === 0) process.nextTick(this.#conclude);
+    else this.write(data, this.#conclude);
+  }
+
+  abort(): void {
+    process.nextTick(() => this.#socket.destroy());
+  }
+
+  /** The socket has taken the last byte of the response. */
+  readonly #conclude = (): void => {
+    if (this.#state !== 'request' || this.#socket.destroyed) return;
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.tellClosed();
+    if (this.#closesAfter) this.#linger();
+    else if (this.#body === null || this.#body.isWhole) this.#goOn();
+    else this.#body.stop();
+  };
+
+  #goOn(): void {
+    this.#body = null;
+    this.#enter('idle');
+    this.#read();
+  }
+
+  /**
+   * Ends this side, and goes on reading for a while: a connection that is closed while bytes are unread is reset, and the
+   * client may lose an answer that it has not read yet.
+   */
+  #linger(): void {
+    if (this.#state === 'lingering' || this.#state === 'over') return;
+    this.#enter('lingering');
+    this.#body = null;
+    this.#packets = [];
+    this.#ahead = 0;
+    this.#socket.end();
+    this.#regulateSocket();
+  }
+
+  #end(): void {
+    this.#state = 'over';
+    this.#packets = [];
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.tellClosed();
+  }
+}
+
+function isOver(age: number, limit: number): boolean {
+  return limit > 0 && age >= limit;
+}

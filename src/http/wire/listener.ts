@@ -1,0 +1,60 @@
+/** Main thread. All connections that Lido speaks HTTP/1.1 on, over whatever sockets it is given. */
+import type { Socket } from 'node:net';
+import { type ConnectionOptions, HttpConnection } from './connection.js';
+
+/** How often connections are looked at, at most and at least: a quarter of the shortest time-out in between. Milliseconds. */
+const LONGEST_CHECK_MS = 1000;
+const SHORTEST_CHECK_MS = 20;
+
+/** What the sockets need where they are accepted: net.createServer(SOCKET_OPTIONS), and the like for TLS. */
+export const SOCKET_OPTIONS = {
+  // A client that ends its side behind its request still gets its answer.
+  allowHalfOpen: true,
+  noDelay: true,
+  highWaterMark: 64 * 1024,
+} as const;
+
+export class HttpListener {
+  readonly #options: ConnectionOptions;
+  readonly #connections = new Set<HttpConnection>();
+  readonly #periodMs: number;
+  #sweep: NodeJS.Timeout | null = null;
+  readonly #keepAlive: string | null;
+
+  constructor(options: ConnectionOptions) {
+    const { headerTimeoutMs, keepAliveMs, sendTimeoutMs } = options;
+    this.#options = options;
+    this.#keepAlive = keepAliveMs >= 1000 ? `timeout=${Math.floor(keepAliveMs / 1000)}` : null;
+    const shortest = Math.min(...[headerTimeoutMs, keepAliveMs, sendTimeoutMs].filter((limit) => limit > 0));
+    this.#periodMs = Math.max(SHORTEST_CHECK_MS, Math.min(LONGEST_CHECK_MS, shortest / 4));
+  }
+
+  /** Connections that are open. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes a connection over: of TCP, a Unix socket, or TLS once it is secure. */
+  readonly accept = (socket: Socket): void => {
+    this.#sweep ??= setInterval(this.#check, this.#periodMs).unref();
+    const connection = new HttpConnection(socket, this.#options, this.#keepAlive);
+    this.#connections.add(connection);
+    socket.once('close', () => this.#connections.delete(connection));
+  };
+
+  /** Ends the connections that wait for no answer; a request that is on its way there is lost. */
+  closeIdle(): void {
+    for (const connection of this.#connections) connection.closeIdle();
+  }
+
+  /** Ends all connections at once, and the sweep. */
+  close(): void {
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  readonly #check = (): void => {
+    const now = performance.now();
+    for (const connection of this.#connections) connection.check(now);
+  };
+}

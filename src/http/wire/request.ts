@@ -1,0 +1,120 @@
+/** Main thread. A request that Lido's own parser read. */
+import type { Connection } from '../connection.js';
+import { composeEnviron, type EnvironContext } from '../environ.js';
+import type { GateLimits, Refusal } from '../gate.js';
+import type { BodyFlow, BodyReceiver, HttpRequest } from '../request.js';
+import { prefersHtml } from '../response-head.js';
+import { type BodyReader, CountedBody } from './body-reader.js';
+import { ChunkedBody } from './chunked-body.js';
+import type { HeadLimits, RequestHead } from './head-parser.js';
+
+/** Who reads on where a body is wanted, and stops where it is not: the connection. */
+export interface BodyCarrier {
+  /** The body is wanted now, or not any more. */
+  regulate(body: WireBody): void;
+}
+
+export class WireRequest implements HttpRequest {
+  readonly #head: RequestHead;
+  readonly connection: Connection;
+  readonly isBodyLost = false;
+  /** Null where there is no body. */
+  readonly body: WireBody | null;
+
+  constructor(head: RequestHead, connection: Connection, limits: HeadLimits, carrier: BodyCarrier) {
+    this.#head = head;
+    this.connection = connection;
+    this.body = head.bodyLength === 0 ? null : new WireBody(head, limits, carrier);
+  }
+
+  get method(): string {
+    return this.#head.method;
+  }
+
+  get target(): string {
+    return this.#head.target;
+  }
+
+  get version(): string {
+    return this.#head.version;
+  }
+
+  get headers(): HttpRequest['headers'] {
+    return this.#head.fields.toHeaders();
+  }
+
+  get prefersHtml(): boolean {
+    return prefersHtml(this.#head.fields.get('HTTP_ACCEPT'));
+  }
+
+  get bodyLength(): number | null {
+    return this.#head.bodyLength;
+  }
+
+  get expectsContinue(): boolean {
+    return this.#head.expectsContinue;
+  }
+
+  /** The parser has held it to the grammar, and to the widest limits of all applications. */
+  check(limits: GateLimits): Refusal | null {
+    const { lineLength, fieldCount, longestField, bodyLength } = this.#head;
+    if (exceeds(lineLength, limits.requestLine))
+      return { status: 414, reason: 'the request line is too long' };
+    if (exceeds(fieldCount, limits.fields)) return { status: 431, reason: 'too many header fields' };
+    if (exceeds(longestField, limits.fieldSize)) return { status: 431, reason: 'a header field is too long' };
+    if (exceeds(bodyLength ?? 0, limits.maxBodySize)) return { status: 413, reason: 'the body is too large' };
+    return null;
+  }
+
+  buildEnviron(connection: Connection, context: EnvironContext): string {
+    return composeEnviron(this.#head, context.url ?? this.#head.target, connection, context);
+  }
+
+  feedBody(receiver: BodyReceiver): BodyFlow {
+    const body = this.body as WireBody;
+    body.receiver = receiver;
+    return body;
+  }
+}
+
+function exceeds(size: number, limit: number): boolean {
+  return limit > 0 && size > limit;
+}
+
+/** A body on its way from the connection to its receiver. */
+export class WireBody implements BodyFlow {
+  readonly #carrier: BodyCarrier;
+  readonly reader: BodyReader;
+  receiver: BodyReceiver | null = null;
+  /** Whether bytes may be given to the receiver now. */
+  isWanted = false;
+  /** Whether they are read and dropped. */
+  isStopped = false;
+  /** What came is no body. */
+  isBroken = false;
+
+  constructor({ bodyLength, fieldCount }: RequestHead, limits: HeadLimits, carrier: BodyCarrier) {
+    this.#carrier = carrier;
+    this.reader = bodyLength === null ? new ChunkedBody(limits, fieldCount) : new CountedBody(bodyLength);
+  }
+
+  get isWhole(): boolean {
+    return this.reader.isWhole;
+  }
+
+  resume(): void {
+    this.isWanted = true;
+    this.#carrier.regulate(this);
+  }
+
+  pause(): void {
+    this.isWanted = false;
+    this.#carrier.regulate(this);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.receiver = null;
+    this.#carrier.regulate(this);
+  }
+}
