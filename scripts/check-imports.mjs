@@ -51,6 +51,7 @@ const PURE_FILES = [
   'src/settings/trusted-proxies.ts',
   'src/contract/errors.ts',
   'src/contract/protocol.ts',
+  'src/contract/ring.ts',
   'src/dispatch/policy.ts',
   'src/http/target.ts',
 ];

@@ -233,7 +233,7 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
   it('sends a file by blocks and closes it', async () => {
     const answer = await ask('file');
     expect(answer.blocks.join('')).toContain('Tiny applications named by behaviour');
-    expect(answer.blocks[1]?.length).toBe(100);
+    expect(answer.blocks[0]?.length).toBe(100);
   });
 
   it('refuses write() in another thread, and after its request', async () => {

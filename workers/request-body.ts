@@ -2,15 +2,9 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 
 import { LidoError } from '../src/contract/errors.js';
-import {
-  BODY_WINDOW,
-  type BodyMessage,
-  type FromWorker,
-  GONE,
-  SIGNAL,
-  slotWord,
-} from '../src/contract/protocol.js';
+import { BODY_WINDOW, type BodyMessage, GONE, SIGNAL, slotOf, slotWord } from '../src/contract/protocol.js';
 import { countGarbage } from './garbage.js';
+import type { Sender } from './sender.js';
 
 /** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */
 export class BodyInbox {
@@ -48,7 +42,7 @@ export class BodyInbox {
 export class RequestBody {
   readonly #id: number;
   readonly #slot: number;
-  readonly #port: MessagePort;
+  readonly #sender: Sender;
   readonly #control: Int32Array;
   readonly #inbox: BodyInbox;
   /** The whole body as latin-1 text while it has not been read; null when it comes in chunks. */
@@ -58,17 +52,19 @@ export class RequestBody {
   #consumed = 0;
 
   constructor(
-    session: { port: MessagePort; control: Int32Array; inbox: BodyInbox },
-    request: { id: number; slot: number; body: string | null },
+    session: { control: Int32Array; inbox: BodyInbox },
+    sender: Sender,
+    id: number,
+    body: string | null,
   ) {
-    this.#id = request.id;
-    this.#slot = request.slot;
-    this.#port = session.port;
+    this.#id = id;
+    this.#slot = slotOf(id);
+    this.#sender = sender;
     this.#control = session.control;
     this.#inbox = session.inbox;
-    this.#inline = request.body;
-    this.#ended = request.body === '';
-    if (request.body === null) this.#inbox.open(this.#id);
+    this.#inline = body;
+    this.#ended = body === '';
+    if (body === null) this.#inbox.open(this.#id);
   }
 
   /** The body as latin-1 text when it travelled with the request, null when it comes in chunks. */
@@ -125,7 +121,7 @@ export class RequestBody {
   #askForBody(): void {
     if (this.#asked) return;
     this.#asked = true;
-    this.#post(['read', this.#id]);
+    this.#sender.say(['read', this.#id]);
   }
 
   /** Credit goes back in large steps: a message for every chunk would double the messages. */
@@ -133,11 +129,7 @@ export class RequestBody {
     this.#consumed += bytes;
     countGarbage(bytes);
     if (this.#consumed < BODY_WINDOW / 4) return;
-    this.#post(['credit', this.#id, this.#consumed]);
+    this.#sender.say(['credit', this.#id, this.#consumed]);
     this.#consumed = 0;
-  }
-
-  #post(message: FromWorker): void {
-    this.#port.postMessage(message);
   }
 }

@@ -1,40 +1,40 @@
 // Worker thread. [7] The way of one response to the main thread, under the window.
-import type { MessagePort, Transferable } from 'node:worker_threads';
+import type { Transferable } from 'node:worker_threads';
 import type { ErrorPayload } from '../src/contract/errors.js';
 import {
   ACKED,
   FILE_REFUSED,
   type FromWorker,
   GONE,
-  MANNER,
   MAX_BLOCK,
   RESPONSE_WINDOW,
   SIGNAL,
   STRING_BLOCK_LIMIT,
+  slotOf,
   slotWord,
   WINDOW_STEP,
 } from '../src/contract/protocol.js';
+import { BLOCK, END, HEAD, MESSAGE, RESPONSE, WHOLE } from '../src/contract/ring.js';
+import type { Answers } from './answers.js';
 import type { FilePart } from './javascript/file-wrapper.js';
 import { declareLength } from './javascript/head.js';
-import type { RingWriter } from './ring-writer.js';
 
 /** Sends one response. Blocks are strings (latin-1 text, one character a byte) or bytes, which are copied. */
 export class Sender {
-  readonly #port: MessagePort;
+  readonly #answers: Answers;
   readonly #control: Int32Array;
   readonly #id: number;
   readonly #slot: number;
-  /** Null where there is none, or from the block on that it had no room for: what follows must not overtake that. */
-  #ring: RingWriter | null;
+  /** The ring had no room for a part of this answer: what follows must not overtake that, and goes by messages, too. */
+  #isPosted = false;
   /** Bytes posted, modulo 2^32 like the word they are compared with. */
   #sent = 0;
 
-  constructor(port: MessagePort, control: Int32Array, ring: RingWriter | null, id: number, slot: number) {
-    this.#port = port;
+  constructor(answers: Answers, control: Int32Array, id: number) {
+    this.#answers = answers;
     this.#control = control;
     this.#id = id;
-    this.#slot = slot;
-    this.#ring = ring;
+    this.#slot = slotOf(id);
   }
 
   /** True once the client has gone or the request was given up: stop iterating, close, and end. */
@@ -42,18 +42,10 @@ export class Sender {
     return Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id;
   }
 
-  /** Says what the request did with the GIL, before it is over. */
-  tellManner(manner: number): void {
-    Atomics.store(this.#control, slotWord(this.#slot, MANNER), manner);
-  }
-
   /** Sends a whole response; the request is over. */
   respond(head: string, body: string | Uint8Array): void {
     if (typeof body === 'string' || body.byteLength <= STRING_BLOCK_LIMIT) {
-      this.#post(['response', this.#id, head, toText(body)]);
-    } else if (this.#ring === null && body.byteLength <= MAX_BLOCK) {
-      const bytes = new Uint8Array(body);
-      this.#post(['response', this.#id, head, bytes], [bytes.buffer as ArrayBuffer]);
+      if (!this.#put(RESPONSE, head, body)) this.#post(['response', this.#id, head, toText(body)]);
     } else {
       this.sendHead(declareLength(head, body.byteLength), '');
       this.sendBlock(body);
@@ -64,12 +56,12 @@ export class Sender {
   /** Sends the head with the first block, which may be empty when the body is. */
   sendHead(head: string, block: string | Uint8Array): void {
     if (typeof block !== 'string' && block.byteLength > STRING_BLOCK_LIMIT) {
-      this.#post(['head', this.#id, head, '']);
+      this.sendHead(head, '');
       this.sendBlock(block);
       return;
     }
     this.#sent = (this.#sent + block.length) | 0;
-    this.#post(['head', this.#id, head, toText(block)]);
+    if (!this.#put(HEAD, head, block)) this.#post(['head', this.#id, head, toText(block)]);
   }
 
   /**
@@ -105,7 +97,7 @@ export class Sender {
     { fd, position, length }: FilePart,
     wait: (blocking: () => void) => void = waitPlainly,
   ): boolean {
-    this.#post(['file', this.#id, head, fd, position, length]);
+    this.say(['file', this.#id, head, fd, position, length]);
     wait(() => this.#waitUntil(() => this.#acked !== 0 || this.clientGone));
     if (this.#acked !== FILE_REFUSED) return true;
     Atomics.store(this.#control, slotWord(this.#slot, ACKED), 0);
@@ -114,22 +106,27 @@ export class Sender {
 
   /** Says that the body is complete; the request is not over. */
   endBody(): void {
-    this.#post(['whole', this.#id]);
+    if (!this.#put(WHOLE, '', '')) this.#post(['whole', this.#id]);
   }
 
   /** Says that the response is complete; the request is over. */
   end(): void {
-    this.#post(['end', this.#id]);
+    if (!this.#put(END, '', '')) this.#post(['end', this.#id]);
   }
 
   /** Says that the application failed; the request is over. */
   fail(error: ErrorPayload): void {
-    this.#post(['fail', this.#id, error]);
+    this.say(['fail', this.#id, error]);
   }
 
   /** Puts text in the server's log beside this request. */
   log(level: 'error' | 'warn' | 'info', text: string): void {
-    this.#post(['log', this.#id, level, text]);
+    this.say(['log', this.#id, level, text]);
+  }
+
+  /** Says what has no form of its own in the ring. It keeps its place among what else is said of the request. */
+  say(message: FromWorker): void {
+    if (!this.#put(MESSAGE, '', Buffer.from(JSON.stringify(message)))) this.#post(message);
   }
 
   /** Blocks the thread. What it waits for, and that the client is gone, is signalled on the slot's one wait word. */
@@ -167,8 +164,7 @@ export class Sender {
   }
 
   #postBlock(piece: string | Uint8Array): void {
-    if (this.#ring?.put(this.#id, piece) === true) return;
-    this.#ring = null;
+    if (this.#put(BLOCK, '', piece)) return;
     if (typeof piece === 'string' || piece.byteLength <= STRING_BLOCK_LIMIT) {
       this.#post(['block', this.#id, toText(piece)]);
       return;
@@ -177,8 +173,14 @@ export class Sender {
     this.#post(['block', this.#id, bytes], [bytes.buffer as ArrayBuffer]);
   }
 
+  #put(kind: number, first: string | Uint8Array, second: string | Uint8Array): boolean {
+    if (this.#isPosted) return false;
+    this.#isPosted = !this.#answers.put(kind, this.#id, first, second);
+    return !this.#isPosted;
+  }
+
   #post(message: FromWorker, transfer?: Transferable[]): void {
-    this.#port.postMessage(message, transfer);
+    this.#answers.post(message, transfer);
   }
 }
 

@@ -2,11 +2,11 @@
 import { SERVICE_TIME } from '../src/contract/protocol.js';
 
 /** Until something is known, a request counts as worth a worker of its own. */
-const FIRST_GUESS_NS = 1_000_000;
+export const FIRST_GUESS_NS = 1_000_000;
 /** The last request's part in the mean. A slow one among a hundred quick ones is remembered until hundreds have followed. */
-const WEIGHT = 1 / 128;
+export const WEIGHT = 1 / 128;
 /** The word is an Int32. */
-const MAX_NS = 2 ** 31 - 1;
+export const MAX_NS = 2 ** 31 - 1;
 
 /** Keeps the control word up to date. */
 export class ServiceTime {

@@ -121,7 +121,8 @@ function assemble(
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
-    sharedGil: sharesGil(application),
+    // With one thread nobody shares it: requests lie in the worker, one behind the other.
+    sharedGil: threads > 1 && sharesGil(application),
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };

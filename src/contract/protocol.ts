@@ -1,15 +1,30 @@
 /**
- * Every message that crosses between the main thread and a worker, and the words they share.
+ * Every message that crosses between the main thread and a worker, and the memory they share.
  *
- * A session is one worker's life. It has two ports and one Int32Array over a SharedArrayBuffer:
- * - the request port carries requests to the worker, and everything that the worker says;
- * - the body port carries chunks of request bodies. The worker polls it while an application blocks in read(),
- *   which is why it is a port of its own;
- * - the control words carry what must be seen at once by a thread that is blocked.
+ * A session is one worker's life. What crosses for each request lies in rings of shared memory (ring.ts):
+ * - requests, to a Python worker: environ and body. A JavaScript worker has an event loop to be woken, and gets a message;
+ * - bodies, to the worker: chunks of the body of the request that reads one;
+ * - answers, from the worker: everything that it says of a request, in the order in which it says it.
+ * The request port carries what has no room in a ring, wakes the main thread, and tells of the session itself. The control
+ * words carry what must be seen at once by a thread that is blocked. A worker in which several requests run at once has no
+ * rings: one slow client would hold up the others' blocks. All goes by messages there, chunks of bodies on the body port.
  *
  * Messages are tuples: they cost structured clone less than a Uint8Array or a nested object does.
  */
 import type { ErrorPayload } from './errors.js';
+import {
+  BLOCK,
+  END,
+  HEAD,
+  MESSAGE,
+  POSTED_REQUEST,
+  RECORD_HEADER,
+  REQUEST,
+  RESPONSE,
+  SKIP,
+  STREAMED_REQUEST,
+  WHOLE,
+} from './ring.js';
 
 // ---- Messages -------------------------------------------------------------------------------------------
 
@@ -19,7 +34,7 @@ export type ToWorker =
    * A request to answer. It may have been recalled since: the worker claims it first (see `claim`).
    * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port, once 'read' asks for it.
    */
-  | readonly [kind: 'request', id: number, slot: number, environ: string, body: string | null]
+  | readonly [kind: 'request', id: number, environ: string, body: string | null]
   /** Finish what runs, then end the session. No request follows. */
   | readonly [kind: 'close'];
 
@@ -39,9 +54,9 @@ export type FromWorker =
   | readonly [kind: 'response', id: number, head: string, body: string | Uint8Array]
   /** The head, with the first block that was not empty. */
   | readonly [kind: 'head', id: number, head: string, block: string | Uint8Array]
-  /** There are blocks in the ring, after 'head' and before 'end'. Sent once until the main thread looks again. */
-  | readonly [kind: 'blocks']
-  /** A further block for which the ring had no room; legal after 'head'. */
+  /** There is something in the ring of answers. Sent once until the main thread looks again. */
+  | readonly [kind: 'answers']
+  /** A further block; legal after 'head'. */
   | readonly [kind: 'block', id: number, block: string | Uint8Array]
   /**
    * The head, and a body that the main thread reads itself from an open file: `length` bytes from `position`. Sent
@@ -75,8 +90,15 @@ export interface SessionStart {
   readonly bodies: import('node:worker_threads').MessagePort;
   readonly control: Int32Array<SharedArrayBuffer>;
   /** Null where several requests run at once, whose blocks would be in one another's way. */
-  readonly ring: SharedArrayBuffer | null;
+  readonly rings: Rings | null;
   readonly settings: WorkerSettings;
+}
+
+/** The memory of each ring; see ring.ts. */
+export interface Rings {
+  readonly answers: SharedArrayBuffer;
+  /** Null in a JavaScript worker: its event loop has to be woken by a message anyway. */
+  readonly inward: { readonly requests: SharedArrayBuffer; readonly bodies: SharedArrayBuffer } | null;
 }
 
 /** What is the same for every session of a pool. */
@@ -161,22 +183,39 @@ export const WAKE = 0;
 /** Session word: how long the application takes for a request, in nanoseconds: a mean that the worker keeps up to date. */
 export const SERVICE_TIME = 1;
 
-/** Session word: bytes that the worker has written to the ring, modulo 2^32. */
-export const RING_WRITTEN = 2;
-/** Session word: bytes of the ring that the main thread needs no more, modulo 2^32. */
-export const RING_FREED = 3;
-/** Session word: 1 from when the worker says 'blocks' until the main thread looks. */
-export const RING_TOLD = 4;
+/**
+ * Session words: two for each ring, bytes written to it since it was made, which only its writer stores, and bytes of it that
+ * may be written over, which only its reader stores; modulo 2^32.
+ */
+export const REQUESTS_WRITTEN = 2;
+export const REQUESTS_FREED = 3;
+export const BODIES_WRITTEN = 4;
+export const BODIES_FREED = 5;
+export const ANSWERS_WRITTEN = 6;
+export const ANSWERS_FREED = 7;
 
-const SESSION_WORDS = 5;
+/** Session word: 1 from when the worker says 'answers' until the main thread looks. */
+export const TOLD = 8;
+/** Session word: requests that the worker has claimed or passed over, in the order in which they were sent, modulo 2^32. */
+export const CLAIMED = 9;
+
+const SESSION_WORDS = 10;
 const SLOT_WORDS = 5;
 
+/** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
+export const SLOT_BITS = 10;
+
 /**
- * Slot word: who holds the request. The main thread stores the request's id when it sends it. The worker swaps
- * id for -id to claim it, the dispatcher swaps id for 0 to recall it; whoever's swap succeeds has it.
- * The word holds the id itself, so a stale message for a slot that was given away cannot claim its successor.
+ * Slot word: the id of the request that is offered to the worker. While the main thread decides whether to take it back it
+ * is -id, and 0 once it has. Only the main thread stores it, and only the worker stores CLAIMED: a worker that is Python has
+ * no compare-and-swap. Each stores its own word and then looks at the other's, with a barrier in between:
+ * - the worker counts CLAIMED up, then looks whether the request is still offered;
+ * - the main thread withdraws the offer, then looks whether CLAIMED has come to the request. If so it offers it again.
+ * Whoever comes second sees the first. Where both see each other the main thread gives way, and the worker waits for the few
+ * instructions that this takes. The word holds the id itself, so that a request that was recalled is not mistaken for the
+ * next one in its slot.
  */
-export const CLAIM = 0;
+export const OFFER = 0;
 /** Slot word: counts everything that a blocked worker may be waiting for; each wait is on this word alone. */
 export const SIGNAL = 1;
 /** Slot word: bytes of the response that the socket has taken, modulo 2^32. */
@@ -193,9 +232,14 @@ export const GONE = 3;
  */
 export const MANNER = 4;
 
-/** The place of a slot's word in the control array. */
+/** The index of a slot's word in the control array. */
 export function slotWord(slot: number, word: number): number {
   return SESSION_WORDS + slot * SLOT_WORDS + word;
+}
+
+/** The slot that a request's id names. */
+export function slotOf(id: number): number {
+  return id & ((1 << SLOT_BITS) - 1);
 }
 
 /** Control words for a session of so many slots, all zero. */
@@ -203,14 +247,26 @@ export function allocateControl(slots: number): Int32Array<SharedArrayBuffer> {
   return new Int32Array(new SharedArrayBuffer((SESSION_WORDS + slots * SLOT_WORDS) * 4));
 }
 
-/** Worker: takes the request unless it was recalled. */
-export function claim(control: Int32Array, slot: number, id: number): boolean {
-  return Atomics.compareExchange(control, slotWord(slot, CLAIM), id, -id) === id;
+/** Worker: takes the next request in the order of sending, or passes it over where it was recalled. Blocks for some instructions at most. */
+export function claim(control: Int32Array, id: number): boolean {
+  const word = slotWord(slotOf(id), OFFER);
+  Atomics.add(control, CLAIMED, 1);
+  while (Atomics.load(control, word) === -id) Atomics.wait(control, word, -id, 1);
+  return Atomics.load(control, word) === id;
+}
+
+/** Main thread: true when the worker has claimed the request that was sent as the session's `number`th. */
+export function isClaimed(control: Int32Array, number: number): boolean {
+  return ((Atomics.load(control, CLAIMED) - number) | 0) >= 0;
 }
 
 /** Main thread: takes the request back unless the worker has claimed it. */
-export function recall(control: Int32Array, slot: number, id: number): boolean {
-  return Atomics.compareExchange(control, slotWord(slot, CLAIM), id, 0) === id;
+export function recall(control: Int32Array, id: number, number: number): boolean {
+  const word = slotWord(slotOf(id), OFFER);
+  Atomics.store(control, word, -id);
+  const isTaken = isClaimed(control, number);
+  Atomics.store(control, word, isTaken ? id : 0);
+  return !isTaken;
 }
 
 /** Wakes the worker if it is blocked on this slot. Call it after what it waits for has been stored or posted. */
@@ -218,24 +274,6 @@ export function signal(control: Int32Array, slot: number): void {
   const word = slotWord(slot, SIGNAL);
   Atomics.add(control, word, 1);
   Atomics.notify(control, word);
-}
-
-// ---- The ring -------------------------------------------------------------------------------------------
-
-/**
- * Blocks of responses lie in memory that both threads share, one behind the other. Each has the request's id and its own
- * length before it, an Int32 each, and ends at a multiple of 8 bytes. Id 0 says that what follows is at the ring's start.
- */
-export const RING_HEADER = 8;
-/**
- * Bytes; a power of two, so that the counts may overflow, and more than twice RESPONSE_WINDOW and MAX_BLOCK together: blocks
- * are acknowledged a little before the socket gives them back.
- */
-export const RING_SIZE = 2 * 1024 * 1024;
-
-/** What a block of so many bytes takes up in the ring. */
-export function ringRecordSize(length: number): number {
-  return (RING_HEADER + length + 7) & ~7;
 }
 
 // ---- Sizes ----------------------------------------------------------------------------------------------
@@ -250,10 +288,52 @@ export const RESPONSE_WINDOW = 768 * 1024;
 export const WINDOW_STEP = 256 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
 export const MAX_BLOCK = 128 * 1024;
+/** A response's head, as it travels, is no larger than this: a record has to fit into the ring beside others. Bytes. */
+export const MAX_HEAD = 64 * 1024;
 /** A file that is smaller is read by the worker: that is quicker than to let the main thread open it. Bytes. */
 export const SMALL_FILE = 64 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */
 export const STRING_BLOCK_LIMIT = 16 * 1024;
+
+// ---- What Python gets of all this -------------------------------------------------------------------------
+
+/** The numbers that both sides of the gateway for Python have to agree on: the module _lido.wire. */
+export const WIRE = {
+  SKIP,
+  RESPONSE,
+  HEAD,
+  BLOCK,
+  WHOLE,
+  END,
+  MESSAGE,
+  REQUEST,
+  STREAMED_REQUEST,
+  POSTED_REQUEST,
+  RECORD_HEADER,
+  REQUESTS_WRITTEN,
+  REQUESTS_FREED,
+  BODIES_WRITTEN,
+  BODIES_FREED,
+  ANSWERS_WRITTEN,
+  ANSWERS_FREED,
+  TOLD,
+  CLAIMED,
+  SERVICE_TIME,
+  OFFER,
+  ACKED,
+  GONE,
+  MANNER,
+  FILE_REFUSED,
+  SESSION_WORDS,
+  SLOT_WORDS,
+  SLOT_BITS,
+  BODY_WINDOW,
+  RESPONSE_WINDOW,
+  MAX_BLOCK,
+  MAX_HEAD,
+  SMALL_FILE,
+  STRING_BLOCK_LIMIT,
+} as const;
 
 // ---- The Python host ------------------------------------------------------------------------------------
 

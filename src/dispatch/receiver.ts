@@ -1,18 +1,19 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
-import type { MessagePort } from 'node:worker_threads';
 import { fromPayload, LidoError } from '../contract/errors.js';
-import { type BodyMessage, FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
-import type { ResponseWriter } from '../http/response-writer.js';
+import { FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
+import type { BodyChannel } from './body-channel.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
 import type { RingReader } from './ring-reader.js';
 import type { AnswerState, Slot, Slots } from './slots.js';
 
-/** What is about an exchange, or about several. */
-export type AnswerMessage = Exclude<FromWorker, readonly ['ready' | 'failed' | 'log', ...unknown[]]>;
+/** What is about an exchange, and changes it. */
+export type AnswerMessage = Exclude<
+  FromWorker,
+  readonly ['ready' | 'failed' | 'log' | 'answers', ...unknown[]]
+>;
 
 type FileMessage = Extract<FromWorker, readonly ['file', ...unknown[]]>;
-type AboutOne = Exclude<AnswerMessage, readonly ['blocks']>;
 
 /** Who hears of what becomes of them: the session. */
 export interface ReceiverEvents {
@@ -22,7 +23,7 @@ export interface ReceiverEvents {
 }
 
 /** The states of an answer in which a message may come. */
-const LEGAL: Readonly<Record<AboutOne[0], readonly AnswerState[]>> = {
+const LEGAL: Readonly<Record<AnswerMessage[0], readonly AnswerState[]>> = {
   read: ['awaited', 'open', 'whole'],
   credit: ['awaited', 'open', 'whole'],
   response: ['awaited'],
@@ -35,38 +36,39 @@ const LEGAL: Readonly<Record<AboutOne[0], readonly AnswerState[]>> = {
 };
 
 /** What ends a request in the worker, whatever came before. */
-const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies AboutOne[0][]);
+const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies AnswerMessage[0][]);
 
 export class Receiver {
   readonly #slots: Slots;
-  readonly #bodies: MessagePort;
+  readonly #bodies: BodyChannel;
   readonly #ring: RingReader | null;
   readonly #events: ReceiverEvents;
 
-  constructor(slots: Slots, bodies: MessagePort, ring: RingReader | null, events: ReceiverEvents) {
+  constructor(slots: Slots, bodies: BodyChannel, ring: RingReader | null, events: ReceiverEvents) {
     this.#slots = slots;
     this.#bodies = bodies;
     this.#ring = ring;
     this.#events = events;
   }
 
-  receive(message: AnswerMessage): void {
-    if (message[0] === 'blocks') {
-      this.#ring?.listen();
-      this.#ring?.deliver(this.#writerOf);
-      return;
-    }
+  /** `giveBack` is called once nobody reads the block in the message any more. */
+  receive(message: AnswerMessage, giveBack?: () => void): void {
     const slot = this.#slots.find(message[1]);
     if (slot === null || slot.exchange === null) {
       const { code, message: text } = outOfOrder(message[0], 'nothing: its request is over');
+      giveBack?.();
       this.#events.log(null, 'error', `${code}: ${text}`);
       return;
     }
-    if (mayCome(message[0], slot, slot.exchange)) this.#receiveOf(slot, slot.exchange, message);
-    else this.#break(slot, slot.exchange, message[0]);
+    if (mayCome(message[0], slot, slot.exchange)) {
+      this.#receiveOf(slot, slot.exchange, message, giveBack);
+    } else {
+      giveBack?.();
+      this.#break(slot, slot.exchange, message[0]);
+    }
   }
 
-  #receiveOf(slot: Slot, exchange: Exchange, message: AboutOne): void {
+  #receiveOf(slot: Slot, exchange: Exchange, message: AnswerMessage, giveBack?: () => void): void {
     const { writer } = exchange;
     slot.lastSign = 0;
     switch (message[0]) {
@@ -77,23 +79,20 @@ export class Receiver {
         slot.answer = 'open';
         this.#listen(slot, exchange);
         if (exchange.isSent) writer.writeHead(message[2], message[3]);
-        this.#ring?.deliver(this.#writerOf);
         return;
       case 'block':
-        this.#ring?.deliver(this.#writerOf);
-        writer.writeBlock(message[2]);
+        // Nobody acknowledges what is dropped: the worker has been told to stop.
+        if (exchange.isSent) writer.writeBlock(message[2], giveBack);
+        else giveBack?.();
         return;
       case 'whole':
         slot.answer = 'whole';
-        this.#ring?.deliver(this.#writerOf);
         if (exchange.isSent) this.#endBody(exchange);
         return;
       case 'end':
-        this.#ring?.deliver(this.#writerOf);
         this.finish(slot, exchange.isSent ? writer.end() : null);
         return;
       case 'fail':
-        this.#ring?.deliver(this.#writerOf);
         this.finish(slot, fromPayload(message[2]));
         return;
       case 'read':
@@ -101,6 +100,7 @@ export class Receiver {
         return;
       case 'credit':
         exchange.body.addCredit(message[2]);
+        if (this.#bodies.flush()) slot.signal();
         return;
       case 'file':
         this.#receiveFile(slot, exchange, message);
@@ -114,7 +114,7 @@ export class Receiver {
    * A message that must not come where it does is a mistake of Lido's own. It costs the one request that it is about:
    * an exception here would end the process, and with it everybody's.
    */
-  #break(slot: Slot, exchange: Exchange, kind: AboutOne[0]): void {
+  #break(slot: Slot, exchange: Exchange, kind: AnswerMessage[0]): void {
     const isFirst = slot.answer !== 'broken';
     const error = outOfOrder(kind, `one of ${expected(slot.answer)}`);
     slot.answer = 'broken';
@@ -153,14 +153,6 @@ export class Receiver {
     if (error !== null) this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);
   }
 
-  /** Null for blocks that nobody wants any more. */
-  readonly #writerOf = (id: number): ResponseWriter | null => {
-    const slot = this.#slots.find(id);
-    if (slot === null || slot.exchange === null || !slot.exchange.isSent) return null;
-    slot.lastSign = 0;
-    return slot.exchange.writer;
-  };
-
   #listen(slot: Slot, exchange: Exchange): void {
     const { id } = slot;
     const ring = this.#ring;
@@ -183,24 +175,14 @@ export class Receiver {
     if (exchange.body.expectsContinue) exchange.writer.writeContinue();
     const { id } = slot;
     exchange.body.flowTo((chunk) => {
-      const message: BodyMessage = [id, chunk];
-      this.#bodies.postMessage(message, transferable(chunk));
+      this.#bodies.send(id, chunk);
       slot.signal();
     });
   }
 }
 
-/**
- * A chunk that has a buffer of its own, as node:http makes them, changes hands; copying it would leave garbage here that
- * V8 collects late, for it lies outside the heap.
- */
-function transferable(chunk: Uint8Array | null): ArrayBuffer[] {
-  if (chunk === null || chunk.byteLength !== chunk.buffer.byteLength) return [];
-  return [chunk.buffer as ArrayBuffer];
-}
-
 /** A client that goes away before the head leaves the worker nothing to say but that it is done. */
-function mayCome(kind: AboutOne[0], slot: Slot, exchange: Exchange): boolean {
+function mayCome(kind: AnswerMessage[0], slot: Slot, exchange: Exchange): boolean {
   if (kind === 'end' && slot.answer === 'awaited') return !exchange.isSent;
   // What has no place in the table is no message at all.
   return LEGAL[kind]?.includes(slot.answer) ?? false;

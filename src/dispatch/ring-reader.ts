@@ -1,14 +1,23 @@
-/** Main thread. The reader's end of the ring of blocks (see protocol.ts). */
+/** Main thread. The reading end of a session's ring of answers (see contract/ring.ts). */
 import {
-  RING_FREED,
-  RING_HEADER,
-  RING_SIZE,
-  RING_TOLD,
-  RING_WRITTEN,
-  ringRecordSize,
+  ANSWERS_FREED,
+  ANSWERS_WRITTEN,
+  type FromWorker,
   STRING_BLOCK_LIMIT,
+  TOLD,
 } from '../contract/protocol.js';
-import type { ResponseWriter } from '../http/response-writer.js';
+import {
+  ANSWERS_SIZE,
+  BLOCK,
+  END,
+  HEAD,
+  MESSAGE,
+  RECORD_HEADER,
+  RESPONSE,
+  recordSize,
+  SKIP,
+  WHOLE,
+} from '../contract/ring.js';
 
 /** Unread bytes of short blocks from which on they are joined: one write to the socket costs more than to copy them. */
 const WORTH_JOINING = 4096;
@@ -20,13 +29,18 @@ interface Lease {
   isOver: boolean;
 }
 
+/** Takes a message. `giveBack` is there where the block lies in the ring: it is called once nobody reads that any more. */
+export type TakeMessage = (message: FromWorker, giveBack?: () => void) => void;
+
 export class RingReader {
-  readonly memory = new SharedArrayBuffer(RING_SIZE);
+  readonly memory = new SharedArrayBuffer(ANSWERS_SIZE);
   readonly #bytes = Buffer.from(this.memory);
   readonly #ints = new Int32Array(this.memory);
   readonly #control: Int32Array;
   /** Bytes read, modulo 2^32. */
   #read = 0;
+  /** How far the ring was written when deliver() looked. */
+  #end = 0;
   /** In the ring's order; what lies before the first one is free. */
   readonly #leases: Lease[] = [];
 
@@ -34,22 +48,16 @@ export class RingReader {
     this.#control = control;
   }
 
-  /** From here on the worker tells of what it writes. Call it before deliver(). */
-  listen(): void {
-    Atomics.store(this.#control, RING_TOLD, 0);
-  }
-
   /**
-   * Gives each block to the writer of its request's response; drops it where that is null. Stops before a block whose
-   * head has not come out of the port yet: it is read once that has.
+   * Takes what is in the ring by now, and no more: a worker may write as fast as this reads. What it writes from here on it
+   * tells of. TOLD is stored before ANSWERS_WRITTEN is read, and the worker stores ANSWERS_WRITTEN before it reads TOLD: either
+   * this sees the record, or the worker sees that it has to tell.
    */
-  deliver(writerOf: (id: number) => ResponseWriter | null): void {
-    for (let id = this.#peek(); id !== 0; id = this.#peek()) {
-      const writer = writerOf(id);
-      if (writer === null) this.#skip();
-      else if (writer.state === 'unstarted') break;
-      else this.#write(writer, id);
-    }
+  deliver(take: TakeMessage): void {
+    Atomics.store(this.#control, TOLD, 0);
+    this.#end = Atomics.load(this.#control, ANSWERS_WRITTEN);
+    while (this.#waiting !== 0) this.#takeOne(take);
+    this.#free();
   }
 
   /** No socket reads blocks of this request any more. */
@@ -58,75 +66,90 @@ export class RingReader {
     this.#free();
   }
 
-  /** Bytes that the worker has written and nobody has read. */
-  get #waiting(): number {
-    return (Atomics.load(this.#control, RING_WRITTEN) - this.#read) >>> 0;
-  }
-
-  /** The id that the next block belongs to; 0 when there is none. */
-  #peek(): number {
-    if (this.#waiting === 0) return 0;
-    const id = this.#ints[this.#offset >> 2] as number;
-    if (id !== 0) return id;
-    this.#read = (this.#read + RING_SIZE - this.#offset) >>> 0;
-    return this.#ints[0] as number;
-  }
-
-  #skip(): void {
-    this.#advance();
-    this.#free();
+  #takeOne(take: TakeMessage): void {
+    const at = this.#offset;
+    const header = at >> 2;
+    const kind = this.#ints[header] as number;
+    if (kind === SKIP) {
+      this.#read = (this.#read + ANSWERS_SIZE - at) >>> 0;
+      return;
+    }
+    const id = this.#ints[header + 1] as number;
+    const firstLength = this.#ints[header + 2] as number;
+    const secondLength = this.#ints[header + 3] as number;
+    const first = at + RECORD_HEADER;
+    const second = first + firstLength;
+    this.#read = (this.#read + recordSize(firstLength + secondLength)) >>> 0;
+    switch (kind) {
+      case RESPONSE:
+      case HEAD:
+        take([
+          kind === HEAD ? 'head' : 'response',
+          id,
+          this.#text(first, second),
+          this.#text(second, second + secondLength),
+        ]);
+        return;
+      case BLOCK:
+        if (secondLength > STRING_BLOCK_LIMIT) this.#lend(id, second, second + secondLength, take);
+        else take(['block', id, this.#join(id, this.#text(second, second + secondLength))]);
+        return;
+      case WHOLE:
+        take(['whole', id]);
+        return;
+      case END:
+        take(['end', id]);
+        return;
+      case MESSAGE:
+        take(JSON.parse(this.#bytes.toString('utf8', second, second + secondLength)) as FromWorker);
+    }
   }
 
   /** A long block is written from where it lies. */
-  #write(writer: ResponseWriter, id: number): void {
-    if (this.#nextLength <= STRING_BLOCK_LIMIT) {
-      this.#writeText(writer, id);
-      return;
-    }
-    const start = this.#offset + RING_HEADER;
-    const end = start + this.#advance();
+  #lend(id: number, start: number, end: number, take: TakeMessage): void {
     const lease: Lease = { id, end: this.#read, isOver: false };
     this.#leases.push(lease);
-    writer.writeBlock(this.#bytes.subarray(start, end), () => {
+    take(['block', id, this.#bytes.subarray(start, end)], () => {
       lease.isOver = true;
       this.#free();
     });
   }
 
   /** Short blocks go out one by one, or as one text where many have piled up. */
-  #writeText(writer: ResponseWriter, id: number): void {
-    const most = this.#waiting < WORTH_JOINING ? 0 : STRING_BLOCK_LIMIT;
-    let text = '';
-    do {
-      const start = this.#offset + RING_HEADER;
-      text += this.#bytes.toString('latin1', start, start + this.#advance());
-    } while (this.#peek() === id && text.length + this.#nextLength <= most);
-    this.#free();
-    writer.writeBlock(text);
+  #join(id: number, first: string): string {
+    let text = first;
+    if (this.#waiting < WORTH_JOINING) return text;
+    while (this.#waiting !== 0) {
+      const at = this.#offset;
+      const header = at >> 2;
+      const length = this.#ints[header + 3] as number;
+      const isNext = this.#ints[header] === BLOCK && this.#ints[header + 1] === id;
+      if (!isNext || text.length + length > STRING_BLOCK_LIMIT) break;
+      text += this.#text(at + RECORD_HEADER, at + RECORD_HEADER + length);
+      this.#read = (this.#read + recordSize(length)) >>> 0;
+    }
+    return text;
+  }
+
+  #text(start: number, end: number): string {
+    return start === end ? '' : this.#bytes.toString('latin1', start, end);
+  }
+
+  /** Bytes that deliver() has yet to read. */
+  get #waiting(): number {
+    return (this.#end - this.#read) >>> 0;
   }
 
   get #offset(): number {
-    return this.#read & (RING_SIZE - 1);
-  }
-
-  /** The length of the block that is read next, where there is one. */
-  get #nextLength(): number {
-    return this.#ints[(this.#offset >> 2) + 1] as number;
-  }
-
-  /** Goes on to the next block; returns the length of the one that is passed. */
-  #advance(): number {
-    const length = this.#nextLength;
-    this.#read = (this.#read + ringRecordSize(length)) >>> 0;
-    return length;
+    return this.#read & (ANSWERS_SIZE - 1);
   }
 
   /** Tells the worker how far the ring is free; what was copied out lies behind the last lease, and goes with it. */
   #free(): void {
     while (this.#leases[0]?.isOver === true) {
       const { end } = this.#leases.shift() as Lease;
-      Atomics.store(this.#control, RING_FREED, end);
+      Atomics.store(this.#control, ANSWERS_FREED, end);
     }
-    if (this.#leases.length === 0) Atomics.store(this.#control, RING_FREED, this.#read);
+    if (this.#leases.length === 0) Atomics.store(this.#control, ANSWERS_FREED, this.#read);
   }
 }

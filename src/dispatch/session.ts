@@ -5,17 +5,33 @@ import {
   allocateControl,
   type FromWorker,
   type InterruptTarget,
+  REQUESTS_FREED,
+  REQUESTS_WRITTEN,
+  type Rings,
   SERVICE_TIME,
   type SessionStart,
   type ToWorker,
   WAKE,
   type WorkerSettings,
 } from '../contract/protocol.js';
+import {
+  BODIES_SIZE,
+  POSTED_REQUEST,
+  REQUEST,
+  REQUESTS_SIZE,
+  RingWriter,
+  STREAMED_REQUEST,
+} from '../contract/ring.js';
+import { BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
 import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
+
+const REQUEST_WORDS = { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED };
+/** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
+const RESERVE = 64 * 1024;
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
@@ -32,6 +48,9 @@ export interface SessionEvents {
 export class Session implements ExchangeHolder {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
+  /** Null for a worker that is sent messages. */
+  readonly #requestRing: RingWriter | null;
+  readonly #answers: RingReader | null;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #slots: Slots;
   readonly #receiver: Receiver;
@@ -63,9 +82,16 @@ export class Session implements ExchangeHolder {
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
     this.#slots = new Slots(slots, this.#control);
-    const ring = settings.concurrency === 1 ? new RingReader(this.#control) : null;
+    const isPython = settings.application.runtime === 'cpython';
+    // Python answers one request after the other, whatever may run at once elsewhere.
+    const hasRings = isPython || settings.concurrency === 1;
+    this.#answers = hasRings ? new RingReader(this.#control) : null;
+    const inward = isPython ? allocateInward() : null;
+    this.#requestRing =
+      inward === null ? null : new RingWriter(inward.requests, this.#control, REQUEST_WORDS);
     this.#events = events;
-    this.#receiver = new Receiver(this.#slots, this.#bodies, ring, {
+    const channel = new BodyChannel(this.#bodies, inward?.bodies ?? null, this.#control);
+    this.#receiver = new Receiver(this.#slots, channel, this.#answers, {
       finished: (slot) => this.#release(slot),
       log: (exchange, level, text) => events.log(exchange, level, text),
     });
@@ -73,7 +99,7 @@ export class Session implements ExchangeHolder {
       requests: requests.port2,
       bodies: bodies.port2,
       control: this.#control,
-      ring: ring?.memory ?? null,
+      rings: this.#answers === null ? null : { answers: this.#answers.memory, inward },
       settings,
     };
     this.ready = new Promise((resolve, reject) => {
@@ -109,7 +135,9 @@ export class Session implements ExchangeHolder {
     const slot = this.#slots.take(exchange);
     this.#held.push(exchange);
     exchange.send(this, slot.id);
-    this.#post(['request', slot.id, slot.index, exchange.environ, exchange.body.asText()]);
+    const body = exchange.body.asText();
+    if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
+    else this.#write(this.#requestRing, slot.id, exchange.environ, body);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
@@ -172,6 +200,7 @@ export class Session implements ExchangeHolder {
    * elsewhere. Its last answers may still lie in the port.
    */
   lose(error: LidoError): Exchange[] {
+    this.#answers?.deliver(this.#take);
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
     for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
@@ -194,8 +223,16 @@ export class Session implements ExchangeHolder {
     }
   }
 
+  /** What the worker put into the ring before it sent a message comes before that. */
   #receive(message: FromWorker): void {
+    this.#answers?.deliver(this.#take);
+    if (message[0] !== 'answers') this.#take(message);
+  }
+
+  readonly #take = (message: FromWorker, giveBack?: () => void): void => {
     switch (message[0]) {
+      case 'answers':
+        return;
       case 'ready':
         this.thread = message[2];
         this.interruptTarget = message[3];
@@ -208,9 +245,9 @@ export class Session implements ExchangeHolder {
         this.#events.log(this.#slots.find(message[1])?.exchange ?? null, message[2], message[3]);
         return;
       default:
-        this.#receiver.receive(message);
+        this.#receiver.receive(message, giveBack);
     }
-  }
+  };
 
   #release(slot: Slot): void {
     if (slot.exchange !== null) this.#events.measured(slot.exchange, slot.manner);
@@ -229,7 +266,28 @@ export class Session implements ExchangeHolder {
 
   #post(message: ToWorker): void {
     this.#requests.postMessage(message);
+    this.#wake();
+  }
+
+  #write(ring: RingWriter, id: number, environ: string, body: string | null): void {
+    const kind = body === null ? STREAMED_REQUEST : REQUEST;
+    if (!ring.put(kind, id, environ, body ?? '', RESERVE)) {
+      this.#requests.postMessage(['request', id, environ, body] satisfies ToWorker);
+      ring.put(POSTED_REQUEST, id, '', '');
+    }
+    this.#wake();
+  }
+
+  /**
+   * WAKE is counted up after what the worker is to see has been stored or posted, and the worker reads it before it looks for
+   * that: one that finds nothing and waits has either seen the count from before, and is woken, or does not fall asleep.
+   */
+  #wake(): void {
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE);
   }
+}
+
+function allocateInward(): Rings['inward'] {
+  return { requests: new SharedArrayBuffer(REQUESTS_SIZE), bodies: new SharedArrayBuffer(BODIES_SIZE) };
 }

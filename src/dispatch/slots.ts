@@ -1,10 +1,20 @@
 /** Main thread. A session's slots: a few control words each, and the exchange that has them. */
 
-import { ACKED, CLAIM, GONE, MANNER, recall, signal, slotWord, WINDOW_STEP } from '../contract/protocol.js';
+import {
+  ACKED,
+  GONE,
+  isClaimed,
+  MANNER,
+  OFFER,
+  recall,
+  SLOT_BITS,
+  signal,
+  slotOf,
+  slotWord,
+  WINDOW_STEP,
+} from '../contract/protocol.js';
 import type { Exchange } from './exchange.js';
 
-/** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
-const SLOT_BITS = 10;
 const MAX_SLOTS = 1 << SLOT_BITS;
 const MAX_COUNT = 0x7fffffff >> SLOT_BITS;
 
@@ -24,6 +34,8 @@ export class Slot {
   exchange: Exchange | null = null;
   /** Of the request that has the slot; positive, fits an Int32. */
   id = 0;
+  /** The request was the session's how manieth, modulo 2^32: the worker claims them in this order. */
+  #number = 0;
   answer: AnswerState = 'awaited';
   /** When the application was last seen to be at work, performance.now(); 0 until it is looked at again. */
   lastSign = 0;
@@ -33,24 +45,25 @@ export class Slot {
     this.#control = control;
   }
 
-  /** Offers the exchange to the worker; the message with the request follows. */
-  offer(exchange: Exchange, id: number): void {
+  /** Offers the exchange to the worker; the request itself follows, before the next one is offered. */
+  offer(exchange: Exchange, id: number, number: number): void {
     this.exchange = exchange;
     this.id = id;
+    this.#number = number;
     this.answer = 'awaited';
     this.lastSign = 0;
     Atomics.store(this.#control, slotWord(this.index, ACKED), 0);
     Atomics.store(this.#control, slotWord(this.index, MANNER), 0);
-    Atomics.store(this.#control, slotWord(this.index, CLAIM), id);
+    Atomics.store(this.#control, slotWord(this.index, OFFER), id);
   }
 
   /** Takes the exchange back unless the worker has claimed it. */
   recall(): boolean {
-    return recall(this.#control, this.index, this.id);
+    return recall(this.#control, this.id, this.#number);
   }
 
   get isClaimed(): boolean {
-    return Atomics.load(this.#control, slotWord(this.index, CLAIM)) === -this.id;
+    return isClaimed(this.#control, this.#number);
   }
 
   /** What its request did with the GIL, as MANNER tells it; 0 where nobody measured. */
@@ -88,6 +101,8 @@ export class Slot {
 export class Slots {
   readonly #slots: readonly Slot[];
   readonly #free: Slot[];
+  /** Requests sent, modulo 2^32. */
+  #sent = 0;
 
   /** `size` is at most 1,024. */
   constructor(size: number, control: Int32Array) {
@@ -105,7 +120,8 @@ export class Slots {
   take(exchange: Exchange): Slot {
     const slot = this.#free.pop() as Slot;
     count = count === MAX_COUNT ? 1 : count + 1;
-    slot.offer(exchange, (count << SLOT_BITS) | slot.index);
+    this.#sent = (this.#sent + 1) | 0;
+    slot.offer(exchange, (count << SLOT_BITS) | slot.index, this.#sent);
     return slot;
   }
 
@@ -117,7 +133,7 @@ export class Slots {
 
   /** The slot that a message speaks of, or null when its exchange is over. */
   find(id: number): Slot | null {
-    const slot = this.#slots[id & (MAX_SLOTS - 1)];
+    const slot = this.#slots[slotOf(id)];
     return slot !== undefined && slot.id === id && id !== 0 ? slot : null;
   }
 

@@ -3,14 +3,26 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACKED,
   allocateControl,
-  CLAIM,
   GONE,
   KEYS_END,
   MANNER,
+  OFFER,
+  REQUESTS_FREED,
+  REQUESTS_WRITTEN,
+  SLOT_BITS,
   signal,
   slotWord,
   WAKE,
 } from '../../dist/src/contract/protocol.js';
+import {
+  BODIES_SIZE,
+  REQUEST,
+  REQUESTS_SIZE,
+  RingWriter,
+  STREAMED_REQUEST,
+} from '../../dist/src/contract/ring.js';
+import { BodyChannel } from '../../dist/src/dispatch/body-channel.js';
+import { RingReader } from '../../dist/src/dispatch/ring-reader.js';
 import { findPython } from '../../dist/src/python/find.js';
 import { startPythonHost } from '../../dist/src/python/host.js';
 
@@ -48,11 +60,16 @@ const commands = {
     const requests = new MessageChannel();
     const bodies = new MessageChannel();
     const control = allocateControl(1);
+    const answers = new RingReader(control);
+    const inward = {
+      requests: new SharedArrayBuffer(REQUESTS_SIZE),
+      bodies: new SharedArrayBuffer(BODIES_SIZE),
+    };
     const start = {
       requests: requests.port2,
       bodies: bodies.port2,
       control,
-      ring: null,
+      rings: { answers: answers.memory, inward },
       settings: {
         constants: { SERVER_SOFTWARE: 'lido/test' },
         multithread: true,
@@ -75,6 +92,11 @@ const commands = {
         requests: requests.port1,
         bodies: bodies.port1,
         control,
+        requestRing: new RingWriter(inward.requests, control, {
+          written: REQUESTS_WRITTEN,
+          freed: REQUESTS_FREED,
+        }),
+        channel: new BodyChannel(bodies.port1, inward.bodies, control),
         exited,
         target: null,
         pending: null,
@@ -83,7 +105,11 @@ const commands = {
       requests.port1.on('message', (message) => {
         if (message[0] === 'ready') state.target = message[3];
         if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
-        else receive(state, message);
+        answers.deliver((answer, giveBack) => {
+          receive(state, copy(answer));
+          giveBack?.();
+        });
+        if (!['ready', 'failed', 'answers'].includes(message[0])) receive(state, message);
       });
     });
   },
@@ -92,23 +118,25 @@ const commands = {
   request({ session, id, environ, body = '', chunks = [], holdAcks = false, goneAfter = 0 }) {
     const state = sessions.get(session);
     Atomics.store(state.control, slotWord(0, ACKED), 0);
-    Atomics.store(state.control, slotWord(0, CLAIM), id);
+    Atomics.store(state.control, slotWord(0, OFFER), id << SLOT_BITS);
     const result = new Promise((resolve) => {
       state.pending = { id, messages: [], chunks: [...chunks], holdAcks, goneAfter, blocks: 0, resolve };
     });
     const keys = Object.keys(environ).join('\0');
     const values = Object.values(environ).join('\0');
-    send(state, ['request', id, 0, `${keys}${KEYS_END}${values}`, body]);
+    const kind = body === null ? STREAMED_REQUEST : REQUEST;
+    state.requestRing.put(kind, id << SLOT_BITS, `${keys}${KEYS_END}${values}`, body ?? '');
+    wake(state);
     return result;
   },
 
   interrupt({ session, id }) {
-    return host.interrupt(sessions.get(session).target, id);
+    return host.interrupt(sessions.get(session).target, id << SLOT_BITS);
   },
 
   gone({ session, id }) {
     const { control } = sessions.get(session);
-    Atomics.store(control, slotWord(0, GONE), id);
+    Atomics.store(control, slotWord(0, GONE), id << SLOT_BITS);
     signal(control, 0);
   },
 
@@ -142,8 +170,18 @@ const commands = {
   },
 };
 
+/** As the test knows it: with its own id, and a block of its own. */
+function copy([kind, id, ...rest]) {
+  const details = rest.map((value) => (value instanceof Uint8Array ? new Uint8Array(value) : value));
+  return [kind, id >> SLOT_BITS, ...details];
+}
+
 function send(state, message) {
   state.requests.postMessage(message);
+  wake(state);
+}
+
+function wake(state) {
   Atomics.add(state.control, WAKE, 1);
   Atomics.notify(state.control, WAKE);
 }
@@ -158,6 +196,7 @@ function receive(state, message) {
   pending.messages.push(message);
   const [kind, id] = message;
   if (kind === 'read') feed(state, id);
+  if (kind === 'credit' && state.channel.flush()) signal(state.control, 0);
   if (kind === 'head' || kind === 'block') acknowledge(state, message.at(-1).length);
   if (kind === 'response' || kind === 'end' || kind === 'fail') {
     state.pending = null;
@@ -171,10 +210,10 @@ function feed(state, id) {
       commands.gone({ session: [...sessions].find(([, value]) => value === state)[0], id });
       return;
     }
-    state.bodies.postMessage([id, chunk]);
+    state.channel.send(id << SLOT_BITS, Buffer.from(chunk));
     signal(state.control, 0);
   }
-  state.bodies.postMessage([id, null]);
+  state.channel.send(id << SLOT_BITS, null);
   signal(state.control, 0);
 }
 
@@ -182,7 +221,7 @@ function acknowledge(state, bytes) {
   const { pending } = state;
   pending.blocks += 1;
   if (pending.goneAfter > 0 && pending.blocks >= pending.goneAfter) {
-    Atomics.store(state.control, slotWord(0, GONE), pending.id);
+    Atomics.store(state.control, slotWord(0, GONE), pending.id << SLOT_BITS);
     signal(state.control, 0);
     return;
   }

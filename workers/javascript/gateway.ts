@@ -1,6 +1,6 @@
 // Worker thread. [6] The server side of PEP 3333 for JavaScript applications, in wsgiref's order: call, iterate, close.
 import { LidoError } from '../../src/contract/errors.js';
-import type { WorkerSettings } from '../../src/contract/protocol.js';
+import type { SessionStart, WorkerSettings } from '../../src/contract/protocol.js';
 import type { Application, Block, Environ } from '../../src/contract/wsgi.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import { EnvironDecoder } from './environ.js';
@@ -8,6 +8,7 @@ import { LogErrorStream } from './errors-stream.js';
 import { FileBlocks } from './file-wrapper.js';
 import { BodyInput } from './input.js';
 import { nameType, Response } from './response.js';
+import { JavaScriptSession } from './session.js';
 
 type Closable = { close?(): unknown };
 type SyncResult = Iterable<Block> & Closable;
@@ -17,7 +18,6 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
   readonly interruptTarget = null;
-  readonly blocking = false;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;
 
@@ -36,6 +36,10 @@ export class JavaScriptGateway implements Runtime {
     const pending = this.#run(environ, response);
     if (pending === undefined) return conclude(request, errors);
     return pending.then(() => conclude(request, errors));
+  }
+
+  serve(start: SessionStart): Promise<void> {
+    return new JavaScriptSession(start, (request) => this.handle(request)).serve();
   }
 
   close(): void {}

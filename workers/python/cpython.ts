@@ -1,14 +1,17 @@
-// Worker thread. Runs a Python application: one kept thread state, two buffers, and the gateway written in Python.
-import { type ErrorCode, LidoError, toPayload } from '../../src/contract/errors.js';
+// Worker thread. Runs a Python application: enters Python once, where it stays, and does there what Python cannot do itself.
+import { describe, LidoError } from '../../src/contract/errors.js';
 import {
-  INLINE_BODY_LIMIT,
+  type FromWorker,
   type InterruptTarget,
+  MAX_BLOCK,
   type PythonSpec,
+  type Rings,
+  type SessionStart,
   type WorkerSettings,
 } from '../../src/contract/protocol.js';
-import type { RequestBody } from '../request-body.js';
-import type { Runtime, WorkerRequest } from '../runtime.js';
-import type { Sender } from '../sender.js';
+import type { Runtime } from '../runtime.js';
+import { MAX_NS } from '../service-time.js';
+import { Calls, FETCH, DESK_HEADER as HEADER, readRecord } from './calls.js';
 import {
   describeApplication,
   explainFailure,
@@ -20,96 +23,101 @@ import {
 import { type EnteredInterpreter, enterInterpreter, leaveInterpreter } from './interpreter.js';
 import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } from './libpython.js';
 
-/** wire.py's constants: what the outbox holds, and what post() found. */
-const [RESPONSE, HEAD, BLOCK, END, FAIL, LOG, READ, FILE, WHOLE] = [1, 2, 3, 4, 5, 6, 7, 8, 9];
-const [OK, CLIENT_GONE] = [0, 1];
+/** Holds any record: a text of MAX_BLOCK bytes takes six times as much as JSON, where each has to be escaped. */
+const DESK_SIZE = HEADER + 8 * MAX_BLOCK;
 
-/** The first four 32-bit integers of each buffer. */
-const HEADER = 16;
-/** An environ that is larger makes the inbox grow. Bytes. */
-const INBOX_SIZE = HEADER + INLINE_BODY_LIMIT + 64 * 1024;
-/** A block that is larger is sent in pieces. Bytes. */
-const OUTBOX_SIZE = HEADER + 128 * 1024;
-/** The longest time that an integer of a header tells, in nanoseconds. */
-const MAX_NS = 2 ** 31 - 1;
-/** Blocks up to this size travel as text, larger ones as buffers of their own. Bytes. */
-const TEXT_LIMIT = 16 * 1024;
+/** Runs in a namespace that has `settings_json`, `call`, `tell`, `desk`. */
+const START = `${IMPORT_GATEWAY}
+import json
+gateway = part('.gateway')
+worker, result = gateway.start(json.loads(settings_json), call, tell, desk)
+`;
 
-/** Enters Python with this thread; an interpreter of its own loads the application here. Throws the LidoError that says why it could not be. */
-export function loadCpython(
-  settings: WorkerSettings,
-  log: (level: 'error' | 'warn' | 'info', text: string) => void,
-): Runtime {
-  return new CpythonRuntime(settings, settings.application as PythonSpec, log);
-}
+const ATTACH = `
+worker.attach(control, requests, bodies, answers)
+serve = worker.serve
+`;
 
 /** An interpreter of its own ends with its worker, as a process does. */
 const END_INTERPRETER = `part('.ending').end()\n`;
 const FORGET = 'if worker: gateway.forget(worker)\n';
 
+type Log = (level: 'error' | 'warn' | 'info', text: string) => void;
+
+/** Enters Python with this thread; an interpreter of its own loads the application here. Throws the LidoError that says why it could not be. */
+export function loadCpython(settings: WorkerSettings, log: Log): Runtime {
+  return new CpythonRuntime(settings, settings.application as PythonSpec, log);
+}
+
 class CpythonRuntime implements Runtime {
   readonly description: string;
-  readonly blocking = true;
   readonly interruptTarget: InterruptTarget;
   readonly #python: LibPython;
   readonly #entered: EnteredInterpreter;
   readonly #thread: Pointer;
   readonly #namespace: Pointer;
-  readonly #post: RegisteredCallback;
-  readonly #handle: Pointer;
-  readonly #log: (level: 'error' | 'warn' | 'info', text: string) => void;
-  #inbox = Buffer.alloc(INBOX_SIZE);
-  #inboxInts = intsOf(this.#inbox);
-  readonly #outbox = Buffer.alloc(OUTBOX_SIZE);
-  readonly #outboxInts = intsOf(this.#outbox);
-  #sender: Sender | null = null;
-  #body: RequestBody | null = null;
-  /** A chunk of the body that did not fit into the inbox at once. */
-  #rest: Uint8Array | null = null;
+  readonly #callbacks: readonly RegisteredCallback[];
+  readonly #log: Log;
+  #desk: Buffer = Buffer.alloc(DESK_SIZE);
+  #calls: Calls | null = null;
 
-  constructor(
-    settings: WorkerSettings,
-    spec: PythonSpec,
-    log: (level: 'error' | 'warn' | 'info', text: string) => void,
-  ) {
+  constructor(settings: WorkerSettings, spec: PythonSpec, log: Log) {
     this.description = `CPython ${spec.python.version} ${describeGil(spec)}`;
     this.#log = log;
     this.#python = openLibpython(spec.python);
     this.#entered = enterInterpreter(this.#python, spec.interpreter === 'isolated');
     this.#thread = this.#entered.thread;
     this.#namespace = this.#python.newNamespace();
-    this.#post = this.#python.wrapCallback('post', () => this.#receivePost());
+    const call = this.#python.wrapCallback('call', () => this.#answerCall());
+    const tellMain = this.#python.wrapCallback('tell', () => this.#calls?.tell());
+    this.#callbacks = [call, tellMain];
     try {
-      this.#handle = this.#start(settings, spec);
+      this.#python.setAndDrop(this.#namespace, 'call', call.callable);
+      this.#python.setAndDrop(this.#namespace, 'tell', tellMain.callable);
+      this.interruptTarget = {
+        thread: this.#start(settings, spec),
+        state: this.#entered.isIsolated ? this.#entered.thread : 0,
+      };
     } catch (error) {
       this.#leave();
       throw error;
     }
-    this.interruptTarget = {
-      thread: (this.#outboxInts[2] as number) * 2 ** 31 + (this.#outboxInts[1] as number),
-      state: this.#entered.isIsolated ? this.#entered.thread : 0,
-    };
     this.#python.release();
   }
 
-  handle({ id, environ, body, sender }: WorkerRequest): void {
-    this.#sender = sender;
-    this.#body = body;
-    this.#rest = null;
-    const grown = this.#writeRequest(id, environ, body.inline);
-    const asked = performance.now();
+  /**
+   * Blocks until the session is closed. An exception that gets out of the gateway costs its request, and no other.
+   *
+   * The thread stays in Python as long as there are requests, and sleeps outside of it: whoever calls process.exit() ends
+   * threads that sleep, and one that went on into Python from there, without the GIL, would bring the process down.
+   */
+  serve(start: SessionStart): void {
+    const { answers, inward } = start.rings as Rings;
+    this.#calls = new Calls(start, this.#withoutGil);
     this.#python.acquire(this.#thread);
-    this.#inboxInts[3] = Math.min((performance.now() - asked) * 1e6, MAX_NS);
-    if (grown) this.#reconnect();
-    const result = this.#python.callNoArguments(this.#handle);
-    const escaped = result === 0 ? this.#python.takeError() : null;
+    for (const [name, memory] of Object.entries({ control: start.control.buffer, answers, ...inward }))
+      this.#view(name, Buffer.from(memory));
+    this.#python.runCode(ATTACH, this.#namespace);
+    const serve = this.#python.getItem(this.#namespace, 'serve');
     this.#python.release();
-    sender.tellManner(this.#outboxInts[3] as number);
-    if (escaped === null) this.#finish(sender);
-    else sender.fail(toPayload(new LidoError('LIDO_APPLICATION_RAISED', [escaped])));
-    body.close();
-    this.#sender = null;
-    this.#body = null;
+    while (!this.#calls.isClosed) {
+      const asked = performance.now();
+      this.#python.acquire(this.#thread);
+      new Int32Array(this.#desk.buffer, this.#desk.byteOffset, 1)[0] = Math.min(
+        (performance.now() - asked) * 1e6,
+        MAX_NS,
+      );
+      const result = this.#python.callNoArguments(serve);
+      if (result === 0) this.#giveUp();
+      else this.#python.decref(result);
+      this.#python.release();
+      this.#calls.sleep();
+    }
+  }
+
+  #giveUp(): void {
+    this.#log('error', this.#python.takeError());
+    if (!this.#python.runCode('worker.give_up()\n', this.#namespace)) this.#python.clearError();
   }
 
   /** Drops the thread state and with it the application's thread-local objects, such as connections to a database. */
@@ -125,10 +133,11 @@ class CpythonRuntime implements Runtime {
     if (!python.runCode(code, this.#namespace)) python.clearError();
     python.decref(this.#namespace);
     leaveInterpreter(python, this.#entered);
-    this.#post.unregister();
+    for (const callback of this.#callbacks) callback.unregister();
   }
 
-  #start(settings: WorkerSettings, spec: PythonSpec): Pointer {
+  /** Returns Python's identity of this thread. */
+  #start(settings: WorkerSettings, spec: PythonSpec): number {
     const python = this.#python;
     const details = {
       constants: settings.constants,
@@ -144,137 +153,65 @@ class CpythonRuntime implements Runtime {
       messages: MESSAGES,
     };
     python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
-    python.setAndDrop(this.#namespace, 'post', this.#post.callable);
-    this.#connectBuffers();
-    const code = `${IMPORT_GATEWAY}
-import json
-gateway = part('.gateway')
-worker = gateway.start(json.loads(settings_json), post, inbox, outbox)
-handle = worker and worker.handle
-`;
-    if (!python.runCode(code, this.#namespace))
+    this.#view('desk', this.#desk);
+    if (!python.runCode(START, this.#namespace))
       throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [`${GATEWAY_FOLDER}: ${python.takeError()}`]);
-    if (this.#outboxInts[0] === FAIL) throw this.#explainFailedLoad();
-    return python.getItem(this.#namespace, 'handle');
+    const text = python.asText(python.getItem(this.#namespace, 'result')) ?? '{}';
+    const { thread, failure } = JSON.parse(text) as { thread?: number; failure?: Failure };
+    if (failure !== undefined) throw explainFailure(failure);
+    return thread as number;
   }
 
-  #connectBuffers(): void {
-    this.#python.setAndDrop(this.#namespace, 'inbox', this.#python.viewBuffer(this.#inbox, true));
-    this.#python.setAndDrop(this.#namespace, 'outbox', this.#python.viewBuffer(this.#outbox, true));
+  #view(name: string, memory: Buffer): void {
+    this.#python.setAndDrop(this.#namespace, name, this.#python.viewBuffer(memory, true));
   }
 
-  #reconnect(): void {
-    this.#connectBuffers();
-    this.#python.runCode('worker.connect(post, inbox, outbox)\n', this.#namespace);
-  }
-
-  #explainFailedLoad(): LidoError {
-    const size = this.#outboxInts[1] as number;
-    return explainFailure(JSON.parse(this.#outbox.toString('utf8', HEADER, HEADER + size)) as Failure);
-  }
-
-  /** Returns true when the inbox had to grow, so that Python must be told of the new one. */
-  #writeRequest(id: number, environ: string, body: string | null): boolean {
-    const size = HEADER + environ.length + (body?.length ?? 0);
-    const grows = size > this.#inbox.length;
-    if (grows) {
-      this.#inbox = Buffer.alloc(size);
-      this.#inboxInts = intsOf(this.#inbox);
-    }
-    this.#inboxInts[0] = id;
-    this.#inboxInts[1] = environ.length;
-    this.#inboxInts[2] = body === null ? -1 : body.length;
-    this.#inbox.write(environ, HEADER, 'latin1');
-    if (body !== null && body !== '') this.#inbox.write(body, HEADER + environ.length, 'latin1');
-    return grows;
-  }
-
-  /** Called by gateway.py in the middle of a request, with the GIL; waits without it. */
-  #receivePost(): void {
-    this.#inboxInts[0] = OK;
+  /** Called by gateway.py, with the GIL: see calls.ts for what it may want. */
+  #answerCall(): void {
+    const ints = new Int32Array(this.#desk.buffer, this.#desk.byteOffset, HEADER / 4);
+    const [wish = 0, id = 0, first = 0, second = 0] = ints;
+    ints[0] = 0;
     try {
-      this.#answerPost();
+      if (wish === FETCH) this.#fetch(id);
+      else if (this.#calls === null) this.#logEarly(readRecord(this.#desk, wish, id, first, second));
+      else ints[0] = this.#calls.answer(wish, id, first, second, this.#desk);
     } catch (error) {
-      this.#inboxInts[0] = CLIENT_GONE;
-      if (!(error instanceof LidoError)) this.#log('error', String(error));
+      this.#log('error', describe(error));
     }
   }
 
-  #answerPost(): void {
-    const sender = this.#sender;
-    const [kind, first = 0, second = 0] = this.#outboxInts;
-    if (kind === LOG) {
-      const text = this.#outbox.toString('utf8', HEADER, HEADER + first);
-      if (sender === null) this.#log('error', text);
-      else sender.log('error', text);
-      return;
-    }
-    if (sender === null) throw new LidoError('LIDO_CLIENT_GONE');
-    if (kind === READ) this.#readChunk();
-    else if (kind === HEAD) sender.sendHead(this.#text(HEADER, first), this.#block(HEADER + first, second));
-    else if (kind === BLOCK) sender.sendBlock(this.#block(HEADER, second), this.#withoutGil);
-    else if (kind === WHOLE) sender.endBody();
-    else if (kind === FILE) this.#inboxInts[1] = this.#leaveFile(sender, first, second) ? 1 : 0;
-    if (sender.clientGone) this.#inboxInts[0] = CLIENT_GONE;
+  /** While the application is loaded there is no session yet: it can only have something for the log. */
+  #logEarly(message: FromWorker): void {
+    if (message[0] === 'log') this.#log(message[2], message[3]);
   }
 
-  #leaveFile(sender: Sender, headSize: number, partSize: number): boolean {
-    const part = this.#text(HEADER + headSize, partSize).split(' ');
-    const [fd = 0, position = 0, length = 0] = part.map(Number);
-    return sender.sendFile(this.#text(HEADER, headSize), { fd, position, length }, this.#withoutGil);
-  }
-
-  #readChunk(): void {
-    const chunk = this.#rest ?? this.#withoutGil(() => this.#body?.nextChunk() ?? null);
-    if (chunk === null) {
-      this.#inboxInts[1] = 0;
-      return;
+  /** Leaves a posted request on the desk. A larger desk is made for one that is too large: Python gets a view of that. */
+  #fetch(id: number): void {
+    const [, , environ, body] = (this.#calls as Calls).takePosted(id);
+    const size = HEADER + environ.length + (body?.length ?? 0);
+    if (size > this.#desk.length) {
+      this.#desk = Buffer.alloc(size);
+      this.#view('desk', this.#desk);
+      this.#python.runCode('worker.desk = desk\n', this.#namespace);
     }
-    const size = Math.min(chunk.byteLength, this.#inbox.length - HEADER);
-    this.#inbox.set(chunk.subarray(0, size), HEADER);
-    this.#rest = size < chunk.byteLength ? chunk.subarray(size) : null;
-    this.#inboxInts[1] = size;
+    const ints = new Int32Array(this.#desk.buffer, this.#desk.byteOffset, HEADER / 4);
+    ints.set([0, id, environ.length, body === null ? -1 : body.length]);
+    this.#desk.write(environ, HEADER, 'latin1');
+    this.#desk.write(body ?? '', HEADER + environ.length, 'latin1');
   }
 
   /** Other threads may run Python while this one waits. */
-  readonly #withoutGil = <T>(wait: () => T): T => {
+  readonly #withoutGil = (wait: () => void): void => {
     this.#python.release();
     try {
-      return wait();
+      wait();
     } finally {
       this.#python.acquire(this.#thread);
     }
   };
-
-  #finish(sender: Sender): void {
-    const [kind, first = 0, second = 0] = this.#outboxInts;
-    if (kind === RESPONSE) sender.respond(this.#text(HEADER, first), this.#block(HEADER + first, second));
-    else if (kind === FAIL) this.#fail(sender, first, second);
-    else if (kind === END) sender.end();
-  }
-
-  #fail(sender: Sender, first: number, second: number): void {
-    const [code, ...args] = this.#outbox.toString('utf8', HEADER, HEADER + first).split('\0');
-    const traceback = this.#outbox.toString('utf8', HEADER + first, HEADER + first + second);
-    sender.fail(toPayload(new LidoError(code as ErrorCode, args, { traceback })));
-  }
-
-  #text(start: number, size: number): string {
-    return this.#outbox.toString('latin1', start, start + size);
-  }
-
-  /** Bytes are a view: the outbox is not written again before they are sent. */
-  #block(start: number, size: number): string | Uint8Array {
-    if (size <= TEXT_LIMIT) return this.#text(start, size);
-    return this.#outbox.subarray(start, start + size);
-  }
 }
 
 function describeGil({ python, interpreter }: PythonSpec): string {
   if (python.freeThreaded) return 'without a GIL';
   return interpreter === 'isolated' ? 'with a GIL for each thread' : 'with one GIL';
-}
-
-function intsOf(buffer: Buffer): Int32Array {
-  return new Int32Array(buffer.buffer, buffer.byteOffset, HEADER / 4);
 }

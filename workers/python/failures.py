@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import traceback
 
 #: Files whose frames say nothing about the application.
@@ -53,6 +54,12 @@ def explain(code, *args):
     for argument in args:
         message = message.replace("%s", str(argument), 1)
     return f"{code}: {message} ({remedy})"
+
+
+def fill(code, args):
+    """Message and remedy of the catalogue, each `%s` replaced by the next argument."""
+    rest = [str(argument) for argument in args]
+    return [re.sub("%s", lambda _: rest.pop(0) if rest else "", text) for text in messages.get(code, ("%s", ""))]
 
 
 def name_type(value):

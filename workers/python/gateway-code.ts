@@ -1,7 +1,9 @@
 // Worker thread. What JavaScript says to the Python half of the gateway before there is a request.
 import { fileURLToPath } from 'node:url';
 import { catalogue, type ErrorCode, LidoError } from '../../src/contract/errors.js';
-import type { PythonSpec } from '../../src/contract/protocol.js';
+import { type PythonSpec, WIRE } from '../../src/contract/protocol.js';
+import { FIRST_GUESS_NS, MAX_NS, WEIGHT } from '../service-time.js';
+import { CALLS } from './calls.js';
 
 export const GATEWAY_FOLDER = fileURLToPath(new URL('.', import.meta.url));
 
@@ -19,6 +21,10 @@ for number in itertools.count(1):
     if package.__path__ == [folder]:
         break
 part = functools.partial(importlib.import_module, package=package.__name__)
+name = package.__name__ + '.wire'
+if name not in sys.modules:
+    package.wire = sys.modules[name] = types.ModuleType(name, 'The numbers that both sides agree on.')
+    vars(package.wire).update(${JSON.stringify({ ...WIRE, ...CALLS, FIRST_GUESS_NS, WEIGHT, MAX_NS })})
 `;
 
 /** The message and the remedy of each error by its code, for those that Python raises. */

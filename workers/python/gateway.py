@@ -1,8 +1,7 @@
 """[6] A worker thread's end of the gateway for Python applications: what it is started with, and each request.
 
-What crosses to JavaScript goes through two byte buffers and one callback: `inbox` holds what JavaScript wrote (a request,
-or a chunk of its body), `outbox` what this package wrote (a head, a block, a line for the log), and `post()` says that the
-outbox is ready. See wire.py.
+Requests come in and answers go out through memory that the main thread shares (rings.py). JavaScript is called for what is
+left: `tell()` wakes the main thread, and `call()` does what the desk asks for, a buffer that both sides see (calls.ts).
 """
 
 import io
@@ -11,22 +10,50 @@ import sys
 import threading
 from codecs import latin_1_decode
 from threading import get_ident
+from time import perf_counter_ns
 
 from . import failures
-from .response import Response
-from .failures import ClientGone, LoadError, ProtocolError, describe_failure, explain
+from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_failure, explain
 from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load_application, shared
 from .log import voices
+from .response import Response
+from .rings import AnswerWriter, ChunkReader, RequestReader, find_slot_word, make_fence, pack, unpack
 from .signals import keep_signals
 from .streams import ErrorStream, FileWrapper, open_chunked
-from .wire import BLOCK, CLIENT_GONE, FAIL, HEADER, LOG, OK, READ, pack, pack_manner, unpack
+from .wire import (
+    ACKED,
+    AWAIT_CHUNK,
+    AWAIT_FILE,
+    AWAIT_WINDOW,
+    BLOCK,
+    BODY_WINDOW,
+    DESK_HEADER,
+    FETCH,
+    FILE_REFUSED,
+    FIRST_GUESS_NS,
+    GONE,
+    HEAD,
+    MAX_BLOCK,
+    MAX_HEAD,
+    MANNER,
+    MAX_NS,
+    MESSAGE,
+    RESPONSE_WINDOW,
+    SERVICE_TIME,
+    STRING_BLOCK_LIMIT,
+    TOLD,
+    WEIGHT,
+)
 
 _MAX_CACHED = 512
+_MODULO = 0xFFFFFFFF
+# A posted request's body comes in chunks.
+_NO_BODY = 0xFFFFFFFF
 
 
 class Worker(Interruptible):
-    """One worker thread's end of the gateway: its application, its buffers, the request that it runs."""
+    """One worker thread's end of the gateway: its application, its rings, the request that it runs."""
 
     def __init__(self, constants, multithread, multiprocess, run_once):
         super().__init__()
@@ -46,30 +73,59 @@ class Worker(Interruptible):
         self.errors = None
         self.keys = {}
         self.meter = None
+        self.call = self.tell = self.desk = self.words = None
+        self.requests = self.chunks = self.answers = None
+        self.service_ns = FIRST_GUESS_NS
+        self.begin(0)
 
-    def connect(self, post, inbox, outbox):
-        """Takes the callback and the buffers; called again when a buffer had to grow."""
-        self.post = post
-        self.inbox = inbox
-        self.outbox = outbox
-        self.room = len(outbox) - HEADER
+    def attach(self, control, requests, bodies, answers):
+        """Takes the memory that is shared with the main thread."""
+        self.words = words = control.cast("I")
+        fence = make_fence()
+        self.requests = RequestReader(words, requests, fence)
+        self.chunks = ChunkReader(words, bodies, fence)
+        self.answers = AnswerWriter(words, answers, fence)
+        words[SERVICE_TIME] = FIRST_GUESS_NS
 
-    def handle(self):
-        """Answers the request in the inbox. Whatever happens, the outbox gets the end of it."""
-        inbox = self.inbox
-        self.request, environ_size, body_size, delay = unpack(inbox)
-        meter = self.meter
-        if meter is not None:
-            meter.begin(delay)
-        body = HEADER + environ_size
-        environ = self.build_environ(latin_1_decode(inbox[HEADER:body])[0])
-        if body_size < 0:
-            environ["wsgi.input"] = open_chunked(self)
-        else:
-            environ["wsgi.input"] = io.BytesIO(inbox[body : body + body_size])
-        self.errors = environ["wsgi.errors"] = ErrorStream(self)
+    def serve(self):
+        """Answers requests as long as there are any. The desk says how long the GIL took to come, in nanoseconds."""
+        requests = self.requests
+        self.delay = unpack(self.desk)[0]
+        taken = requests.take()
+        while taken is not None:
+            began = perf_counter_ns()
+            self.handle(*taken)
+            self.delay = 0
+            self.count(perf_counter_ns() - began)
+            taken = requests.take()
+        requests.give_back()
+
+    def begin(self, request):
+        """What is the same at the beginning of each request; 0 for none."""
+        self.request = request
+        self.acked = find_slot_word(request, ACKED)
+        self.gone = find_slot_word(request, GONE)
+        # Bytes of blocks, modulo 2^32.
+        self.sent = 0
+        # The ring had no room for a part of the answer: what follows must not overtake that, and goes by messages, too.
+        self.is_posted = False
+        self.has_asked = False
+        # Bytes of the request's body that were read and not told of.
+        self.consumed = 0
+        if request and self.meter is not None:
+            self.meter.begin(self.delay)
+
+    def handle(self, request, environ, body):
+        """Answers a request. Whatever happens, it is ended once."""
+        self.begin(request)
+        self.errors = ErrorStream(self)
         response = Response(self)
         try:
+            if environ is None:
+                environ, body = self.fetch()
+            environ = self.build_environ(environ)
+            environ["wsgi.input"] = open_chunked(self) if body is None else io.BytesIO(body)
+            environ["wsgi.errors"] = self.errors
             # Context variables last for their request; a copy takes the same short time whatever is in it.
             self.context.copy().run(response.run, environ)
         except BaseException as error:
@@ -79,8 +135,18 @@ class Worker(Interruptible):
             response.fail(error)
         finally:
             self.request = 0
-            if meter is not None:
-                pack_manner(self.outbox, meter.end())
+
+    def give_up(self):
+        """An exception got out of serve(): ends the request that it belongs to."""
+        self.interruptible = 0
+        if self.request:
+            self.fail("LIDO_APPLICATION_RAISED", ("the gateway failed, too: the log says how",), "")
+            self.request = 0
+
+    def count(self, nanoseconds):
+        """Keeps the mean that the dispatcher goes by; see service-time.ts."""
+        self.service_ns += (nanoseconds - self.service_ns) * WEIGHT
+        self.words[SERVICE_TIME] = min(int(self.service_ns), MAX_NS)
 
     def build_environ(self, wire):
         joined, _, values = wire.partition("\0\0")
@@ -93,72 +159,157 @@ class Worker(Interruptible):
         environ.update(zip(keys, values.split("\0")))
         return environ
 
-    def send(self, kind, head, block):
-        """Hands a block to JavaScript, a long one in pieces; returns once the window has room again. False: client gone."""
-        outbox = self.outbox
-        size = len(head)
-        if size > self.room // 2:
-            raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
-        outbox[HEADER : HEADER + size] = head
-        with memoryview(block) as view:
-            sent = 0
-            while True:
-                piece = view[sent : sent + self.room - size]
-                start = HEADER + size
-                outbox[start : start + len(piece)] = piece
-                pack(outbox, 0, kind, size, len(piece), 0)
-                sent += len(piece)
-                if not self.exchange_words():
-                    return False
-                if sent >= len(block):
-                    return True
-                kind, size = BLOCK, 0
+    def fetch(self):
+        """Environ and body of a request for which the ring had no room."""
+        self.ask(FETCH)
+        desk = self.desk
+        _, _, environ_size, body_size = unpack(desk)
+        body = DESK_HEADER + environ_size
+        environ = latin_1_decode(desk[DESK_HEADER:body])[0]
+        return environ, None if body_size == _NO_BODY else bytes(desk[body : body + body_size])
 
-    def exchange_words(self):
-        """Lets JavaScript read the outbox; false when the client is gone."""
-        self.post()
-        return unpack(self.inbox)[0] != CLIENT_GONE
+    def send(self, kind, head, block):
+        """Sends a block, a long one in pieces; returns once the window has room for each. False: client gone."""
+        if len(head) > MAX_HEAD:
+            raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
+        if kind == HEAD:
+            if len(block) <= STRING_BLOCK_LIMIT:
+                self.sent = len(block)
+                self.put(HEAD, head, block)
+                return not self.is_gone()
+            self.put(HEAD, head, b"")
+        if len(block) <= MAX_BLOCK:
+            return self.send_piece(block)
+        with memoryview(block) as view:
+            return all(self.send_piece(view[at : at + MAX_BLOCK]) for at in range(0, len(view), MAX_BLOCK))
+
+    def send_piece(self, piece):
+        if (self.sent - self.words[self.acked]) & _MODULO >= RESPONSE_WINDOW:
+            self.ask(AWAIT_WINDOW, self.sent)
+        if self.is_gone():
+            return False
+        self.sent = (self.sent + len(piece)) & _MODULO
+        self.put(BLOCK, b"", piece)
+        return True
+
+    def is_gone(self):
+        """The client is gone, or the main thread wants no more of the answer."""
+        return self.words[self.gone] == self.request
+
+    def put(self, kind, first, second):
+        """A record about the running request to the main thread: by the ring, or where that has no room as a message."""
+        if self.answers is not None and not self.is_posted and self.answers.put(kind, self.request, first, second):
+            if not self.words[TOLD]:
+                self.tell()
+            return
+        self.is_posted = True
+        desk = self.desk
+        middle = DESK_HEADER + len(first)
+        desk[DESK_HEADER:middle] = first
+        desk[middle : middle + len(second)] = second
+        pack(desk, 0, kind, self.request, len(first), len(second))
+        self.call()
+
+    def say(self, kind, *details):
+        """One of the messages of protocol.ts."""
+        self.put(MESSAGE, b"", json.dumps([kind, self.request, *details]).encode())
+
+    def ask(self, wish, number=0):
+        """Lets JavaScript do something for the running request; returns what it answers."""
+        desk = self.desk
+        pack(desk, 0, wish, self.request, number, 0)
+        self.call()
+        return unpack(self.desk)[0]
+
+    def leave_file(self, head, fd, position, length):
+        """Lets the main thread send the file; false where it cannot open it."""
+        self.say("file", head.decode("latin-1"), fd, position, length)
+        self.ask(AWAIT_FILE)
+        words = self.words
+        if words[self.acked] != FILE_REFUSED:
+            return True
+        words[self.acked] = 0
+        return False
+
+    def fail(self, code, args, trace):
+        self.tell_manner()
+        message, remedy = failures.fill(code, args)
+        self.say("fail", {"code": code, "message": message, "remedy": remedy, "traceback": trace})
+
+    def tell_manner(self):
+        """Says what the request did with the GIL. Called before its last record."""
+        if self.meter is not None:
+            self.words[find_slot_word(self.request, MANNER)] = self.meter.end()
 
     def check_thread(self, request):
-        """The callback belongs to this worker's thread: from another one it would bring the process to a halt."""
+        """The callbacks belong to this worker's thread: from another one they would bring the process to a halt."""
         if get_ident() != self.thread:
             raise RuntimeError(explain("LIDO_WRONG_THREAD", threading.current_thread().name))
         if self.request != request:
             raise RuntimeError(explain("LIDO_WRONG_THREAD", "its request is over"))
 
+    def enter_gateway(self):
+        """The application has called the gateway, which is not interrupted. Returns what return_to_application() takes."""
+        request = self.interruptible
+        self.interruptible = 0
+        if self.interrupting:
+            self.absorb_interrupt()
+        return request
+
+    def return_to_application(self, request):
+        """Raises what came meanwhile. 0 for a call that came from the gateway itself."""
+        if request:
+            self.interruptible = request
+            if self.timed_out == request:
+                raise LidoTimeout
+
     def log(self, text):
-        data = text.encode("utf-8", "backslashreplace")[: self.room]
-        self.outbox[HEADER : HEADER + len(data)] = data
-        pack(self.outbox, 0, LOG, len(data), 0, 0)
-        self.post()
+        inside = self.enter_gateway()
+        self.say("log", "error", text.encode("utf-8", "backslashreplace")[:MAX_BLOCK].decode("utf-8", "ignore"))
+        self.return_to_application(inside)
 
     def read_chunk(self, request):
         """The next chunk of the body, empty at its end. Blocks without holding the GIL."""
         self.check_thread(request)
-        pack(self.outbox, 0, READ, 0, 0, 0)
-        if not self.exchange_words():
-            raise ClientGone("the client is gone")
-        size = unpack(self.inbox)[1]
-        return bytes(self.inbox[HEADER : HEADER + size])
+        inside = self.enter_gateway()
+        if not self.has_asked:
+            self.has_asked = True
+            self.say("read")
+        chunk = self.chunks.take(request)
+        while chunk is None:
+            self.tell_consumed(0)
+            if self.is_gone():
+                self.return_to_application(inside)
+                raise ClientGone("the client is gone")
+            self.ask(AWAIT_CHUNK)
+            chunk = self.chunks.take(request)
+        self.tell_consumed(len(chunk))
+        self.return_to_application(inside)
+        return chunk
+
+    def tell_consumed(self, size):
+        """In large steps: the main thread would be woken for every chunk. Short ones count for what they take up in the ring."""
+        self.consumed += size
+        if self.chunks.passed >= BODY_WINDOW // 4:
+            self.say("credit", self.consumed)
+            self.consumed = self.chunks.passed = 0
 
 
-def start(settings, post, inbox, outbox):
+def start(settings, call, tell, desk):
     """
     Makes this thread's worker. The application is the one that all threads share, or is loaded here, for this interpreter
-    alone. Returns the worker; a failure is left in the outbox instead.
+    alone. Returns the worker, None where that failed, and JSON: {"thread"}, or {"failure"}.
     """
-    worker = Worker(
-        settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"]
-    )
+    worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"])
     worker.timeout = str(settings["timeout"])
-    worker.connect(post, inbox, outbox)
+    worker.call, worker.tell, worker.desk = call, tell, desk
     voices[worker.thread] = worker.log
-    if settings["isolated"]:
-        refuse_all_frames()
     if settings["tellsManner"]:
         from .meter import Meter
 
         worker.meter = Meter()
+    if settings["isolated"]:
+        refuse_all_frames()
     if settings["shared"]:
         application, worker.context = shared[settings["shared"]]
     else:
@@ -166,14 +317,10 @@ def start(settings, post, inbox, outbox):
         try:
             application, worker.context = load_application(settings)
         except LoadError as error:
-            data = json.dumps(describe_failure(error)).encode()
-            outbox[HEADER : HEADER + len(data)] = data
-            pack(outbox, 0, FAIL, len(data), 0, 0)
-            return None
+            return None, json.dumps({"failure": describe_failure(error)})
     worker.application = _wrap_validator(application) if settings["validate"] else application
     workers[worker.thread] = worker
-    pack(outbox, 0, OK, worker.thread & 0x7FFFFFFF, worker.thread >> 31, 0)
-    return worker
+    return worker, json.dumps({"thread": worker.thread})
 
 
 def prepare(messages):
@@ -196,4 +343,5 @@ def forget(worker):
     """The worker's thread ends, and with it the buffers; what an application has kept of the gateway fails from now on."""
     workers.pop(worker.thread, None)
     voices.pop(worker.thread, None)
-    worker.thread = worker.post = worker.inbox = worker.outbox = None
+    worker.thread = worker.call = worker.tell = worker.desk = worker.words = None
+    worker.requests = worker.chunks = worker.answers = None

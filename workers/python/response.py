@@ -5,10 +5,11 @@ from types import GeneratorType
 from .failures import LidoTimeout, ProtocolError, describe_error, format_error, name_type
 from .head import build_head, declare_length, declares_length
 from .streams import FileWrapper
-from .wire import BLOCK, END, FAIL, FILE, HEAD, HEADER, RESPONSE, WHOLE, pack, unpack
+from .wire import BLOCK, END, HEAD, MAX_HEAD, RESPONSE, SMALL_FILE, STRING_BLOCK_LIMIT, WHOLE
 
-# A file that is smaller is read here: that is quicker than to let the main thread open it.
-_SMALL_FILE = 65536
+# Of what went wrong, in characters: of a traceback the end.
+_MAX_TEXT = 32768
+_MAX_TRACE = 98304
 
 # Their close(), where they have one, does nothing once they are exhausted.
 _CLOSED_BY_THEMSELVES = (list, tuple, GeneratorType)
@@ -77,21 +78,14 @@ class Response:
         if type(block) is not bytes:
             block = _take_bytes(block)
         worker = self.worker
-        start = HEADER + len(self.head)
-        end = start + len(block)
-        outbox = worker.outbox
-        if end > len(outbox):
+        if len(block) > STRING_BLOCK_LIMIT:
             self.head = declare_length(self.head, len(block))
             self.write(block)
             self.end()
             return
         if worker.errors.partial:
             worker.errors.flush()
-        outbox[HEADER:start] = self.head
-        outbox[start:end] = block
-        # No post(): JavaScript looks at the outbox when handle() has returned.
-        pack(outbox, 0, RESPONSE, len(self.head), len(block), 0)
-        self.state = _OVER
+        self.finish(RESPONSE, self.head, block)
 
     def send_all(self, result):
         """Each block is sent before the next is asked for; close() is called whatever happens."""
@@ -148,16 +142,11 @@ class Response:
         if found is None:
             return False
         self.head = declare_length(self.head, found[2])
-        return found[2] >= _SMALL_FILE and self.leave_file(b"%d %d %d" % found)
+        return found[2] >= SMALL_FILE and self.leave_file(found)
 
     def leave_file(self, part):
-        worker = self.worker
-        start = HEADER + len(self.head)
-        worker.outbox[HEADER:start] = self.head
-        worker.outbox[start : start + len(part)] = part
-        pack(worker.outbox, 0, FILE, len(self.head), len(part), 0)
-        self.gone = not worker.exchange_words()
-        is_taken = self.gone or unpack(worker.inbox)[1] == 1
+        is_taken = self.worker.leave_file(self.head, *part)
+        self.gone = self.worker.is_gone()
         if is_taken:
             self.state = _SENDING
         return is_taken
@@ -166,8 +155,7 @@ class Response:
         """Lets a client that cannot count have the end of the body before close() runs, which may take its time."""
         worker = self.worker
         if worker.timed_out != self.request and not declares_length(self.head):
-            pack(worker.outbox, 0, WHOLE, 0, 0, 0)
-            worker.post()
+            worker.put(WHOLE, b"", b"")
 
     def leave_application(self):
         """From here on the gateway runs, which is not interrupted."""
@@ -195,32 +183,41 @@ class Response:
         if worker.errors.partial:
             worker.errors.flush()
         if self.state == _STARTED and not self.gone:
-            worker.outbox[HEADER : HEADER + len(self.head)] = self.head
-            pack(worker.outbox, 0, RESPONSE, len(self.head), 0, 0)
+            self.finish(RESPONSE, self.head, b"")
         else:
-            pack(worker.outbox, 0, END, 0, 0, 0)
+            self.finish(END, b"", b"")
+
+    def finish(self, kind, head, block):
+        """The last record of the request."""
+        if len(head) > MAX_HEAD:
+            raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
+        worker = self.worker
+        worker.tell_manner()
+        worker.put(kind, head, block)
         self.state = _OVER
 
     def fail(self, error):
-        """Ends the request with an error: the code and the message's arguments, parted by NUL, and the traceback."""
+        """Ends the request with an error of the catalogue and the traceback."""
         worker = self.worker
         if worker.errors.partial:
             worker.errors.flush()
+        trace = _clean(format_error(error))[-_MAX_TRACE:]
+        if self.state == _OVER:
+            worker.log(trace)
+            return
         if isinstance(error, ProtocolError):
-            code, what = error.code, "\0".join(map(str, error.args))
+            code, arguments = error.code, error.args
         elif isinstance(error, LidoTimeout):
-            code, what = "LIDO_TIMED_OUT", worker.timeout
+            code, arguments = "LIDO_TIMED_OUT", (worker.timeout,)
         else:
-            code, what = "LIDO_APPLICATION_RAISED", describe_error(error)
-        parts = [part.encode("utf-8", "backslashreplace") for part in (code, what, format_error(error))]
-        room = worker.room - len(parts[0]) - 1
-        what, trace = parts[1][: room // 4], parts[2][-(room * 3 // 4) :]
-        head = parts[0] + b"\0" + what
-        outbox = worker.outbox
-        outbox[HEADER : HEADER + len(head)] = head
-        outbox[HEADER + len(head) : HEADER + len(head) + len(trace)] = trace
-        pack(outbox, 0, FAIL, len(head), len(trace), 0)
+            code, arguments = "LIDO_APPLICATION_RAISED", (describe_error(error),)
+        worker.fail(code, [_clean(str(argument))[:_MAX_TEXT] for argument in arguments], trace)
         self.state = _OVER
+
+
+def _clean(text):
+    """Text that can be told to others: half a surrogate is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _take_bytes(block):

@@ -3,6 +3,7 @@ import { MessageChannel } from 'node:worker_threads';
 import { afterAll, expect, test } from 'vitest';
 import { toPayload } from '../../../dist/src/contract/errors.js';
 import { allocateControl, GONE, slotWord } from '../../../dist/src/contract/protocol.js';
+import { BodyChannel } from '../../../dist/src/dispatch/body-channel.js';
 import { Exchange } from '../../../dist/src/dispatch/exchange.js';
 import { type AnswerMessage, Receiver } from '../../../dist/src/dispatch/receiver.js';
 import { Slots } from '../../../dist/src/dispatch/slots.js';
@@ -43,7 +44,7 @@ function receive(...kinds: string[]) {
     observer: null,
   });
   exchange.body = { isWhole: true, close: () => {}, addCredit: note('credit') } as never;
-  const receiver = new Receiver(slots, port1, null, {
+  const receiver = new Receiver(slots, new BodyChannel(port1, null, control), null, {
     finished: (slot) => {
       released += 1;
       slots.release(slot);

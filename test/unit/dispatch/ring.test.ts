@@ -1,16 +1,26 @@
-// Both ends of the ring of blocks in one thread: what is written is what is read, around its end, and where it is full.
+// Both ends of the ring of answers in one thread: what is written is what is read, around its end, and where it is full.
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { afterAll, expect, test } from 'vitest';
 import {
   allocateControl,
+  type FromWorker,
   MAX_BLOCK,
   RESPONSE_WINDOW,
-  RING_SIZE,
   STRING_BLOCK_LIMIT,
 } from '../../../dist/src/contract/protocol.js';
+import {
+  ANSWERS_SIZE,
+  BLOCK,
+  END,
+  HEAD,
+  MESSAGE,
+  RECORD_HEADER,
+  RESPONSE,
+  recordSize,
+  WHOLE,
+} from '../../../dist/src/contract/ring.js';
 import { RingReader } from '../../../dist/src/dispatch/ring-reader.js';
-import type { ResponseWriter } from '../../../dist/src/http/response-writer.js';
-import { RingWriter } from '../../../dist/workers/ring-writer.js';
+import { Answers } from '../../../dist/workers/answers.js';
 
 const channels: MessageChannel[] = [];
 afterAll(() => {
@@ -22,117 +32,155 @@ function makeRing() {
   const channel = new MessageChannel();
   channels.push(channel);
   const reader = new RingReader(control);
-  const writer = new RingWriter(reader.memory, control, channel.port1);
-  return { reader, writer, port: channel.port2 };
+  const answers = new Answers(channel.port1, control, reader.memory);
+  return {
+    reader,
+    answers,
+    port: channel.port2,
+    putBlock: (id: number, block: string | Uint8Array) => answers.put(BLOCK, id, '', block),
+  };
 }
 
-/** A response that keeps what it is lent until it is told to give it back. */
+/** Keeps what it takes, and what it is lent until it is told to give it back. */
 class Taker {
-  state = 'open';
-  readonly blocks: Buffer[] = [];
+  readonly messages: FromWorker[] = [];
   readonly lent: (() => void)[] = [];
 
-  writeBlock(block: string | Uint8Array, giveBack?: () => void): void {
-    this.blocks.push(typeof block === 'string' ? Buffer.from(block, 'latin1') : Buffer.from(block));
+  readonly take = (message: FromWorker, giveBack?: () => void): void => {
+    const [kind, id, block] = message as readonly [string, number, unknown];
+    // What is lent is read before it is given back.
+    const kept = block instanceof Uint8Array ? Buffer.from(block).toString('latin1') : block;
+    this.messages.push(block === undefined ? message : ([kind, id, kept] as unknown as FromWorker));
     if (giveBack !== undefined) this.lent.push(giveBack);
+  };
+
+  get text(): string {
+    return this.messages.map((message) => message[2] as unknown as string).join('');
   }
 
   giveBack(): void {
     for (const giveBack of this.lent.splice(0)) giveBack();
   }
-
-  get asWriter(): ResponseWriter {
-    return this as unknown as ResponseWriter;
-  }
 }
 
 const bytesOf = (length: number, seed: number) => Buffer.alloc(length, seed);
 
+test('each kind of record comes out as the message that it stands for', () => {
+  const { reader, answers } = makeRing();
+  const taken: FromWorker[] = [];
+  answers.put(RESPONSE, 1, '200 OK', 'caf\u00e9\0');
+  answers.put(HEAD, 2, Buffer.from('201 Created'), Buffer.from('one'));
+  answers.put(BLOCK, 2, '', 'two');
+  answers.put(WHOLE, 2, '', '');
+  answers.put(END, 2, '', '');
+  answers.put(MESSAGE, 3, '', Buffer.from(JSON.stringify(['log', 3, 'error', '\u20ac'])));
+  reader.deliver((message) => taken.push(message));
+  expect(taken).toEqual([
+    ['response', 1, '200 OK', 'caf\u00e9\0'],
+    ['head', 2, '201 Created', 'one'],
+    ['block', 2, 'two'],
+    ['whole', 2],
+    ['end', 2],
+    ['log', 3, 'error', '\u20ac'],
+  ]);
+});
+
 test('blocks come out as they went in, text and bytes, however often the ring wraps', () => {
-  const { reader, writer } = makeRing();
+  const { reader, putBlock } = makeRing();
   const taker = new Taker();
-  const sent: Buffer[] = [];
+  let sent = '';
   for (let count = 0; count < 100; count += 1) {
     const block = bytesOf(1 + ((count * 7919) % MAX_BLOCK), count);
-    sent.push(block);
-    expect(writer.put(1, count % 2 === 0 ? block : block.toString('latin1'))).toBe(true);
-    reader.deliver(() => taker.asWriter);
+    const text = block.toString('latin1');
+    sent += text;
+    expect(putBlock(1, count % 2 === 0 ? block : text)).toBe(true);
+    reader.deliver(taker.take);
     taker.giveBack();
   }
-  expect(sent.reduce((sum, block) => sum + block.length, 0)).toBeGreaterThan(2 * RING_SIZE);
-  expect(Buffer.concat(taker.blocks).equals(Buffer.concat(sent))).toBe(true);
+  expect(sent.length).toBeGreaterThan(2 * ANSWERS_SIZE);
+  expect(taker.text === sent).toBe(true);
+});
+
+test('a ring that is full to the last byte is read whole', () => {
+  const { reader, putBlock } = makeRing();
+  const block = bytesOf(MAX_BLOCK - RECORD_HEADER, 1);
+  const fits = ANSWERS_SIZE / recordSize(block.length);
+  for (let round = 0; round < 3; round += 1) {
+    for (let count = 0; count < fits; count += 1) expect(putBlock(1, block)).toBe(true);
+    expect(putBlock(1, '')).toBe(false);
+    const taker = new Taker();
+    reader.deliver(taker.take);
+    taker.giveBack();
+    expect(taker.messages.length).toBe(fits);
+  }
 });
 
 test('a full ring takes nothing until the socket has given blocks back, in whatever order', () => {
-  const { reader, writer } = makeRing();
+  const { reader, putBlock } = makeRing();
   const [first, second] = [new Taker(), new Taker()];
   const block = bytesOf(MAX_BLOCK, 1);
   let count = 0;
-  while (writer.put(1 + (count % 2), block)) count += 1;
+  while (putBlock(1 + (count % 2), block)) count += 1;
   expect(count * MAX_BLOCK).toBeGreaterThan(RESPONSE_WINDOW);
-  reader.deliver((id) => (id === 1 ? first : second).asWriter);
-  expect(first.blocks.length + second.blocks.length).toBe(count);
+  reader.deliver((message, giveBack) => (message[1] === 1 ? first : second).take(message, giveBack));
+  expect(first.lent.length + second.lent.length).toBe(count);
   second.giveBack();
   // The first block is still lent, and what lies behind it can only be freed with it.
-  expect(writer.put(1, block)).toBe(false);
+  expect(putBlock(1, block)).toBe(false);
   first.giveBack();
-  expect(writer.put(1, block)).toBe(true);
+  expect(putBlock(1, block)).toBe(true);
 });
 
 test('a response that closes gives back what it never will', () => {
-  const { reader, writer } = makeRing();
+  const { reader, putBlock } = makeRing();
   const block = bytesOf(MAX_BLOCK, 1);
-  while (writer.put(1, block));
-  reader.deliver(() => new Taker().asWriter);
-  expect(writer.put(2, block)).toBe(false);
+  while (putBlock(1, block));
+  reader.deliver(new Taker().take);
+  expect(putBlock(2, block)).toBe(false);
   reader.releaseAll(1);
-  expect(writer.put(2, block)).toBe(true);
-});
-
-test('blocks that nobody wants make room at once', () => {
-  const { reader, writer } = makeRing();
-  const block = bytesOf(MAX_BLOCK, 1);
-  for (let count = 0; count < 100; count += 1) {
-    expect(writer.put(1, block)).toBe(true);
-    reader.deliver(() => null);
-  }
-});
-
-test('a block waits in the ring until the head of its response has come', () => {
-  const { reader, writer } = makeRing();
-  const taker = new Taker();
-  taker.state = 'unstarted';
-  writer.put(1, 'early');
-  reader.deliver(() => taker.asWriter);
-  expect(taker.blocks).toEqual([]);
-  taker.state = 'open';
-  reader.deliver(() => taker.asWriter);
-  expect(String(taker.blocks[0])).toBe('early');
+  expect(putBlock(2, block)).toBe(true);
 });
 
 test('many short blocks are joined, and none of another response with them', () => {
-  const { reader, writer } = makeRing();
-  const takers = [new Taker(), new Taker()];
-  for (let count = 0; count < 1000; count += 1) writer.put(1, 'ten bytes.');
-  writer.put(2, 'other');
-  reader.deliver((id) => (takers[id - 1] as Taker).asWriter);
-  const [first, second] = takers.map(({ blocks }) => blocks.map(({ length }) => length)) as [
-    number[],
-    number[],
-  ];
-  expect(first.reduce((sum, length) => sum + length, 0)).toBe(10_000);
-  expect(first.length).toBeLessThan(10);
-  expect(Math.max(...first)).toBeLessThanOrEqual(STRING_BLOCK_LIMIT);
-  expect(second).toEqual([5]);
+  const { reader, answers, putBlock } = makeRing();
+  const taker = new Taker();
+  for (let count = 0; count < 1000; count += 1) putBlock(1, 'ten bytes.');
+  putBlock(2, 'other');
+  answers.put(END, 1, '', '');
+  reader.deliver(taker.take);
+  const blocks = taker.messages.filter((message) => message[1] === 1 && message[0] === 'block');
+  const lengths = blocks.map((message) => (message[2] as unknown as string).length);
+  expect(lengths.reduce((sum, length) => sum + length, 0)).toBe(10_000);
+  expect(lengths.length).toBeLessThan(10);
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(STRING_BLOCK_LIMIT);
+  expect(taker.messages.slice(-2)).toEqual([
+    ['block', 2, 'other'],
+    ['end', 1],
+  ]);
 });
 
-test('the main thread is told of blocks once, until it looks', () => {
-  const { reader, writer, port } = makeRing();
+test('what is written while the main thread reads waits for its next look, of which it is told', () => {
+  const { reader, putBlock, port } = makeRing();
+  const taker = new Taker();
+  putBlock(1, 'one');
+  reader.deliver((message) => {
+    if (taker.messages.length === 0) putBlock(1, 'two');
+    taker.take(message);
+  });
+  expect(taker.text).toBe('one');
+  expect(receiveMessageOnPort(port)?.message).toEqual(['answers']);
+  expect(receiveMessageOnPort(port)?.message).toEqual(['answers']);
+  reader.deliver(taker.take);
+  expect(taker.text).toBe('onetwo');
+});
+
+test('the main thread is told once, until it looks', () => {
+  const { reader, putBlock, port } = makeRing();
   const told = () => receiveMessageOnPort(port)?.message as unknown;
-  writer.put(1, 'one');
-  writer.put(1, 'two');
-  expect([told(), told()]).toEqual([['blocks'], undefined]);
-  reader.listen();
-  writer.put(1, 'three');
-  expect(told()).toEqual(['blocks']);
+  putBlock(1, 'one');
+  putBlock(1, 'two');
+  expect([told(), told()]).toEqual([['answers'], undefined]);
+  reader.deliver(() => {});
+  putBlock(1, 'three');
+  expect(told()).toEqual(['answers']);
 });

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { allocateControl, claim, GONE, slotWord } from '../../../dist/src/contract/protocol.js';
+import {
+  allocateControl,
+  CLAIMED,
+  claim,
+  GONE,
+  OFFER,
+  slotWord,
+} from '../../../dist/src/contract/protocol.js';
 import type { Exchange } from '../../../dist/src/dispatch/exchange.js';
 import { Slots } from '../../../dist/src/dispatch/slots.js';
 
@@ -42,22 +49,21 @@ test('who claims first has the request: the worker, or the main thread that reca
   const { control, slots } = makeSlots(2);
   const claimed = slots.take(exchange);
   const recalled = slots.take(exchange);
-  expect(claim(control, claimed.index, claimed.id)).toBe(true);
+  expect(claim(control, claimed.id)).toBe(true);
   expect(claimed.recall()).toBe(false);
   expect(claimed.isClaimed).toBe(true);
   expect(recalled.recall()).toBe(true);
-  expect(claim(control, recalled.index, recalled.id)).toBe(false);
-  expect(recalled.isClaimed).toBe(false);
+  expect(claim(control, recalled.id)).toBe(false);
 });
 
 test('a worker that is late cannot claim the next request of a slot by the id of the last', () => {
   const { control, slots } = makeSlots(1);
   const first = slots.take(exchange);
-  const { id, index } = first;
+  const { id } = first;
   first.recall();
   slots.release(first);
   slots.take(exchange);
-  expect(claim(control, index, id)).toBe(false);
+  expect(claim(control, id)).toBe(false);
 });
 
 test('the oldest request comes first, whatever its slot', () => {
@@ -78,4 +84,21 @@ test('a request that is told to stop is named by its id', () => {
 
 test('more slots than ids can name are refused', () => {
   expect(() => makeSlots(1025)).toThrow('a session has at most 1024 slots, not 1025');
+});
+
+test('a worker that passes over what was recalled claims the next in its order', () => {
+  const { control, slots } = makeSlots(3);
+  const [first, second, third] = [slots.take(exchange), slots.take(exchange), slots.take(exchange)];
+  expect(second.recall()).toBe(true);
+  expect([first, second, third].map(({ id }) => claim(control, id))).toEqual([true, false, true]);
+  expect([first.recall(), third.recall()]).toEqual([false, false]);
+});
+
+test('a request that the main thread tried in vain to take back is still that of the worker', () => {
+  const { control, slots } = makeSlots(1);
+  const slot = slots.take(exchange);
+  // The worker has counted, and has yet to look.
+  Atomics.add(control, CLAIMED, 1);
+  expect(slot.recall()).toBe(false);
+  expect(control[slotWord(slot.index, OFFER)]).toBe(slot.id);
 });
