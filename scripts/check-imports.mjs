@@ -33,6 +33,7 @@ const PURE_FILES = [
   'src/http/gate.ts',
   'src/http/grammar.ts',
   'src/http/forwarded.ts',
+  'src/http/proxy-protocol.ts',
   'src/settings/access-format.ts',
   'src/settings/url-path.ts',
   'src/settings/address.ts',

@@ -38,6 +38,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   bodyTimeout: ['faults', 'that stalls within its body is dropped with 408'],
   sendTimeout: ['faults', 'that takes nothing of a response is dropped'],
   forwardedAllowIps: ['forwarded', 'lets the environ tell what the proxy told'],
+  proxyProtocol: ['proxy-protocol', 'tells the application of the client'],
   forwardedFields: ['forwarded', 'lets the environ tell what the proxy told'],
   limitRequestLine: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],
   limitRequestFields: ['setting-effects', 'the limits refuse what exceeds them, and nothing else'],

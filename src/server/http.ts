@@ -4,9 +4,11 @@ import type { Refusal } from '../http/gate.js';
 import type { ConnectionOptions } from '../http/wire/connection.js';
 import type { HeadLimits } from '../http/wire/head-parser.js';
 import { HttpListener } from '../http/wire/listener.js';
+import type { ProxyOptions } from '../http/wire/proxied-socket.js';
 import type { Log } from '../log.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
+import { trustProxies } from '../settings/trusted-proxies.js';
 
 /** RFC 9110, section 15.6.6. */
 const VERSION_NOT_SERVED = 505;
@@ -25,6 +27,7 @@ export function createHttpListener(
     sendTimeoutMs: findLongestSendTimeout(applications) * 1000,
     handle,
     refused: (refusal, client) => logRefusal(log, refusal, client),
+    proxies: settings.proxyProtocol ? describeProxies(settings, log) : null,
   });
 }
 
@@ -41,6 +44,14 @@ function findWidestLimits(applications: readonly Settings[]): HeadLimits {
 function findLongestSendTimeout(applications: readonly Settings[]): number {
   const timeouts = applications.map(({ sendTimeout }) => sendTimeout);
   return timeouts.includes(0) ? 0 : Math.max(...timeouts);
+}
+
+function describeProxies({ forwardedAllowIps }: Settings, log: Log): ProxyOptions {
+  return {
+    trusts: trustProxies(forwardedAllowIps, []).includes,
+    refused: ({ remoteAddress }) =>
+      log.warn({ remoteAddress }, 'refused a trusted proxy that did not begin with the PROXY protocol'),
+  };
 }
 
 /** What is wrong with a single request is for its client to see; a client of another version never shows it to anybody. */

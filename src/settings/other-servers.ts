@@ -161,14 +161,14 @@ const ROWS: readonly Row[] = [
   [
     G,
     'proxy-protocol proxy-allow-ips proxy-allow-from',
-    null,
-    'a proxy tells of its clients in header fields (--forwarded-allow-ips)',
+    'proxyProtocol',
+    'on or off, both versions; whose word is taken is forwardedAllowIps',
   ],
   [
     W,
     'enable-proxy-protocol http-enable-proxy-protocol',
-    null,
-    'a proxy tells of its clients in header fields (--forwarded-allow-ips)',
+    'proxyProtocol',
+    'both versions, and from the addresses of forwardedAllowIps alone',
   ],
   [
     ['gunicorn', 'uvicorn'],

@@ -302,6 +302,14 @@ export const settings = {
     value: 'ADDRESS',
     also: ['trusted_proxy', 'trust_proxy', 'proxies'],
   },
+  proxyProtocol: {
+    type: 'boolean',
+    group: 'Listening',
+    scope: 'listener',
+    default: false,
+    why: 'only who knows its proxies can say that they speak it: others would be refused',
+    text: 'the proxies of forwardedAllowIps tell of their clients by the PROXY protocol, version 1 or 2, before the first request',
+  },
   forwardedFields: {
     type: 'strings',
     group: 'Listening',

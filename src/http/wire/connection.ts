@@ -4,7 +4,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { type Connection, describeSocket } from '../connection.js';
+import type { Connection } from '../connection.js';
 import { buildErrorPage } from '../error-page.js';
 import type { Refusal } from '../gate.js';
 import type { HttpRequest } from '../request.js';
@@ -50,6 +50,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #parser: HeadParser;
+  readonly #describeClient: () => Connection;
   /** Null until the first request. */
   #client: Connection | null = null;
   #state: State = 'idle';
@@ -76,7 +77,14 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   hasClientEnded = false;
   readonly keepAlive: string | null;
 
-  constructor(socket: Socket, options: ConnectionOptions, keepAlive: string | null) {
+  /** `describeClient` is asked when the first request has come. */
+  constructor(
+    socket: Socket,
+    options: ConnectionOptions,
+    keepAlive: string | null,
+    describeClient: () => Connection,
+  ) {
+    this.#describeClient = describeClient;
     this.#socket = socket;
     this.#options = options;
     this.#parser = new HeadParser(options.limits);
@@ -185,7 +193,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   }
 
   #begin(head: RequestHead): void {
-    this.#client ??= describeSocket(this.#socket);
+    this.#client ??= this.#describeClient();
     const request = new WireRequest(head, this.#client, this.#options.limits, this);
     const sink = new WireSink(this, head);
     this.#body = request.body;
@@ -238,7 +246,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
 
   /** One answer that no application gives, and the end of the connection. */
   #refuse(refusal: Refusal): void {
-    this.#client ??= describeSocket(this.#socket);
+    this.#client ??= this.#describeClient();
     this.#options.refused(refusal, this.#client);
     const { status, reason } = refusal;
     const phrase = STATUS_CODES[status] ?? '';

@@ -1,6 +1,8 @@
 /** Main thread. All connections that Lido speaks HTTP/1.1 on, over whatever sockets it is given. */
 import type { Socket } from 'node:net';
+import { type Connection, describeSocket } from '../connection.js';
 import { type ConnectionOptions, HttpConnection } from './connection.js';
+import { type ProxyOptions, readProxyHeader } from './proxied-socket.js';
 
 /** How often connections are looked at, at most and at least: a quarter of the shortest time-out in between. Milliseconds. */
 const LONGEST_CHECK_MS = 1000;
@@ -14,14 +16,19 @@ export const SOCKET_OPTIONS = {
   highWaterMark: 64 * 1024,
 } as const;
 
+export interface ListenerOptions extends ConnectionOptions {
+  /** Null where nobody speaks the PROXY protocol. */
+  readonly proxies: ProxyOptions | null;
+}
+
 export class HttpListener {
-  readonly #options: ConnectionOptions;
+  readonly #options: ListenerOptions;
   readonly #connections = new Set<HttpConnection>();
   readonly #periodMs: number;
   #sweep: NodeJS.Timeout | null = null;
   readonly #keepAlive: string | null;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ListenerOptions) {
     const { headerTimeoutMs, keepAliveMs, sendTimeoutMs } = options;
     this.#options = options;
     this.#keepAlive = keepAliveMs >= 1000 ? `timeout=${Math.floor(keepAliveMs / 1000)}` : null;
@@ -37,10 +44,17 @@ export class HttpListener {
   /** Takes a connection over: of TCP, a Unix socket, or TLS once it is secure. */
   readonly accept = (socket: Socket): void => {
     this.#sweep ??= setInterval(this.#check, this.#periodMs).unref();
-    const connection = new HttpConnection(socket, this.#options, this.#keepAlive);
+    const { proxies, headerTimeoutMs } = this.#options;
+    if (proxies === null) this.#serve(socket, () => describeSocket(socket));
+    else
+      readProxyHeader(socket, proxies, headerTimeoutMs, (known, client) => this.#serve(known, () => client));
+  };
+
+  #serve(socket: Socket, describeClient: () => Connection): void {
+    const connection = new HttpConnection(socket, this.#options, this.#keepAlive, describeClient);
     this.#connections.add(connection);
     socket.once('close', () => this.#connections.delete(connection));
-  };
+  }
 
   /** Ends the connections that wait for no answer; a request that is on its way there is lost. */
   closeIdle(): void {
