@@ -4,15 +4,14 @@ import { dirname, resolve as resolvePath } from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
-import { endPython, exitPastPython } from './python/host.js';
+import { exitPastPython } from './python/host.js';
 import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-command.js';
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
+import { askForReload } from './server/control-socket.js';
 import { describeNodeRelease } from './server/node-release.js';
 import { describeConfig } from './server/print-config.js';
-import { createServer } from './server/server.js';
-import { reloadOnSignal, stopOnSignals } from './server/signals.js';
-import { Supervisor } from './server/supervisor.js';
+import { serve } from './server/serve.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { loadEnvFiles } from './settings/env-file.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
@@ -21,6 +20,7 @@ import {
   readEnvironment,
   readPort,
   resolveSettings,
+  type Settings,
   type Source,
 } from './settings/resolve.js';
 
@@ -35,20 +35,34 @@ async function main([first = '', ...rest]: readonly string[]): Promise<void> {
 }
 
 /** The settings of all sources, in the directory that they name. */
-async function resolve(config: string | null, flags: Source): Promise<Resolved> {
+async function resolve(config: string | null, flags: Source): Promise<Prepared> {
   const environment = readEnvironment(process.env);
   const folder = chooseFolder([flags, environment], process.cwd());
   // Nothing can be looked for in a directory that is not there, so this mistake comes alone.
   throwMistakes(enterFolder(folder));
   const path = config ?? findConfig(process.cwd());
   const file = path === null ? null : await loadConfig(path);
-  const sources = [flags, environment, ...(file === null ? [] : [file]), readPort(process.env)];
+  const port = readPort(process.env);
+  const sources = [flags, environment, ...(file === null ? [] : [file]), port];
   const isFileAsked = folder === null && file !== null && path !== null;
   const own = isFileAsked ? chooseFolder([file], dirname(resolvePath(path))) : null;
+  const absolute = path === null ? null : resolvePath(path);
   const resolved = resolveSettings(sources, enterFolder(own));
   for (const pair of resolved.settings.env) setVariable(pair);
   throwMistakes(loadEnvFiles(resolved.settings.envFile, resolved.origins.envFile));
-  return resolved;
+  const readAgain = async () => {
+    const fresh = absolute === null ? [] : [await loadConfig(absolute)];
+    const { settings, origins } = resolveSettings([flags, environment, ...fresh, port]);
+    for (const pair of settings.env) setVariable(pair);
+    throwMistakes(loadEnvFiles(settings.envFile, origins.envFile));
+    return settings;
+  };
+  return { ...resolved, readAgain };
+}
+
+interface Prepared extends Resolved {
+  /** The same command line and environment with the config file as it is now. Rejects with LIDO_WRONG_SETTING. */
+  readonly readAgain: () => Promise<Settings>;
 }
 
 interface Folder {
@@ -80,7 +94,7 @@ function setVariable(pair: string): void {
   process.env[pair.slice(0, equals)] = pair.slice(equals + 1);
 }
 
-async function perform(action: Action, resolved: Resolved): Promise<void> {
+async function perform(action: Action, resolved: Prepared): Promise<void> {
   if (action === 'config') {
     process.stdout.write(await describeConfig(resolved));
     return;
@@ -88,34 +102,20 @@ async function perform(action: Action, resolved: Resolved): Promise<void> {
   const { settings } = resolved;
   const log = createLog(settings);
   if (action === 'check') {
+    const { createServer } = await import('./server/server.js');
     for (const { application, runtime } of await createServer(settings, { log }).check())
       process.stdout.write(`${application} is ready to be served by ${runtime}\n`);
+    return;
+  }
+  if (action === 'reload') {
+    await askForReload(settings);
     return;
   }
   if (action === 'cgi') {
     await end(await serveCgi(settings, log));
     return;
   }
-  const supervisor = settings.processes > 1 ? new Supervisor(settings, log) : null;
-  const server = supervisor ?? createServer(settings, { log });
-  reloadOnSignal('reload' in server ? () => server.reload() : null, log);
-  let stopping = false;
-  const stop = async (signal: string) => {
-    stopping = true;
-    log.info(`${signal}: finishing what runs`);
-    const deadline = performance.now() + settings.gracefulTimeout * 1000;
-    const ended = (await server.close()) && (await endPython(deadline - performance.now(), log));
-    if (!ended) await exitPastPython(0);
-  };
-  stopOnSignals(stop, () => supervisor?.kill());
-  try {
-    await server.listen();
-  } catch (error) {
-    // Told to stop before it served: the end of the process is on its way.
-    if (stopping) return;
-    throw error;
-  }
-  log.info(server.describe());
+  await serve(settings, log, resolved.readAgain);
   const release = describeNodeRelease(process.versions.node);
   if (release !== null) log.warn(release);
 }

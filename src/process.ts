@@ -1,53 +1,80 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
-import cluster from 'node:cluster';
+import { Socket } from 'node:net';
 import { LidoError, toPayload } from './contract/errors.js';
 import { createLog, type Log } from './log.js';
 import { endPython, exitPastPython } from './python/host.js';
+import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
+import { reportRegularly } from './server/process-report.js';
 import { createServer, type Server } from './server/server.js';
 import type { Settings } from './settings/resolve.js';
 
-process.once('message', ([, settings]: Extract<ToProcess, readonly ['start', ...unknown[]]>) =>
-  serve(settings),
-);
-void post(['up']);
+/** Listening sockets that came before the start, by the index of their addresses. */
+const sockets: ListeningHandle[] = [];
+/** Connections that were given to this process so far. */
+let taken = 0;
+
+process.on('message', (message: ToProcess, handle: unknown) => {
+  if (message[0] === 'listen') sockets[message[1]] = handle as ListeningHandle;
+  else if (message[0] === 'start') void serve(message[1]);
+});
 
 async function serve(settings: Settings): Promise<void> {
   const log = createLog(settings);
   const server = createServer(settings, { log });
   const stop = createStop(server, settings, log);
-  process.on('message', ([kind]: ToProcess) => {
-    if (kind === 'stop') stop();
-    else if (kind === 'look') void post(['seen', server.inspect()]);
+  process.on('message', (message: ToProcess, handle: unknown) => {
+    if (message[0] === 'stop') stop(message[1]);
+    else if (message[0] === 'look') void post(['seen', server.inspect()]);
+    else if (message[0] === 'leave') server.leave();
+    else if (message[0] === 'reopen') server.reopenLogs();
+    else if (message[0] === 'connection') takeConnection(server, message[1], message[2], handle);
   });
-  // A terminal and systemd signal the whole group, supervisor and processes, so a second one means nothing here.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
-  // They are the supervisor's to follow, which a terminal's end and `kill -- -GROUP` do not know.
-  for (const signal of ['SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {});
-  cluster.worker?.on('disconnect', () => {
-    // Or node:cluster exits at once, with what runs.
-    if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  // A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
+    process.on(signal, () => {});
+  process.once('disconnect', () => {
     log.warn('the supervisor is gone: finishing what runs');
-    stop();
+    stop(true);
   });
   try {
-    await server.listen();
+    await server.serve(settings.bind.map((_, index) => sockets[index] ?? 'given'));
   } catch (error) {
     if (!(error instanceof LidoError)) throw error;
     await post(['failed', toPayload(error)]);
     process.exit(error.exit ?? 1);
   }
-  await post(['ready', server.describe()]);
+  await post(['ready', server.describeApplications()]);
+  reportRegularly(
+    server,
+    settings,
+    () => taken,
+    (message) => void post(message),
+  );
+}
+
+/** A client that went away meanwhile leaves nothing to take. */
+function takeConnection(server: Server, index: number, id: number, socket: unknown): void {
+  if (socket instanceof Socket) {
+    socket.allowHalfOpen = true;
+    server.take(index, socket);
+    // Told at once: the next connection is best given to a process that has nothing to do.
+    socket.once('close', () => {
+      if (server.connections === 0) void post(['report', { connections: 0, taken, isOccupied: false }]);
+    });
+  }
+  taken = id;
+  void post(['taken', id]);
 }
 
 /** Drains the server and ends the process, once however often it is called. */
-function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): () => void {
+function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): (isLast: boolean) => void {
   let stopping = false;
-  return () => {
+  return (isLast) => {
     if (stopping) return;
     stopping = true;
     const deadline = performance.now() + gracefulTimeout * 1000;
-    void server.close().then(async (ended) => {
+    void server.end(isLast).then(async (ended) => {
       await post(['seen', server.inspect()]);
       if (!ended || !(await endPython(deadline - performance.now(), log))) await exitPastPython(0);
       process.exit(0);
@@ -58,6 +85,7 @@ function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): ()
 /** Resolves when the message is on its way; a supervisor that is gone is dealt with above. */
 function post(message: FromProcess): Promise<void> {
   return new Promise((resolve) => {
-    process.send?.(message, undefined, {}, () => resolve());
+    if (!process.connected) resolve();
+    else process.send?.(message, undefined, {}, () => resolve());
   });
 }

@@ -157,7 +157,7 @@ export default defineConfig({
       'bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "::": an IPv6 address stands in brackets, with its port behind them: [::]:8000',
       'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, x-request-id, not "x-forwarded-fro"; did you mean x-forwarded-for?',
       'runtime takes auto, javascript, cpython, not "node"',
-      'unknown setting max_requests, known from gunicorn, uwsgi: workers stay: mend the leak, or let the process manager restart the service',
+      'unknown setting max_requests; did you mean maxRequests?',
       'logLevel takes trace, debug, info, warn, error, fatal, silent, not "warning"; did you mean warn?',
       'debug takes true or false, not 1',
     ];

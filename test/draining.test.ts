@@ -9,12 +9,14 @@ const HELLO = `export function application(environ, startResponse) {
   return ['hello'];
 }`;
 
-const ROUNDS = 4;
+const ROUNDS = 3;
 
 describe('SIGTERM under load', () => {
   it.each([
     ['kept', '1'],
     ['fresh', '1'],
+    ['kept', '2'],
+    ['fresh', '2'],
   ])('loses no request on %s connections to %s process', async (kind, processes) => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const words = ['--processes', processes, '--threads', '1', 'hello.mjs'];

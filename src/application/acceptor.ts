@@ -47,6 +47,7 @@ const MAX_DRAINED_BODY = 64 * 1024;
 export class Acceptor {
   readonly options: AcceptorOptions;
   #unanswered = 0;
+  #answered = 0;
   #whenAnswered: (() => void) | null = null;
 
   constructor(options: AcceptorOptions) {
@@ -69,6 +70,11 @@ export class Acceptor {
     }
   };
 
+  /** Requests whose answers are over, whole or not. */
+  get answered(): number {
+    return this.#answered;
+  }
+
   /** Requests whose answers are not whole on their way, the worker may be done with them or not. */
   get unanswered(): number {
     return this.#unanswered;
@@ -84,6 +90,7 @@ export class Acceptor {
 
   readonly #countAnswered = (): void => {
     this.#unanswered -= 1;
+    this.#answered += 1;
     if (this.#unanswered === 0) this.#whenAnswered?.();
   };
 }

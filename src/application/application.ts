@@ -28,6 +28,8 @@ export interface ApplicationStats {
   readonly sent: number;
   /** Requests in the backlog. */
   readonly waiting: number;
+  /** Requests that are over, since the application was loaded. */
+  readonly answered: number;
 }
 
 export class ApplicationHandler {
@@ -114,6 +116,7 @@ export class ApplicationHandler {
       busy: sessions.filter(({ load }) => load > 0).length,
       sent: this.#running?.dispatcher.sent ?? 0,
       waiting: this.#running?.dispatcher.inBacklog ?? 0,
+      answered: this.#running?.acceptor.answered ?? 0,
     };
   }
 

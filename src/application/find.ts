@@ -6,6 +6,7 @@ import type { ApplicationSpec, PythonInstallation } from '../contract/protocol.j
 import { findPython } from '../python/find.js';
 import { isFile, isFolder, nameModule, type PythonModule } from '../python/module.js';
 import { parseApplicationName } from '../settings/application-name.js';
+import { expandMounts } from '../settings/mounts.js';
 import { nearest } from '../settings/nearest.js';
 import type { Settings } from '../settings/resolve.js';
 
@@ -63,6 +64,18 @@ function refuseProject(file: string, folder: string, module: string): void {
     module,
     `an application in ${relative(folder, file)}, which names none; did you mean ${module.replaceAll('/', '.')}.wsgi?`,
   ]);
+}
+
+/** True where one of the applications is Python's; false where that cannot be told, which a start then says why. */
+export function servesPython(settings: Settings): boolean {
+  return expandMounts(settings).some(([, own]) => {
+    const name = own.application === null ? null : parseApplicationName(own.application);
+    if (name === null) return false;
+    const found = findModule(name.module, process.cwd());
+    return (
+      own.runtime === 'cpython' || (found.length > 0 && found.every(({ runtime }) => runtime === 'cpython'))
+    );
+  });
 }
 
 /** Interpreters with GILs of their own came with 3.12, and ones that end without leaking with 3.13; without a GIL there is nothing to part. */

@@ -127,6 +127,30 @@ export const catalogue = {
     message: 'the folder %s for %s cannot be served: %s',
     remedy: 'make it, for example by manage.py collectstatic, or name another with --static',
   },
+  LIDO_NOT_WHILE_RUNNING: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s cannot change while the server runs: it is %s, and was to become %s',
+    remedy: 'put it back, or stop the server and start it anew',
+  },
+  LIDO_ALREADY_RUNNING: {
+    group: 'Usage and settings',
+    exit: EXIT_CANNOT_LISTEN,
+    message: '%s names process %s, which runs',
+    remedy: 'stop that one, or give this one another --pidfile',
+  },
+  LIDO_FILE_NOT_WRITTEN: {
+    group: 'Usage and settings',
+    exit: EXIT_CANNOT_LISTEN,
+    message: '%s could not be written: %s',
+    remedy: 'let this user write there, or name another path',
+  },
+  LIDO_NOT_REACHED: {
+    group: 'Usage and settings',
+    exit: EXIT_CANNOT_LISTEN,
+    message: 'no server answers at the control socket %s: %s',
+    remedy: 'start one with this --control-socket, as the same user',
+  },
 
   // Loading the application
   LIDO_MODULE_NOT_FOUND: {

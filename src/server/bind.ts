@@ -1,8 +1,10 @@
 /** Main thread. What is done with an address before it is listened on. */
-import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
-import { type BindAddress, formatAddress, parseBind } from '../settings/address.js';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { LidoError } from '../contract/errors.js';
+import { type BindAddress, formatAddress } from '../settings/address.js';
 
 /** Removes a Unix socket that a process which is gone left behind; one that answers is left alone. */
 export async function removeStaleSocket(address: BindAddress): Promise<void> {
@@ -18,20 +20,34 @@ export async function removeStaleSocket(address: BindAddress): Promise<void> {
   if (isStale) await unlink(path);
 }
 
-/**
- * Puts a port that is free at the moment in the place of port 0, so that several processes and their successors have the
- * same one. An address that cannot be had is returned as it is: whoever listens there says why.
- */
-export async function reservePort(text: string): Promise<string> {
-  const address = parseBind(text);
-  if ('path' in address || address.port !== 0) return text;
-  const holder = createServer().listen(address);
-  try {
-    await once(holder, 'listening');
-  } catch {
-    return text;
-  }
-  const url = formatAddress(address, holder.address());
-  await new Promise((resolve) => holder.close(resolve));
-  return url.slice('http://'.length);
+/** What a person is told who cannot listen there. */
+export function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
+  if ('path' in address) return explainSocketError(error, address.path);
+  const remedies: Record<string, string> = {
+    EADDRINUSE: 'another process listens there: stop it, or choose another with --bind',
+    EACCES: 'this user may not: choose a port above 1023 or another path with --bind',
+    EADDRNOTAVAIL: 'this machine has no such address: choose one of its own, or 0.0.0.0, with --bind',
+    ENOTFOUND: 'the name does not resolve: use an address with --bind',
+  };
+  const code = error.code ?? error.message;
+  return new LidoError(
+    'LIDO_CANNOT_LISTEN',
+    [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'],
+    { cause: error },
+  );
+}
+
+/** libuv says EACCES also where there is no folder. */
+function explainSocketError(error: NodeJS.ErrnoException, path: string): LidoError {
+  const folder = dirname(path);
+  const isThere = existsSync(folder);
+  const code = isThere ? (error.code ?? error.message) : 'ENOENT';
+  const remedies: Record<string, string> = {
+    ENOENT: `there is no folder ${folder}: make it, or choose another path with --bind`,
+    EACCES: `this user may not write to ${folder}: change that, or choose another path with --bind`,
+    EADDRINUSE:
+      'another process listens there, or it is a file that is no socket: remove it, or choose another',
+  };
+  const remedy = remedies[code] ?? 'choose another path with --bind';
+  return new LidoError('LIDO_CANNOT_LISTEN', [`unix:${path}`, code, remedy], { cause: error });
 }

@@ -14,7 +14,7 @@ import {
 } from '../settings/table.js';
 import { VERSION } from '../version.js';
 
-const ACTIONS = ['check', 'config', 'cgi'] as const;
+const ACTIONS = ['check', 'config', 'cgi', 'reload'] as const;
 
 export type Action = 'serve' | (typeof ACTIONS)[number];
 
@@ -29,6 +29,7 @@ const USAGE = `[options] MODULE:CALLABLE
        lido [options]                            with a config file that names the application
        lido check [options] [MODULE:CALLABLE]    check the settings, import the application, serve nothing
        lido config [options] [MODULE:CALLABLE]   print the settings and where each came from
+       lido reload [options]                     let the server at --control-socket read its settings and application anew
        lido call [options] [MODULE:CALLABLE] PATH  answer one request and print it; lido call --help has more
        lido cgi [options] [MODULE:CALLABLE]      answer the request of a web server's CGI`;
 

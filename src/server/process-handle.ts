@@ -1,56 +1,133 @@
 /** Main thread of the supervisor. Its end of one process, from the fork to the end. */
-import cluster, { type Worker } from 'node:cluster';
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { fromPayload, LidoError } from '../contract/errors.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
-import type { FromProcess, ToProcess } from './process-messages.js';
+import type { ListeningHandle } from './listening.js';
+import type { FromProcess, ProcessReport, ToProcess } from './process-messages.js';
+
+const PROCESS_FILE = fileURLToPath(new URL('../process.js', import.meta.url));
+
+/** More than connections ever weigh: whoever answers comes first. */
+const OCCUPIED_BURDEN = 1_000_000;
 
 /** What an answer may take of a process that has other things to do. Milliseconds. */
 const LOOK_PATIENCE_MS = 500;
 
+/** A connection, and the index of the address it came to. */
+export interface Arrival {
+  readonly index: number;
+  readonly socket: Socket;
+}
+
 export class ProcessHandle {
   readonly pid: number;
-  /** Resolves with the start line once the process serves; rejects with a LidoError when it cannot. */
+  /** Resolves with what it serves, for people, once it does; rejects with a LidoError when it cannot. */
   readonly ready: Promise<string>;
   /** Resolves with how it ended, for people: "by SIGKILL", "with status 1". */
   readonly ended: Promise<string>;
+  /** Resolves with the reason when it asks for a successor. */
+  readonly worn: Promise<string>;
   /** performance.now() when it began to serve; null before. */
   servingSince: number | null = null;
+  /** True once it may be given connections. */
+  isAdmitted = false;
+  /** True once it was told to stop. */
+  isStopped = false;
   /** What it told of itself last; null before it has told anything. */
   snapshot: ProcessSnapshot | null = null;
-  #isStarted = false;
   #whenSeen: (() => void)[] = [];
-  readonly #worker: Worker;
+  #hasEnded = false;
+  readonly #child: ChildProcess;
+  /** Connections on their way to it: the supervisor keeps its hold of each until the process has it. */
+  readonly #untaken = new Map<number, Arrival>();
+  #given = 0;
+  #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
 
-  constructor(settings: Settings) {
-    const worker = cluster.fork();
-    this.#worker = worker;
-    this.pid = worker.process.pid ?? 0;
+  /** `sockets`: what it listens on by itself; none where connections are given to it. */
+  constructor(settings: Settings, sockets: readonly ListeningHandle[]) {
+    const child = fork(PROCESS_FILE, [nameApplications(settings)]);
+    this.#child = child;
+    this.pid = child.pid ?? 0;
     this.ended = new Promise((resolve) => {
-      worker.once('exit', (code, signal) => resolve(signal ? `by ${signal}` : `with status ${code}`));
+      child.once('exit', (code, signal) => resolve(signal ? `by ${signal}` : `with status ${code}`));
       // Where the process could not even be made there is no exit.
-      worker.process.once('error', (error) => resolve(`before it began: ${error.message}`));
+      child.once('error', (error) => resolve(`before it began: ${error.message}`));
     });
-    closeForgottenConnections(worker, this.ended);
-    this.ready = this.#waitUntilReady(settings);
+    void this.ended.then(() => {
+      this.#hasEnded = true;
+    });
+    let tellWorn: (reason: string) => void = () => {};
+    this.worn = new Promise((resolve) => {
+      tellWorn = resolve;
+    });
+    this.ready = this.#listenTo(settings, tellWorn);
     this.ready.catch(() => {});
+    for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
+    this.#post(['start', settings]);
+  }
+
+  get isServing(): boolean {
+    return this.isAdmitted && !this.isStopped && !this.#hasEnded;
+  }
+
+  /** How much less than others it should be given a connection; the smallest is the one. */
+  get burden(): number {
+    const { connections, taken, isOccupied } = this.#report;
+    return connections + this.#given - taken + (isOccupied ? OCCUPIED_BURDEN : 0);
+  }
+
+  /** Gives it a connection. */
+  give(arrival: Arrival): void {
+    this.#given += 1;
+    this.#untaken.set(this.#given, arrival);
+    this.#post(['connection', arrival.index, this.#given], arrival.socket);
+  }
+
+  /** Connections that it will not take any more, for it has ended: they are for others. */
+  takeBack(): readonly Arrival[] {
+    const arrivals = [...this.#untaken.values()];
+    this.#untaken.clear();
+    return arrivals;
+  }
+
+  /** Resolves once no connection is on its way to it. */
+  async settle(): Promise<void> {
+    const ended = this.ended.then(() => {});
+    while (this.#untaken.size > 0 && !this.#hasEnded)
+      await Promise.race([
+        ended,
+        new Promise<void>((resolve) => this.#child.once('message', () => resolve())),
+      ]);
+  }
+
+  /** Lets it do what log rotation asks for. */
+  reopenLogs(): void {
+    this.#post(['reopen']);
+  }
+
+  /** Lets others have the connections that come to its listening sockets. */
+  leave(): void {
+    this.#post(['leave']);
   }
 
   /** Lets it finish what it runs and end; one that does not serve yet has nothing to finish. */
-  stop(): void {
+  stop(isLast: boolean): void {
     if (this.servingSince === null) this.kill();
-    else this.#post(['stop']);
+    else if (!this.isStopped) this.#post(['stop', isLast]);
+    this.isStopped = true;
   }
 
   /** Ends it at once, with what it runs. */
   kill(): void {
-    this.#worker.process.kill('SIGKILL');
+    this.#child.kill('SIGKILL');
   }
 
   /** Asks what it is at; resolves when `snapshot` is of now, or it has not answered for long: it may be stuck. */
   look(): Promise<void> {
-    if (!this.#isStarted) return Promise.resolve();
     return new Promise((resolve) => {
       const patience = setTimeout(resolve, LOOK_PATIENCE_MS);
       this.#whenSeen.push(() => {
@@ -66,19 +143,29 @@ export class ProcessHandle {
     for (const tell of this.#whenSeen.splice(0)) tell();
   }
 
-  #waitUntilReady(settings: Settings): Promise<string> {
+  #listenTo(settings: Settings, tellWorn: (reason: string) => void): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#worker.on('message', (message: FromProcess) => {
-        if (message[0] === 'up') {
-          this.#post(['start', settings]);
-          this.#isStarted = true;
-        } else if (message[0] === 'failed') {
-          reject(fromPayload(message[1]));
-        } else if (message[0] === 'seen') {
-          this.#see(message[1]);
-        } else {
-          this.servingSince = performance.now();
-          resolve(message[1]);
+      this.#child.on('message', (message) => {
+        const received = message as FromProcess;
+        switch (received[0]) {
+          case 'ready':
+            this.servingSince = performance.now();
+            resolve(received[1]);
+            return;
+          case 'failed':
+            reject(fromPayload(received[1]));
+            return;
+          case 'taken':
+            this.#letGo(received[1]);
+            return;
+          case 'report':
+            this.#report = received[1];
+            return;
+          case 'seen':
+            this.#see(received[1]);
+            return;
+          case 'worn':
+            tellWorn(received[1]);
         }
       });
       void this.ended.then((how) =>
@@ -89,9 +176,15 @@ export class ProcessHandle {
     });
   }
 
+  /** Only this process's hold of it: the connection goes on in the other. */
+  #letGo(id: number): void {
+    this.#untaken.get(id)?.socket.destroy();
+    this.#untaken.delete(id);
+  }
+
   /** A process that is gone takes no message; that it is gone is seen by its end. */
-  #post(message: ToProcess): void {
-    this.#worker.send(message, () => {});
+  #post(message: ToProcess, handle?: ListeningHandle | Socket): void {
+    this.#child.send(message, handle as Socket, { keepOpen: true }, () => {});
   }
 }
 
@@ -100,21 +193,4 @@ export function nameApplications(settings: Settings): string {
   return expandMounts(settings)
     .map(([, { application }]) => application)
     .join(', ');
-}
-
-/**
- * node:cluster hands connections over one at a time, and forgets the one on its way when the process dies: the client
- * would wait for ever, and this process would keep the descriptor. Closing a handle that is closed already does nothing.
- */
-function closeForgottenConnections({ process: child }: Worker, ended: Promise<unknown>): void {
-  const latest = new Map<unknown, { close?(): void }>();
-  const { send } = child;
-  child.send = (...sent: unknown[]) => {
-    const [message, handle] = sent as [{ key?: unknown }, { close?(): void } | undefined];
-    if (handle?.close !== undefined) latest.set(message.key, handle);
-    return Reflect.apply(send, child, sent) as boolean;
-  };
-  void ended.then(() => {
-    for (const handle of latest.values()) handle.close?.();
-  });
 }

@@ -1,24 +1,45 @@
-/** What crosses between the supervisor and its processes, over node:cluster's channel. */
+/** What crosses between the supervisor and its processes, over child_process's channel. */
 import type { ErrorPayload } from '../contract/errors.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import type { Settings } from '../settings/resolve.js';
 
 /** Supervisor to process. */
 export type ToProcess =
-  /** Import the application and listen; sent once, in answer to 'up'. */
+  /** Comes with the listening socket of the address of this index, before 'start'; only where there is one process. */
+  | readonly [kind: 'listen', index: number]
+  /** Import the application and serve; sent once. */
   | readonly [kind: 'start', settings: Settings]
-  /** Stop accepting, finish what runs within the grace period, end with status 0. */
-  | readonly [kind: 'stop']
+  /** Comes with a connection to the address of this index; answered with 'taken'. */
+  | readonly [kind: 'connection', index: number, id: number]
+  /** Open log files anew: rotation has moved them away. */
+  | readonly [kind: 'reopen']
+  /** Take no more connections from the listening sockets: they will come one by one. */
+  | readonly [kind: 'leave']
+  /** Take no more connections, finish what runs within the grace period, end with status 0. `isLast`: nobody takes over. */
+  | readonly [kind: 'stop', isLast: boolean]
   /** Tell all that you can; answered with 'seen'. */
   | readonly [kind: 'look'];
 
 /** Process to supervisor. */
 export type FromProcess =
-  /** It hears; sent once, first, for node:cluster drops a message that comes before that. */
-  | readonly [kind: 'up']
-  /** It serves; sent once. `startLine` says what, how and where. */
-  | readonly [kind: 'ready', startLine: string]
+  /** It serves; sent once. `applications` says what and how. */
+  | readonly [kind: 'ready', applications: string]
   /** It could not start, and ends; sent once, instead of 'ready'. */
   | readonly [kind: 'failed', error: ErrorPayload]
+  /** It has the connection of this id, and the supervisor may let go of it. */
+  | readonly [kind: 'taken', id: number]
+  /** Where it stands; sent when that changes, a few times a second. */
+  | readonly [kind: 'report', report: ProcessReport]
+  /** It has served long enough, says why, and serves on until another takes its place; sent once. */
+  | readonly [kind: 'worn', reason: string]
   /** What it is at; in answer to 'look', and once more before it ends by itself. */
   | readonly [kind: 'seen', snapshot: ProcessSnapshot];
+
+export interface ProcessReport {
+  /** Those that it serves. */
+  readonly connections: number;
+  /** How many it has been given so far. */
+  readonly taken: number;
+  /** It holds requests, and has written nothing to anybody lately: others may answer sooner. */
+  readonly isOccupied: boolean;
+}

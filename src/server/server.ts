@@ -1,4 +1,5 @@
 /** Main thread. Owns listeners and the application: listen(), close() as named drain steps. */
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
@@ -10,8 +11,8 @@ import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
-import { removeStaleSocket } from './bind.js';
 import { Listener } from './listener.js';
+import type { ListeningHandle } from './listening.js';
 
 export interface ServerDependencies {
   readonly log: Log;
@@ -54,18 +55,48 @@ export class Server {
    * close() came meanwhile.
    */
   async listen(): Promise<void> {
+    // Under a supervisor it is that which answers, for all processes.
+    await this.#admin.open();
+    await this.serve(this.#binds.map(() => null));
+  }
+
+  /**
+   * As listen(), on sockets that others have too: one for each address, null to open it, 'given' for none: connections
+   * then come by take().
+   */
+  async serve(sockets: readonly (ListeningHandle | 'given' | null)[]): Promise<void> {
     try {
       this.#observation.open();
-      // Under a supervisor it is that which answers, for all processes.
-      if (this.#settings.processes === 1) await this.#admin.open();
       if (this.#settings.admin.length > 0) this.#vitals.start();
       await this.#mounts.start();
-      for (const address of this.#binds) await this.#open(address);
+      for (const [index, address] of this.#binds.entries()) await this.#open(address, sockets[index] ?? null);
       this.#isServing = true;
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  /** Serves a connection that came for the address of this index. */
+  take(index: number, socket: Socket): void {
+    const listener = this.#listeners[index];
+    if (listener === undefined) socket.destroy();
+    else listener.take(socket);
+  }
+
+  /** Takes no more connections by itself from sockets that others have too. */
+  leave(): void {
+    for (const listener of this.#listeners) listener.leave();
+  }
+
+  /** Connections that are served. */
+  get connections(): number {
+    return this.#listeners.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  /** What was written to all of them; it stands still while nobody is answered. Bytes. */
+  get bytesWritten(): number {
+    return this.#listeners.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0);
   }
 
   /**
@@ -85,14 +116,13 @@ export class Server {
   /** All that this process can tell of itself. */
   inspect(): ProcessSnapshot {
     const active = this.#mounts.unanswered;
-    const connections = this.#listeners.reduce((sum, listener) => sum + listener.connections, 0);
     return {
       pid: process.pid,
       startedAt: performance.timeOrigin,
       state: this.#closed !== null ? 'draining' : this.#isServing ? 'serving' : 'starting',
       applications: this.#mounts.inspect(),
       traffic: this.#observation.read(),
-      connections: { active, idle: Math.max(0, connections - active) },
+      connections: { active, idle: Math.max(0, this.connections - active) },
       vitals: this.#vitals.read(),
     };
   }
@@ -117,11 +147,14 @@ export class Server {
     }
   }
 
-  /** One line for people: what is served, by what, on how many threads, in how many processes, where. */
+  /** One line for people: what is served, by what, on how many threads, where. */
   describe(): string {
-    const { processes } = this.#settings;
-    const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
-    return `serving ${this.#mounts.describe()}${shape} at ${this.#addresses.join(', ')}${this.#admin.describe()}`;
+    return `serving ${this.describeApplications()} at ${this.#addresses.join(', ')}${this.#admin.describe()}`;
+  }
+
+  /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
+  describeApplications(): string {
+    return this.#mounts.describe();
   }
 
   /**
@@ -130,15 +163,20 @@ export class Server {
    * imported: listen() then rejects with LIDO_SHUTTING_DOWN as soon as it is.
    */
   close(): Promise<boolean> {
-    this.#closed ??= this.#drain();
+    return this.end(true);
+  }
+
+  /** As close(); unless it is the last, others go on taking connections from its sockets. */
+  end(isLast: boolean): Promise<boolean> {
+    this.#closed ??= this.#drain(isLast);
     return this.#closed;
   }
 
-  async #drain(): Promise<boolean> {
+  async #drain(isLast: boolean): Promise<boolean> {
     const graceMs = this.#settings.gracefulTimeout * 1000;
     const end = performance.now() + graceMs;
     this.#mounts.announceEnd();
-    await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop())));
+    await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop(isLast))));
     await this.#mounts.drain(Math.max(0, end - performance.now()));
     for (const listener of this.#listeners) listener.destroy();
     const ended = await this.#mounts.close();
@@ -148,11 +186,9 @@ export class Server {
     return ended;
   }
 
-  async #open(address: BindAddress): Promise<void> {
+  async #open(address: BindAddress, socket: ListeningHandle | 'given' | null): Promise<void> {
     const listener = new Listener(address, this.#settings, this.#log, this.#mounts.handle);
-    // The supervisor has seen to it, and another process may listen there by now.
-    if (this.#settings.processes === 1) await removeStaleSocket(address);
-    await listener.open();
+    if (socket !== 'given') await listener.open(socket);
     if (this.#closed !== null) {
       listener.destroy();
       throw new LidoError('LIDO_SHUTTING_DOWN');

@@ -1,19 +1,53 @@
-/** Main thread. What the command does on signals. */
+/** Main thread. What the command does on signals: what people know from gunicorn. */
 import { constants } from 'node:os';
 import type { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
-
-const STOPPING = ['SIGINT', 'SIGTERM'] as const;
+import type { Operated } from './serve.js';
 
 /**
- * Calls `stop` at the first signal, then exits with 0; calls `kill` and ends at once, with 128 and its number, at the
- * second.
+ * TERM and INT finish what runs, then exit with 0; a second one, and QUIT, end all at once. HUP loads settings and
+ * application anew, TTIN and TTOU start a process more and end one, USR1 opens log files anew. WINCH does nothing.
  */
-export function stopOnSignals(stop: (signal: string) => Promise<void>, kill: () => void): void {
+export function followSignals(
+  served: Pick<Operated, 'reload' | 'reopenLogs' | 'scale' | 'kill'>,
+  stop: (signal: string) => Promise<void>,
+  log: Log,
+): void {
+  endOnSignals(stop, () => served.kill?.(), log);
+  process.on('SIGHUP', () => {
+    log.info('SIGHUP: loading the application anew');
+    served.reload().then(
+      () => log.info('the application is loaded anew'),
+      ({ code, message, traceback }: LidoError) =>
+        log.error({ code, traceback }, `not reloaded, what was served is served on: ${message}`),
+    );
+  });
+  // Unheeded, it would open Node's inspector.
+  process.on('SIGUSR1', () => served.reopenLogs());
+  for (const [signal, by] of [
+    ['SIGTTIN', 1],
+    ['SIGTTOU', -1],
+  ] as const)
+    process.on(signal, () => changeNumber(served, signal, by, log));
+}
+
+function changeNumber(served: Pick<Operated, 'scale'>, signal: string, by: 1 | -1, log: Log): void {
+  if (served.scale === undefined) {
+    log.warn(`${signal}: the number of processes changes under a supervisor only: start with --supervise`);
+    return;
+  }
+  served.scale(by).then(
+    (processes) => log.info(`${signal}: ${processes} process${processes === 1 ? '' : 'es'}`),
+    ({ code, message, traceback }: LidoError) => log.error({ code, traceback }, `${signal}: ${message}`),
+  );
+}
+
+function endOnSignals(stop: (signal: string) => Promise<void>, kill: () => void, log: Log): void {
   let stopping = false;
-  for (const signal of STOPPING) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT'] as const) {
     process.on(signal, () => {
-      if (stopping) {
+      if (signal === 'SIGQUIT') log.info('SIGQUIT: ending at once');
+      if (stopping || signal === 'SIGQUIT') {
         kill();
         endBySignal(signal);
       }
@@ -26,29 +60,14 @@ export function stopOnSignals(stop: (signal: string) => Promise<void>, kill: () 
   }
 }
 
-/** What log rotation and deployment scripts send; unheeded, the first ends the process, and the second opens Node's inspector. */
-export function reloadOnSignal(reload: (() => Promise<void>) | null, log: Log): void {
-  process.on('SIGHUP', () => {
-    if (reload === null) {
-      log.warn('SIGHUP: several processes are not loaded anew: start others, then stop these');
-      return;
-    }
-    log.info('SIGHUP: loading the application anew');
-    reload().then(
-      () => log.info('the application is loaded anew'),
-      ({ code, message, traceback }: LidoError) =>
-        log.error({ code, traceback }, `not reloaded, what was served is served on: ${message}`),
-    );
-  });
-  process.on('SIGUSR1', () => {});
-}
-
 /**
  * process.exit() waits for worker threads, and Python in a blocking C call would hold it; a signal that nobody handles
  * does not wait. It does nothing to a container's first process, which process.exit() then has to end.
  */
-function endBySignal(signal: (typeof STOPPING)[number]): never {
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
-  process.exit(128 + constants.signals[signal]);
+function endBySignal(signal: 'SIGINT' | 'SIGTERM' | 'SIGQUIT'): never {
+  // QUIT would leave a core file, and there is nothing to look into.
+  const last = signal === 'SIGQUIT' ? 'SIGTERM' : signal;
+  process.removeAllListeners(last);
+  process.kill(process.pid, last);
+  process.exit(128 + constants.signals[last]);
 }

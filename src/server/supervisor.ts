@@ -1,18 +1,17 @@
 /**
- * Main thread of the parent process. Forks the processes, one acceptor with its pool each, replaces those that die, and
- * ends them together. It runs no application and answers no request.
+ * Main thread of the parent process. Holds the listening sockets; forks the processes, one acceptor with its pool each;
+ * replaces those that die, are worn, or have old code; and ends them together. It runs no application and answers no
+ * request.
  */
-import cluster from 'node:cluster';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import type { LidoError } from '../contract/errors.js';
+import { LidoError } from '../contract/errors.js';
 import { parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
-import { removeStaleSocket, reservePort } from './bind.js';
-import { nameApplications, ProcessHandle } from './process-handle.js';
-
-const PROCESS_FILE = fileURLToPath(new URL('../process.js', import.meta.url));
+import { Distribution } from './distribution.js';
+import { ProcessHandle } from './process-handle.js';
+import { checkChange } from './reloading.js';
+import { SharedSocket } from './shared-socket.js';
 
 /** Pauses before a process that keeps dying is started again, in milliseconds: none at first, then doubled each time. */
 const FIRST_PAUSE_MS = 100;
@@ -22,47 +21,103 @@ const STEADY_MS = 10_000;
 /** What a process gets beyond the graceful time-out to end by itself before it is killed. Milliseconds. */
 const KILL_AFTER_MS = 1000;
 
+export interface SupervisorDependencies {
+  readonly log: Logger;
+  /** Reads the settings again; rejects with a LidoError where they are wrong now. */
+  readonly readSettings: () => Promise<Settings>;
+}
+
 export class Supervisor {
   readonly #log: Logger;
   readonly #admin: Admin;
+  readonly #readSettings: () => Promise<Settings>;
+  /** As they were read; those that hold name the ports that the system chose, and as many processes as there are to be. */
+  #asked: Settings;
   #settings: Settings;
+  readonly #sockets: SharedSocket[] = [];
   readonly #processes = new Set<ProcessHandle>();
-  readonly #pauses = new Set<NodeJS.Timeout>();
-  #startLine = '';
+  readonly #distribution = new Distribution(this.#processes);
+  /** True where the one process takes connections itself; from the second process on they are given out. */
+  #isAlone = true;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Processes are exchanged one change after the other. */
+  #changed: Promise<unknown> = Promise.resolve();
+  #applications = '';
   #endsInARow = 0;
   #startFailureIsLogged = false;
   #closed: Promise<boolean> | null = null;
 
-  constructor(settings: Settings, log: Logger) {
+  constructor(settings: Settings, { log, readSettings }: SupervisorDependencies) {
+    this.#asked = settings;
     this.#settings = settings;
     this.#log = log;
     this.#admin = new Admin(settings, log, () => this.#lookAtAll());
+    this.#readSettings = readSettings;
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
   async listen(): Promise<void> {
-    await this.#prepareAddresses();
-    await this.#admin.open();
-    // Spreads connections evenly, which the kernel does not: docs/performance.md has the figures.
-    cluster.schedulingPolicy = cluster.SCHED_RR;
-    cluster.setupPrimary({ exec: PROCESS_FILE, args: [nameApplications(this.#settings)] });
-    const first = Array.from({ length: this.#settings.processes }, () => this.#fork());
     try {
-      const [startLine = ''] = await Promise.all(first.map(({ ready }) => ready));
-      this.#startLine = startLine;
+      await this.#admin.open();
+      for (const text of this.#settings.bind) this.#sockets.push(await SharedSocket.bind(parseBind(text)));
+      this.#settings = { ...this.#settings, bind: this.#sockets.map(({ bind }) => bind) };
+      if (this.#settings.processes > 1) await this.#giveOut();
+      await this.#startTogether(this.#settings, this.#settings.processes);
     } catch (error) {
       // Told to stop before it served: the end of this process is on its way.
       if (this.#closed !== null) return await new Promise(() => {});
-      this.kill();
       await this.close();
       throw error;
     }
-    for (const started of first) void this.#watch(started);
   }
 
-  /** One line for people: what is served, by what, in how many processes, on how many threads, where. */
+  /** One line for people: what is served, by what, on how many threads, in how many processes, where. */
   describe(): string {
-    return `${this.#startLine}${this.#admin.describe()}`;
+    const { processes } = this.#settings;
+    const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
+    return `serving ${this.#applications}${shape} at ${this.#sockets.map(({ url }) => url).join(', ')}${this.#admin.describe()}`;
+  }
+
+  /**
+   * Reads the settings and the application anew: for each process another one, which serves before the old one finishes
+   * what it runs and ends. Rejects with a LidoError where the new ones cannot start, and goes on with the old.
+   */
+  reload(): Promise<void> {
+    return this.#enqueue(async () => {
+      const settings = await this.#readSettings();
+      checkChange(this.#asked, settings);
+      const old = [...this.#processes].filter(({ isServing }) => isServing);
+      const next = { ...settings, bind: this.#settings.bind };
+      if (settings.processes > 1) await this.#giveOut();
+      if (settings.reloadOneByOne) await this.#exchangeOneByOne(next, old);
+      else {
+        await this.#startTogether(next, settings.processes);
+        for (const each of old) this.#retire(each);
+      }
+      this.#asked = settings;
+      this.#settings = next;
+    });
+  }
+
+  /** Starts one process more, or ends one; there is always one. Resolves with how many there are to be. */
+  scale(by: 1 | -1): Promise<number> {
+    return this.#enqueue(async () => {
+      const processes = Math.max(1, this.#settings.processes + by);
+      if (processes > this.#settings.processes) {
+        await this.#giveOut();
+        await this.#startTogether(this.#settings, 1);
+      } else if (processes < this.#settings.processes) {
+        const [oldest] = [...this.#processes].filter(({ isServing }) => isServing);
+        if (oldest !== undefined) this.#retire(oldest);
+      }
+      this.#settings = { ...this.#settings, processes };
+      return processes;
+    });
+  }
+
+  /** Lets all processes do what log rotation asks for. */
+  reopenLogs(): void {
+    for (const each of this.#processes) each.reopenLogs();
   }
 
   /**
@@ -80,37 +135,66 @@ export class Supervisor {
   }
 
   async #stop(): Promise<boolean> {
-    for (const pause of this.#pauses) clearTimeout(pause);
-    for (const running of this.#processes) running.stop();
-    const killing = setTimeout(
-      () => {
-        const pids = [...this.#processes].map(({ pid }) => pid).join(', ');
-        this.#log.warn(`killing what did not end within the graceful time-out: process ${pids}`);
-        this.kill();
-      },
-      this.#settings.gracefulTimeout * 1000 + KILL_AFTER_MS,
-    );
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const each of this.#processes) if (each.servingSince === null) each.kill();
+    await Promise.all(this.#sockets.map((socket) => socket.close()));
+    await Promise.all([...this.#processes].map((each) => each.settle()));
+    for (const each of this.#processes) this.#retire(each, this.#isAlone && each.isServing);
     await Promise.all([...this.#processes].map(({ ended }) => ended));
-    clearTimeout(killing);
+    this.#distribution.close();
     await this.#admin.close();
     return true;
   }
 
-  /** What must be done once, not by each process: a stale socket removed, a free port found. */
-  async #prepareAddresses(): Promise<void> {
-    for (const text of this.#settings.bind) await removeStaleSocket(parseBind(text));
-    const bind = await Promise.all(this.#settings.bind.map(reservePort));
-    this.#settings = { ...this.#settings, bind };
+  /** From now on connections are given out, and no process takes them by itself. */
+  async #giveOut(): Promise<void> {
+    if (!this.#isAlone) return;
+    this.#isAlone = false;
+    for (const [index, shared] of this.#sockets.entries())
+      await shared.giveOut((socket) => this.#distribution.give({ index, socket }));
+    for (const each of this.#processes) each.leave();
   }
 
-  #fork(): ProcessHandle {
-    const forked = new ProcessHandle(this.#settings);
+  /** Starts processes, and lets them serve once all can; ends them when one cannot, and rejects with its LidoError. */
+  async #startTogether(settings: Settings, count: number): Promise<void> {
+    const started = Array.from({ length: count }, () => this.#fork(settings));
+    try {
+      const [applications = ''] = await Promise.all(started.map(({ ready }) => ready));
+      this.#applications = applications;
+    } catch (error) {
+      for (const each of started) this.#retire(each);
+      throw error;
+    }
+    for (const each of started) {
+      each.isAdmitted = true;
+      void this.#watch(each);
+    }
+    this.#distribution.resume();
+  }
+
+  /** One process more than there are to be, at most. */
+  async #exchangeOneByOne(settings: Settings, old: readonly ProcessHandle[]): Promise<void> {
+    for (let index = 0; index < Math.max(settings.processes, old.length); index += 1) {
+      if (index < settings.processes) await this.#startTogether(settings, 1);
+      const each = old[index];
+      if (each === undefined) continue;
+      this.#retire(each);
+      await each.ended;
+    }
+  }
+
+  #fork(settings: Settings): ProcessHandle {
+    const forked = new ProcessHandle(
+      settings,
+      this.#isAlone ? this.#sockets.map(({ handle }) => handle) : [],
+    );
     this.#processes.add(forked);
     void forked.ended.then(() => {
       this.#processes.delete(forked);
       // What it said last, as it ended, may not have been taken in yet.
       if (forked.snapshot !== null) this.#admin.hub.update(forked, forked.snapshot);
       this.#admin.hub.forget(forked);
+      for (const arrival of forked.takeBack()) this.#distribution.give(arrival);
     });
     return forked;
   }
@@ -121,10 +205,21 @@ export class Supervisor {
       if (running.snapshot !== null) this.#admin.hub.update(running, running.snapshot);
   }
 
-  /** Waits until a process that serves ends, and replaces it if that was not asked for. */
+  /** Lets a process finish what it runs and end, and kills it when that takes too long. */
+  #retire(old: ProcessHandle, isLast = false): void {
+    old.stop(isLast);
+    const killing = this.#later(this.#settings.gracefulTimeout * 1000 + KILL_AFTER_MS, () => {
+      this.#log.warn(`killing what did not end within the graceful time-out: process ${old.pid}`);
+      old.kill();
+    });
+    void old.ended.then(() => clearTimeout(killing));
+  }
+
+  /** Waits until a process that serves ends, or asks for a successor, and replaces it. */
   async #watch(serving: ProcessHandle): Promise<void> {
+    void serving.worn.then((reason) => this.#recycle(serving, reason));
     const how = await serving.ended;
-    if (this.#closed !== null) return;
+    if (this.#closed !== null || serving.isStopped) return;
     this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
     this.#admin.hub.countRestart(serving.pid, how);
     const age = performance.now() - (serving.servingSince ?? 0);
@@ -135,29 +230,45 @@ export class Supervisor {
   #replaceLater(): void {
     const pauseMs = this.#endsInARow === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#endsInARow - 1);
     this.#endsInARow += 1;
-    const pause = setTimeout(
-      () => {
-        this.#pauses.delete(pause);
-        void this.#replace();
-      },
-      Math.min(pauseMs, LONGEST_PAUSE_MS),
-    );
-    this.#pauses.add(pause);
+    this.#later(Math.min(pauseMs, LONGEST_PAUSE_MS), () => void this.#replace());
   }
 
   async #replace(): Promise<void> {
-    const forked = this.#fork();
     try {
-      await forked.ready;
+      const started = await this.#enqueue(() => this.#startMissing());
+      for (const pid of started) this.#log.info(`process ${pid} serves`);
+      this.#startFailureIsLogged = false;
     } catch (error) {
       if (this.#closed !== null) return;
       this.#logStartFailure(error as LidoError);
       this.#replaceLater();
-      return;
     }
-    this.#startFailureIsLogged = false;
-    this.#log.info(`process ${forked.pid} serves`);
-    void this.#watch(forked);
+  }
+
+  /** A reload may have brought the number up meanwhile. Resolves with the ids of those that serve now. */
+  async #startMissing(): Promise<readonly number[]> {
+    const serving = new Set([...this.#processes].filter(({ isServing }) => isServing));
+    const missing = this.#settings.processes - serving.size;
+    if (missing <= 0) return [];
+    await this.#startTogether(this.#settings, missing);
+    return [...this.#processes].filter((each) => each.isServing && !serving.has(each)).map(({ pid }) => pid);
+  }
+
+  /** Exchanges a process that has served long enough, one at a time. */
+  async #recycle(worn: ProcessHandle, reason: string): Promise<void> {
+    try {
+      await this.#enqueue(async () => {
+        if (!worn.isServing) return;
+        await this.#startTogether(this.#settings, 1);
+        this.#retire(worn);
+        this.#log.info(`process ${worn.pid} ${reason}: another has taken its place`);
+        if (this.#settings.processes > 1) await worn.ended;
+      });
+    } catch (error) {
+      if (this.#closed !== null) return;
+      this.#logStartFailure(error as LidoError);
+      this.#later(LONGEST_PAUSE_MS, () => void this.#recycle(worn, reason));
+    }
   }
 
   /** Once, until one starts again: it is the same failure each time. */
@@ -168,5 +279,23 @@ export class Supervisor {
       { code, traceback },
       `a process cannot start: ${message}; trying again with growing pauses`,
     );
+  }
+
+  #later(ms: number, act: () => void): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, ms);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  #enqueue<T>(change: () => Promise<T>): Promise<T> {
+    const made = this.#changed.then(() => {
+      if (this.#closed !== null) throw new LidoError('LIDO_SHUTTING_DOWN');
+      return change();
+    });
+    this.#changed = made.catch(() => {});
+    return made;
   }
 }

@@ -32,6 +32,7 @@ export type SettingGroup =
   | 'Time-outs'
   | 'Limits'
   | 'Buffers'
+  | 'Operation'
   | 'Log';
 
 export interface Setting {
@@ -186,9 +187,9 @@ export const settings = {
     type: 'integer',
     group: 'Workers',
     default: null,
-    why: 'one for each core is what computing applications can use; four under one GIL serve four requests that wait at once, as many as waitress and about as many as puma start, and those that compute stay on one of them; each takes about 10 MB',
+    why: 'one for each core is what computing applications can use',
     min: 1,
-    text: 'worker threads of each process; by default the cores shared out, but 4 where threads share one GIL',
+    text: 'worker threads of each process; by default the cores shared out, but 1 where threads would share one GIL',
     value: 'N',
   },
   concurrency: {
@@ -429,6 +430,81 @@ export const settings = {
     text: 'where temporary files lie, which have no name',
     value: 'DIR',
     also: ['client_body_temp_path'],
+  },
+  supervise: {
+    type: 'boolean',
+    group: 'Operation',
+    scope: 'process',
+    default: null,
+    why: 'Python is loaded anew, and ended when it is stuck, by another process only; JavaScript alone needs none, and saves the memory of one: about 30 MB',
+    text: 'keep a process of its own that starts, replaces and reloads those that serve; by default for Python, for several processes, and where they are recycled',
+  },
+  reloadOneByOne: {
+    type: 'boolean',
+    group: 'Operation',
+    scope: 'process',
+    default: false,
+    why: 'all at once changes the version in one moment, at the price of memory for twice the processes',
+    text: 'at a reload, exchange one process after the other: one more than there are, instead of twice as many',
+  },
+  maxRequests: {
+    type: 'integer',
+    group: 'Operation',
+    scope: 'process',
+    default: 0,
+    why: 'a sound application needs no recycling',
+    min: 0,
+    text: 'another process takes the place of one that has answered so many requests; 0 for no limit',
+    value: 'N',
+  },
+  maxRequestsJitter: {
+    type: 'integer',
+    group: 'Operation',
+    scope: 'process',
+    default: 0,
+    why: 'processes that started together are exchanged one after the other anyway',
+    min: 0,
+    text: 'up to so many requests more, by chance for each process',
+    value: 'N',
+  },
+  maxMemory: {
+    type: 'bytes',
+    group: 'Operation',
+    scope: 'process',
+    default: 0,
+    why: 'how much is too much, only who knows the application can say',
+    min: 0,
+    text: 'another process takes the place of one whose resident memory exceeds this; 0 for no limit',
+    value: 'BYTES',
+    also: ['max-memory-per-child'],
+  },
+  maxAge: {
+    type: 'seconds',
+    group: 'Operation',
+    scope: 'process',
+    default: 0,
+    why: 'a sound application needs no recycling',
+    min: 0,
+    text: 'another process takes the place of one that has served for so long; 0 for no limit',
+    value: 'SECONDS',
+  },
+  pidfile: {
+    type: 'string',
+    group: 'Operation',
+    scope: 'process',
+    default: null,
+    why: 'systemd and containers know the process already',
+    text: 'write the id of the process that takes signals to this file',
+    value: 'PATH',
+  },
+  controlSocket: {
+    type: 'string',
+    group: 'Operation',
+    scope: 'process',
+    default: null,
+    why: 'what changes the server is off until it is asked for',
+    text: 'a Unix socket for lido reload, which only the user who runs the server may use',
+    value: 'PATH',
   },
   logLevel: {
     type: 'string',

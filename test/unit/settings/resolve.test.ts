@@ -82,7 +82,7 @@ describe('settings from several sources', () => {
   - lido.config.json:2: unknown setting graceful_timeout; did you mean gracefulTimeout?
   - lido.config.json:3: threads takes a whole number, 1 or more, not 0
   - lido.config.json:4: debug takes true or false, not "yes"
-  - lido.config.json:5: unknown setting max_requests, known from gunicorn, uwsgi: workers stay: mend the leak, or let the process manager restart the service
+  - lido.config.json:5: unknown setting max_requests; did you mean maxRequests?
   - lido.config.json:6: concurrency takes a whole number, 1 or more, not "2"`);
   });
 

@@ -1,0 +1,78 @@
+/** Main thread. The control socket: what changes a running server is asked there, by `lido reload`. */
+import { request } from 'node:http';
+import type { Logger } from 'pino';
+import { type ErrorPayload, fromPayload, LidoError, toPayload } from '../contract/errors.js';
+import { AdminServer, sendJson } from '../observe/admin-server.js';
+import type { Settings } from '../settings/resolve.js';
+import { removeStaleSocket } from './bind.js';
+import { readPid } from './pidfile.js';
+import type { Operated } from './serve.js';
+
+/** Listens at the path until the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
+export async function openControlSocket(
+  path: string | null,
+  served: Pick<Operated, 'reload' | 'describe'>,
+  log: Logger,
+): Promise<void> {
+  if (path === null) return;
+  await removeStaleSocket({ path });
+  const server = new AdminServer({
+    address: { path },
+    hosts: [],
+    log,
+    routes: [
+      {
+        method: 'POST',
+        path: '/reload',
+        answer: async (response) => {
+          const failure = await served.reload().then(
+            () => null,
+            (error: unknown) => toPayload(error),
+          );
+          if (failure === null) sendJson(response, 200, { serving: served.describe() });
+          else sendJson(response, 500, failure);
+        },
+      },
+    ],
+  });
+  await server.listen();
+  // It must not keep a process that has finished.
+  process.once('exit', () => void server.close());
+}
+
+/**
+ * Lets the server at the control socket read its settings and application anew. Resolves once the new ones serve; rejects
+ * with the LidoError of what failed there, or with LIDO_NOT_REACHED. Knows nothing but the pidfile: sends SIGHUP.
+ */
+export async function askForReload({ controlSocket, pidfile }: Settings): Promise<void> {
+  if (controlSocket !== null) {
+    const { status, body } = await post(controlSocket, '/reload');
+    if (status !== 200) throw fromPayload(JSON.parse(body) as ErrorPayload);
+    process.stdout.write(`${(JSON.parse(body) as { serving: string }).serving}\n`);
+    return;
+  }
+  const pid = pidfile === null ? null : readPid(pidfile);
+  if (pid === null)
+    throw new LidoError('LIDO_WRONG_SETTING', ['reload', 'needs --control-socket, or --pidfile']);
+  process.kill(pid, 'SIGHUP');
+  process.stdout.write(
+    `SIGHUP is sent to process ${pid}: its log tells the result; --control-socket waits for it\n`,
+  );
+}
+
+function post(socketPath: string, path: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath, path, method: 'POST' }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      );
+      response.on('error', reject);
+    });
+    asked.on('error', (error: NodeJS.ErrnoException) =>
+      reject(new LidoError('LIDO_NOT_REACHED', [socketPath, error.code ?? error.message], { cause: error })),
+    );
+    asked.end();
+  });
+}

@@ -1,0 +1,43 @@
+/** Main thread. The file that tells which process takes signals. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { describe, LidoError } from '../contract/errors.js';
+
+/**
+ * Writes this process's id, and returns what removes the file. Throws LIDO_ALREADY_RUNNING where a process runs that the
+ * file names, LIDO_FILE_NOT_WRITTEN. Does nothing for null.
+ */
+export function writePidfile(path: string | null): () => void {
+  if (path === null) return () => {};
+  const known = readPid(path);
+  if (known !== null && known !== process.pid && isRunning(known))
+    throw new LidoError('LIDO_ALREADY_RUNNING', [path, known]);
+  try {
+    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });
+  } catch (error) {
+    throw new LidoError('LIDO_FILE_NOT_WRITTEN', [path, describe(error)], { cause: error });
+  }
+  // Another server may have taken its place.
+  return () => {
+    if (readPid(path) === process.pid) rmSync(path, { force: true });
+  };
+}
+
+/** Null where there is no file, or no number in it. */
+export function readPid(path: string): number | null {
+  try {
+    const pid = Number.parseInt(readFileSync(path, 'utf8'), 10);
+    return pid > 0 ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It is there, and another user's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,73 @@
+/** Main thread. What the lido command does to serve: alone or by a supervisor, until a signal ends it. */
+import type { Logger } from 'pino';
+import { servesPython } from '../application/find.js';
+import { endPython, exitPastPython } from '../python/host.js';
+import type { Settings } from '../settings/resolve.js';
+import { openControlSocket } from './control-socket.js';
+import { writePidfile } from './pidfile.js';
+import { followSignals } from './signals.js';
+
+/** What an operator can do to a server, alone or supervised. */
+export interface Operated {
+  listen(): Promise<void>;
+  describe(): string;
+  /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */
+  reload(): Promise<void>;
+  reopenLogs(): void;
+  /** One process more, or one fewer; resolves with how many there are to be. Only a supervisor can. */
+  scale?(by: 1 | -1): Promise<number>;
+  /** Finishes what runs. False where the process can only be ended past Python. */
+  close(): Promise<boolean>;
+  /** Ends the processes that serve at once, with what they run. */
+  kill?(): void;
+}
+
+/** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
+export async function serve(
+  settings: Settings,
+  log: Logger,
+  readSettings: () => Promise<Settings>,
+): Promise<void> {
+  const removePidfile = writePidfile(settings.pidfile);
+  const served = await createOperated(settings, log, readSettings);
+  let stopping = false;
+  const stop = async (signal: string) => {
+    stopping = true;
+    log.info(`${signal}: finishing what runs`);
+    const deadline = performance.now() + settings.gracefulTimeout * 1000;
+    const ended = (await served.close()) && (await endPython(deadline - performance.now(), log));
+    removePidfile();
+    if (!ended) await exitPastPython(0);
+  };
+  followSignals(served, stop, log);
+  try {
+    await openControlSocket(settings.controlSocket, served, log);
+    await served.listen();
+  } catch (error) {
+    // Told to stop before it served: the end of the process is on its way.
+    if (stopping) return;
+    removePidfile();
+    throw error;
+  }
+  log.info(served.describe());
+}
+
+/** Python is loaded anew, and ended when it is stuck, by another process only. */
+function isSupervised(settings: Settings): boolean {
+  const { supervise: asked, processes, maxRequests, maxMemory, maxAge } = settings;
+  return asked ?? (processes > 1 || maxRequests + maxMemory + maxAge > 0 || servesPython(settings));
+}
+
+/** A supervisor runs no application: it does without the code, and the memory, of what does. */
+async function createOperated(
+  settings: Settings,
+  log: Logger,
+  readSettings: () => Promise<Settings>,
+): Promise<Operated> {
+  if (isSupervised(settings)) {
+    const { Supervisor } = await import('./supervisor.js');
+    return new Supervisor(settings, { log, readSettings });
+  }
+  const { createServer } = await import('./server.js');
+  return createServer(settings, { log });
+}

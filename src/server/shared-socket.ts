@@ -1,0 +1,100 @@
+/**
+ * Main thread of the supervisor. One listening socket, held for as long as the supervisor lives, so that connections wait
+ * in the kernel's queue while processes come and go. One process takes them from there itself; among several they are
+ * given out one by one, for the kernel would give one process nearly all and another next to none.
+ */
+import { lookup } from 'node:dns/promises';
+import { unlink } from 'node:fs/promises';
+import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { type BindAddress, formatAddress } from '../settings/address.js';
+import { explainBindError, removeStaleSocket } from './bind.js';
+import { type ListeningHandle, shutDoor, takeIn } from './listening.js';
+
+/** What Node's own cluster module makes its sockets with: bound, and not yet listened on. */
+interface WithHandles {
+  _createServerHandle(
+    address: string | null,
+    port: number,
+    type: 4 | 6 | -1 | null,
+    fd?: number,
+  ): ListeningHandle | number;
+}
+
+export class SharedSocket {
+  readonly #address: BindAddress;
+  readonly #handle: ListeningHandle;
+  #server: Server | null = null;
+
+  private constructor(address: BindAddress, handle: ListeningHandle) {
+    this.#address = address;
+    this.#handle = handle;
+  }
+
+  /** Rejects with LIDO_CANNOT_LISTEN. */
+  static async bind(address: BindAddress): Promise<SharedSocket> {
+    await removeStaleSocket(address);
+    const handle = await createHandle(address).catch((error: NodeJS.ErrnoException) => {
+      throw explainBindError(error, address);
+    });
+    return new SharedSocket(address, handle);
+  }
+
+  /** Where it listens, as a URL: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
+  get url(): string {
+    return formatAddress(this.#address, addressOf(this.#handle));
+  }
+
+  /** As the setting `bind` has it, with the port that the system chose. */
+  get bind(): string {
+    return 'path' in this.#address ? `unix:${this.#address.path}` : this.url.slice('http://'.length);
+  }
+
+  /** What a process can listen on by itself. */
+  get handle(): ListeningHandle {
+    return this.#handle;
+  }
+
+  /** Takes connections, each paused, to be given to a process. Rejects with LIDO_CANNOT_LISTEN. */
+  giveOut(take: (socket: Socket) => void): Promise<void> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, take);
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) => reject(explainBindError(error, this.#address)));
+      server.listen(this.#handle, resolve);
+    });
+  }
+
+  /** Ends it. What the kernel has accepted meanwhile is given out first, or left to the process that has the socket too. */
+  async close(): Promise<void> {
+    if ('path' in this.#address) await unlink(this.#address.path).catch(() => {});
+    if (this.#server === null) {
+      this.#handle.close();
+      return;
+    }
+    if (!('path' in this.#address)) await shutDoor(this.#handle);
+    await takeIn(this.#server);
+    this.#server.close();
+  }
+}
+
+async function createHandle(address: BindAddress): Promise<ListeningHandle> {
+  const { _createServerHandle: create } = net as typeof net & WithHandles;
+  const made = 'path' in address ? create(address.path, -1, -1) : await createTcp(create, address);
+  if (typeof made !== 'number') return made;
+  const code = getSystemErrorName(made);
+  throw Object.assign(new Error(code), { code });
+}
+
+async function createTcp(
+  create: WithHandles['_createServerHandle'],
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<ListeningHandle | number> {
+  const { address, family } = await lookup(host);
+  return create(address, port, family === 6 ? 6 : 4);
+}
+
+function addressOf(handle: ListeningHandle): AddressInfo | null {
+  const address: Partial<AddressInfo> = {};
+  return handle.getsockname?.(address) === 0 ? (address as AddressInfo) : null;
+}

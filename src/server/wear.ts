@@ -1,0 +1,29 @@
+/** Main thread. When a process has served long enough. Pure. */
+import type { Settings } from '../settings/resolve.js';
+
+type Limits = Pick<Settings, 'maxRequests' | 'maxMemory' | 'maxAge'>;
+
+export interface Wear {
+  /** Answered so far. */
+  readonly requests: number;
+  /** Resident. Bytes. */
+  readonly memory: number;
+  /** Seconds since it began to serve. */
+  readonly age: number;
+}
+
+/** Why a process is to be replaced, for people; null where it is not. */
+export function findWear({ maxRequests, maxMemory, maxAge }: Limits, wear: Wear): string | null {
+  if (maxRequests > 0 && wear.requests >= maxRequests) return `has answered ${wear.requests} requests`;
+  if (maxMemory > 0 && wear.memory > maxMemory) return `takes ${wear.memory} bytes of memory`;
+  if (maxAge > 0 && wear.age >= maxAge) return `has served for ${Math.round(wear.age)} s`;
+  return null;
+}
+
+/** The limit for one process; `chance` from 0 to 1 is its own, so that those that started together do not end together. */
+export function jitterRequests(
+  { maxRequests, maxRequestsJitter }: Pick<Settings, 'maxRequests' | 'maxRequestsJitter'>,
+  chance: number,
+): number {
+  return maxRequests === 0 ? 0 : maxRequests + Math.round(maxRequestsJitter * chance);
+}

@@ -1,0 +1,235 @@
+// Whatever an operator does to a running server, no client sees it: reloads, recycling, more processes and fewer.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { type Clients, startClients } from './support/clients.js';
+import { makeFolder, type Running, runLido, serveLido } from './support/command.js';
+import { venv } from './support/server.js';
+
+const version = (text: string) => `import os
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [('${text} %d' % os.getpid()).encode()]
+`;
+const BROKEN = `raise RuntimeError('not this one')\n`;
+
+const portOf = ({ url }: Running) => Number(new URL(url).port);
+
+interface Site {
+  readonly cwd: string;
+  readonly server: Running;
+  write(source: string): void;
+  reload(): ReturnType<typeof runLido>;
+}
+
+async function serveSite(words: readonly string[], source = version('one')): Promise<Site> {
+  const cwd = makeFolder({ 'served.py': source });
+  const control = ['--control-socket', 'control.sock'];
+  const server = await serveLido([...words, ...control, '--python', venv, 'served.py'], { cwd });
+  return {
+    cwd,
+    server,
+    write: (text) => writeFileSync(join(cwd, 'served.py'), text),
+    reload: () => runLido(['reload', ...control], { cwd }),
+  };
+}
+
+/** Clients of both kinds. */
+function startBoth(server: Running): readonly Clients[] {
+  const port = portOf(server);
+  return [true, false].map((isKept) => startClients({ port, count: 4, isKept }));
+}
+
+async function stopBoth(clients: readonly Clients[]): Promise<void> {
+  for (const each of clients) await each.stop();
+  for (const each of clients) expect([each.lost, each.refused]).toEqual([[], 0]);
+}
+
+const ask = async ({ url }: Running) => (await fetch(url, { headers: { Connection: 'close' } })).text();
+const bodies = (clients: readonly Clients[]) => clients.flatMap((each) => [...each.bodies.keys()]);
+const pidsOf = (clients: readonly Clients[]) => new Set(bodies(clients).map((body) => body.split(' ')[1]));
+
+describe('a reload of Python', () => {
+  it.each([
+    ['one process', []],
+    ['two processes', ['--processes', '2']],
+    ['two processes, one by one', ['--processes', '2', '--reload-one-by-one']],
+  ])('of %s serves the new version, and no client sees it', async (_name, words) => {
+    const { server, write, reload } = await serveSite(words);
+    const clients = startBoth(server);
+    await Promise.all(clients.map((each) => each.answerMore(50)));
+    write(version('two'));
+    const { code, stdout, stderr } = await reload();
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^serving served\.py by CPython .* at http:/);
+    expect(await ask(server)).toMatch(/^two /);
+    await Promise.all(clients.map((each) => each.answerMore(50)));
+    await stopBoth(clients);
+    expect(new Set(bodies(clients).map((body) => body.split(' ')[0]))).toEqual(new Set(['one', 'two']));
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0, signal: null });
+  });
+
+  it('that cannot be imported leaves the old version, shows its traceback, and fails for the script that asked', async () => {
+    const { server, write, reload } = await serveSite([]);
+    const before = await ask(server);
+    write(BROKEN);
+    const failed = await reload();
+    expect(failed.code).toBe(3);
+    expect(failed.stderr).toContain('RuntimeError: not this one');
+    expect(failed.stderr).toContain('lido: LIDO_IMPORT_FAILED ');
+    expect(await ask(server)).toBe(before);
+    server.child.kill('SIGHUP');
+    await server.waitFor('not reloaded, what was served is served on');
+    await server.waitFor('RuntimeError: not this one');
+    write(version('mended'));
+    expect((await reload()).code).toBe(0);
+    expect(await ask(server)).toMatch(/^mended /);
+  });
+
+  it('reads the config file again, and refuses by name what cannot change', async () => {
+    const config = (lines: string) => `application = "served.py"\npython = "${venv}"\n${lines}`;
+    const source = `import os
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [(os.environ['COLOUR'] + ' ' + str(environ['wsgi.multithread'])).encode()]
+`;
+    const cwd = makeFolder({ 'served.py': source, 'lido.config.toml': config('env = ["COLOUR=red"]\n') });
+    const server = await serveLido(['--control-socket', 'control.sock'], { cwd });
+    const reload = (lines: string) => {
+      writeFileSync(join(cwd, 'lido.config.toml'), config(lines));
+      return runLido(['reload', '--control-socket', 'control.sock'], { cwd });
+    };
+    expect(await ask(server)).toContain('red');
+    expect((await reload('env = ["COLOUR=blue"]\n')).code).toBe(0);
+    expect(await ask(server)).toContain('blue');
+    const wrong = await reload('env = ["COLOUR=green"]\ntreads = 2\n');
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('did you mean threads') });
+    const refused = await reload('env = ["COLOUR=green"]\nlogFormat = "json"\n');
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'LIDO_NOT_WHILE_RUNNING logFormat cannot change while the server runs: it is "text", and was to become "json"',
+      ),
+    });
+    expect(await ask(server)).toContain('blue');
+  });
+
+  it('is refused where no supervisor is wanted', async () => {
+    const { server, reload } = await serveSite(['--no-supervise']);
+    expect(await ask(server)).toBe(`one ${server.child.pid}`);
+    expect(await reload()).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('LIDO_PYTHON_NOT_RELOADABLE'),
+    });
+    server.child.kill('SIGTTIN');
+    await server.waitFor('SIGTTIN: the number of processes changes under a supervisor only');
+  });
+});
+
+describe('recycling', () => {
+  it.each([
+    [
+      'maxRequests',
+      ['--max-requests', '40', '--max-requests-jitter', '20'],
+      / has answered \d+ requests: another/,
+    ],
+    ['maxMemory', ['--max-memory', '1000000'], / takes \d+ bytes of memory: another/],
+    ['maxAge', ['--max-age', '0.3'], / has served for \d+ s: another/],
+  ])('by %s puts another process in the place of one, and no client sees it', async (_name, words, line) => {
+    const { server } = await serveSite(words);
+    const clients = startBoth(server);
+    while (pidsOf(clients).size < 3) await Promise.race(clients.map((each) => each.answerMore(20)));
+    await stopBoth(clients);
+    expect(server.stderr()).toMatch(line);
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0 });
+  });
+});
+
+describe('signals', () => {
+  it('TTIN and TTOU start a process more and end one, and no client sees it', async () => {
+    const { server } = await serveSite([]);
+    const clients = startBoth(server);
+    server.child.kill('SIGTTIN');
+    await server.waitFor('SIGTTIN: 2 processes');
+    while (pidsOf(clients).size < 2) await Promise.race(clients.map((each) => each.answerMore(20)));
+    server.child.kill('SIGTTOU');
+    await server.waitFor('SIGTTOU: 1 process\n');
+    await Promise.all(clients.map((each) => each.answerMore(20)));
+    await stopBoth(clients);
+    server.child.kill('SIGTTOU');
+    await server.waitFor('SIGTTOU: 1 process\n');
+    expect(await ask(server)).toMatch(/^one /);
+  });
+
+  it('QUIT ends at once what TERM would let finish', async () => {
+    const slow = `import time
+def application(environ, start_response):
+    environ['wsgi.errors'].write('it runs\\n')
+    time.sleep(20)
+`;
+    const { server } = await serveSite([], slow);
+    const lost = ask(server).catch(() => 'lost');
+    await server.waitFor('it runs');
+    server.child.kill('SIGQUIT');
+    expect(await lost).toBe('lost');
+    expect((await server.ended).stderr).toContain('SIGQUIT: ending at once');
+  });
+});
+
+it('a pidfile names who takes signals while it runs, keeps a second server away, and goes with the first', async () => {
+  const { cwd, server } = await serveSite(['--pidfile', 'lido.pid']);
+  const path = join(cwd, 'lido.pid');
+  expect(readFileSync(path, 'utf8')).toBe(`${server.child.pid}\n`);
+  const words = ['--pidfile', 'lido.pid', '--bind', '127.0.0.1:0', '--python', venv, 'served.py'];
+  expect(await runLido(words, { cwd })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(
+      `LIDO_ALREADY_RUNNING lido.pid names process ${server.child.pid}, which runs`,
+    ),
+  });
+  expect(await runLido(['reload', '--pidfile', 'lido.pid'], { cwd })).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining(`SIGHUP is sent to process ${server.child.pid}`),
+  });
+  await server.waitFor('the application is loaded anew');
+  server.child.kill('SIGTERM');
+  await server.ended;
+  expect(existsSync(path)).toBe(false);
+  expect(await runLido(['reload', '--control-socket', 'none.sock'], { cwd })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('LIDO_NOT_REACHED no server answers at the control socket none.sock'),
+  });
+});
+
+it('connections go to the process that answers while Python is stuck in another', async () => {
+  const source = `import ctypes, os
+def application(environ, start_response):
+    if environ['PATH_INFO'] == '/stuck':
+        environ['wsgi.errors'].write('it is stuck\\n')
+        # PyDLL keeps the GIL, as a backtracking regular expression does.
+        ctypes.PyDLL(None).sleep(4)
+    start_response('200 OK', [])
+    return [b'%d' % os.getpid()]
+`;
+  const { server } = await serveSite(['--processes', '2', '--threads', '2'], source);
+  let isStuck = true;
+  const stuck = fetch(`${server.url}/stuck`).then(async (response) => {
+    isStuck = false;
+    return response.text();
+  });
+  await server.waitFor('it is stuck');
+  // The first ones may come before the supervisor knows.
+  let asked = 0;
+  let answered = 0;
+  while (isStuck && asked < 100) {
+    asked += 1;
+    void ask(server).then(() => {
+      if (isStuck) answered += 1;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(answered).toBeGreaterThan(asked / 2);
+  expect(await stuck).toMatch(/^\d+$/);
+});
