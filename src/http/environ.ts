@@ -87,6 +87,8 @@ export function composeEnviron(
 export class FieldCollector {
   readonly #keys: string[] = [];
   readonly #values: string[] = [];
+  /** The values of each repeated field, one by one. */
+  #repeated: Map<string, string[]> | null = null;
 
   /** RFC 9110, section 5.3: repeated fields are one list; RFC 6265, section 5.4: cookies are joined by a semicolon. */
   add(key: string, value: string): void {
@@ -95,8 +97,16 @@ export class FieldCollector {
       this.#keys.push(key);
       this.#values.push(value);
     } else {
+      this.#keep(key, this.#values[known] as string, value);
       this.#values[known] += key === 'HTTP_COOKIE' ? `; ${value}` : `,${value}`;
     }
+  }
+
+  #keep(key: string, first: string, value: string): void {
+    this.#repeated ??= new Map();
+    const values = this.#repeated.get(key);
+    if (values === undefined) this.#repeated.set(key, [first, value]);
+    else values.push(value);
   }
 
   get(key: string): string | undefined {
@@ -104,15 +114,16 @@ export class FieldCollector {
     return known < 0 ? undefined : this.#values[known];
   }
 
-  /** Names in lower case, as node:http has them. */
+  /** Names in lower case, repeated fields joined, as node:http has them. */
   toHeaders(): Record<string, string> {
-    const pairs = this.#keys.map((key, index): [string, string] => [
-      key
-        .replace(/^HTTP_/, '')
-        .replaceAll('_', '-')
-        .toLowerCase(),
-      this.#values[index] as string,
-    ]);
+    const pairs = this.#keys.map((key, index): [string, string] => {
+      const name = key.replace(/^HTTP_/, '').replaceAll('_', '-');
+      const separator = key === 'HTTP_COOKIE' ? '; ' : ', ';
+      return [
+        name.toLowerCase(),
+        this.#repeated?.get(key)?.join(separator) ?? (this.#values[index] as string),
+      ];
+    });
     return Object.fromEntries(pairs);
   }
 

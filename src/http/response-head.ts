@@ -10,6 +10,8 @@ export interface Head {
   readonly contentLength: number | null;
   /** False where RFC 9110 allows no body: 204 and 304. */
   readonly mayHaveBody: boolean;
+  /** What would end a field or the head before its time; such a head is not sent. */
+  readonly fault?: string;
 }
 
 /** Applications answer with the same few heads again and again; longer ones are likely to differ each time. */
@@ -41,7 +43,19 @@ function parse(wire: string): Head {
     // RFC 9110, section 8.6: no Content-Length in a 204.
     if (!isLength || status !== 204) fields.push(name, value);
   }
-  return { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };
+  const head = { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };
+  const fault = findFault(head);
+  return fault === null ? head : { ...head, fault };
+}
+
+/** The gateways have refused all this before; whatever comes another way must not split a response either. RFC 9112, 4 and 5. */
+function findFault({ status, reason, fields }: Head): string | null {
+  if (!(status >= 100 && status <= 999) || !isValue(reason)) return 'status';
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    if (!isToken(name) || !isValue(fields[index + 1] ?? '\n')) return JSON.stringify(name);
+  }
+  return null;
 }
 
 /** The part of a head's text that is the same each time. */
@@ -51,24 +65,17 @@ export interface HeadText {
   readonly hasDate: boolean;
 }
 
-/**
- * The text of a head. Throws TypeError for what would end a field or the head before its time: the gateways have refused
- * that before, and nothing that comes another way may split a response either. RFC 9112, sections 4 and 5.
- */
+/** The text of a head. */
 export function writeHeadText(head: Head): HeadText {
   const known = texts.get(head);
   if (known !== undefined) return known;
   const { status, reason, fields } = head;
-  if (!isValue(reason) || !(status >= 100 && status <= 999)) throw new TypeError('malformed status');
   let text = `HTTP/1.1 ${status} ${reason}\r\n`;
   let hasDate = false;
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    const value = fields[index + 1] as string;
-    if (!isToken(name) || !isValue(value))
-      throw new TypeError(`malformed header field ${JSON.stringify(name)}`);
     if (name.length === 4 && name.toLowerCase() === 'date') hasDate = true;
-    text += `${name}: ${value}\r\n`;
+    text += `${name}: ${fields[index + 1]}\r\n`;
   }
   const written = { text, hasDate };
   texts.set(head, written);

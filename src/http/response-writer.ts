@@ -127,9 +127,10 @@ export class ResponseWriter {
     if (this.#state === 'unstarted') this.#sink.writeContinue();
   }
 
-  /** Writes a response whose body is known whole. Returns what is wrong with its declared length, if anything. */
+  /** Writes a response whose body is known whole. Returns what is wrong with its head or its declared length, if anything. */
   writeWhole(wire: string, body: string | Uint8Array): LidoError | null {
     const head = parseHead(wire);
+    if (head.fault !== undefined) return new LidoError('LIDO_MALFORMED_HEADER', [head.fault]);
     const declared = head.contentLength;
     if (declared !== null && declared !== body.length && head.mayHaveBody && !this.#isHead) {
       this.writeHead(wire, body);
@@ -220,6 +221,11 @@ export class ResponseWriter {
 
   /** `length` is the body's where it is known: it is declared for the application when it did not do so itself. */
   #start(head: Head, length: number | null): boolean {
+    if (head.fault !== undefined) {
+      this.abort();
+      this.#events?.stop(new LidoError('LIDO_MALFORMED_HEADER', [head.fault]));
+      return false;
+    }
     const isUndeclared = length !== null && head.contentLength === null && head.mayHaveBody;
     // The length of an empty body says nothing about what GET would have returned.
     const declares = isUndeclared && !(this.#isHead && length === 0);

@@ -62,6 +62,12 @@ const KNOWN = [
     pattern: /^[A-Z][A-Z0-9_-]* \S+ HTTP\/1\.[01]\r\n/m,
   },
   { name: 'a chunk extension', served: 'node', pattern: /^[0-9a-fA-F]+;/m },
+  {
+    name: 'an empty line before a request that ends without a CR',
+    served: 'node',
+    isReason: true,
+    pattern: /^a line ends with CR and LF/,
+  },
   { name: 'what follows an Upgrade', served: 'either', pattern: /^upgrade:/im },
 ];
 
@@ -148,6 +154,7 @@ async function send(connect, pieces) {
   return {
     requests: seen.requests.map(({ environ }, index) => ({ environ, body: open[index] })),
     refused: seen.refused,
+    reason: seen.reason,
   };
 }
 
@@ -160,8 +167,9 @@ const toOwn = (socket, seen) =>
       keepAliveMs: 0,
       sendTimeoutMs: 0,
       handle: seen.handle,
-      refused: () => {
+      refused: ({ reason }) => {
         seen.refused = true;
+        seen.reason = reason;
       },
     },
     null,
@@ -212,10 +220,12 @@ async function turns(count) {
   for (let left = count; left > 0; left -= 1) await new Promise(setImmediate);
 }
 
-const show = (result) => JSON.stringify(result, null, 1);
+/** The reason may depend on what had come by then. */
+const show = ({ requests, refused }) => JSON.stringify({ requests, refused }, null, 1);
 
 /** Fails for a difference that is not known. */
 function compare(request, own, node, counts) {
+  const { reason = '' } = own;
   const common = Math.min(own.requests.length, node.requests.length);
   const differs = own.requests
     .slice(0, common)
@@ -223,7 +233,9 @@ function compare(request, own, node, counts) {
   if (!differs && own.requests.length === node.requests.length && own.refused === node.refused) return;
   const isOwnMore = own.requests.length > node.requests.length || (node.refused && !own.refused);
   const served = isOwnMore ? 'own' : 'node';
-  const known = KNOWN.find((each) => ['either', served].includes(each.served) && each.pattern.test(request));
+  const known = KNOWN.find(
+    (each) => ['either', served].includes(each.served) && each.pattern.test(each.isReason ? reason : request),
+  );
   if (known === undefined || differs)
     throw new Error(`${JSON.stringify(request)}\nLido's own HTTP: ${show(own)}\nnode:http: ${show(node)}`);
   counts.known[known.name] = (counts.known[known.name] ?? 0) + 1;

@@ -185,11 +185,11 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
     const parser = this.#parser;
     this.#position = parser.read(packet, start);
     const { head, refusal } = parser;
-    if (refusal !== null) this.#refuse(refusal);
-    else if (head !== null) {
+    if (head !== null) {
       parser.reset();
       this.#begin(head);
-    } else if (parser.isWithin !== (this.#state === 'head')) this.#enter(parser.isWithin ? 'head' : 'idle');
+    } else if (refusal !== null) this.#refuse(refusal);
+    else if (parser.isWithin !== (this.#state === 'head')) this.#enter(parser.isWithin ? 'head' : 'idle');
   }
 
   #begin(head: RequestHead): void {

@@ -28,8 +28,10 @@ export interface HeadLimits {
   readonly fieldSize: number;
 }
 
-/** A head that keeps to the grammar. */
+/** A head that keeps to the grammar, or as much of one as was read before it did not. */
 export interface RequestHead {
+  /** What is wrong with it; null where nothing is. */
+  readonly refusal: Refusal | null;
   readonly method: string;
   readonly target: string;
   readonly version: '1.0' | '1.1';
@@ -78,8 +80,9 @@ export class HeadParser {
   #coding = '';
   #expect = '';
   #connection = '';
-  /** Set once the head is whole, until the next one is asked for. */
+  /** Set once the head is whole, or is refused and its request line is known; until the next one is asked for. */
   head: RequestHead | null = null;
+  /** What is wrong; nothing behind it is looked at. */
   refusal: Refusal | null = null;
 
   constructor(limits: HeadLimits) {
@@ -226,7 +229,13 @@ export class HeadParser {
     if (expects && this.#expect !== '100-continue')
       this.#refuse(417, 'no expectation but 100-continue is met here', '9110, 10.1.1');
     if (this.refusal !== null) return;
-    this.head = {
+    const bodyLength = hasCoding ? null : hasLength ? Number(this.#length) : 0;
+    this.head = this.#describe(bodyLength, expects, keeps(this.#connection, isNew));
+  }
+
+  #describe(bodyLength: number | null, expectsContinue: boolean, keepsConnection: boolean): RequestHead {
+    return {
+      refusal: this.refusal,
       method: this.#method,
       target: this.#target,
       version: this.#version,
@@ -234,9 +243,9 @@ export class HeadParser {
       fieldCount: this.#fieldCount,
       longestField: this.#longestField,
       lineLength: this.#lineLength,
-      bodyLength: hasCoding ? null : hasLength ? Number(this.#length) : 0,
-      expectsContinue: expects,
-      keepsConnection: keeps(this.#connection, isNew),
+      bodyLength,
+      expectsContinue,
+      keepsConnection,
     };
   }
 
@@ -271,7 +280,9 @@ export class HeadParser {
   }
 
   #refuse(status: number, reason: string, section: string): void {
-    this.refusal ??= { status, reason: `${reason} (RFC ${section})` };
+    if (this.refusal !== null) return;
+    this.refusal = { status, reason: `${reason} (RFC ${section})` };
+    if (this.#method !== '') this.head = this.#describe(0, false, false);
   }
 }
 

@@ -57,7 +57,8 @@ export class WireRequest implements HttpRequest {
 
   /** The parser has held it to the grammar, and to the widest limits of all applications. */
   check(limits: GateLimits): Refusal | null {
-    const { lineLength, fieldCount, longestField, bodyLength } = this.#head;
+    const { refusal, lineLength, fieldCount, longestField, bodyLength } = this.#head;
+    if (refusal !== null) return refusal;
     if (exceeds(lineLength, limits.requestLine))
       return { status: 414, reason: 'the request line is too long' };
     if (exceeds(fieldCount, limits.fields)) return { status: 431, reason: 'too many header fields' };
