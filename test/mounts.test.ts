@@ -140,9 +140,13 @@ describe('the command', () => {
       const { code, stderr } = await runLido([...action, '--bind', '127.0.0.1:0', ...words], { cwd });
       expect(stderr.match(/^Error: .*|^lido: .*/gm)).toEqual([
         'Error: no database',
-        expect.stringMatching(/^lido: LIDO_IMPORT_FAILED .*first\.mjs failed while it was imported$/),
+        expect.stringMatching(
+          /^lido: LIDO_IMPORT_FAILED .*first\.mjs failed while Node\.js [\d.]+ imported it$/,
+        ),
         'Error: no cache',
-        expect.stringMatching(/^lido: LIDO_IMPORT_FAILED .*second\.mjs failed while it was imported$/),
+        expect.stringMatching(
+          /^lido: LIDO_IMPORT_FAILED .*second\.mjs failed while Node\.js [\d.]+ imported it$/,
+        ),
       ]);
       expect(code).toBe(3);
     }

@@ -101,13 +101,20 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
     ['text_block', 'LIDO_BLOCK_NOT_BYTES'],
     ['bytearray_block', 'LIDO_BLOCK_NOT_BYTES'],
     ['returns_none', 'LIDO_RESULT_NOT_ITERABLE'],
-    ['returns_bytes', 'LIDO_RESULT_NOT_ITERABLE'],
+    ['returns_bytes', 'LIDO_RESULT_NOT_IN_LIST'],
+    ['returns_text', 'LIDO_RESULT_NOT_IN_LIST'],
     ['raises', 'LIDO_APPLICATION_RAISED'],
     ['leaves', 'LIDO_APPLICATION_RAISED'],
     ['interrupts', 'LIDO_APPLICATION_RAISED'],
   ])('ends %s with %s before the head', async (name, code) => {
     const answer = await ask(name);
     expect(answer).toMatchObject({ kinds: ['fail'], error: { code } });
+  });
+
+  it('says what to write where the body is not in a list', async () => {
+    const remedy = async (name: string) => (await ask(name)).error?.remedy;
+    expect(await remedy('returns_text')).toBe('return a list: return [text.encode("utf-8")]');
+    expect(await remedy('returns_bytes')).toBe('return a list: return [body]');
   });
 
   it('names the rule where the application broke it, without frames of its own', async () => {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { findPython } from '../dist/src/python/find.js';
 import { APPS, findPythons, openPython, PythonProcess } from './support/python-process.js';
 
@@ -88,6 +89,30 @@ describe('finding a Python', () => {
     }
   });
 
+  it('refuses an environment that has lost its Python, rather than take another one', async () => {
+    const lost = join(folder, 'lost');
+    await mkdir(join(lost, '.venv'), { recursive: true });
+    await writeFile(join(lost, '.venv', 'pyvenv.cfg'), 'home = /gone\n');
+    const refused = (place: string) => ({
+      code: 'LIDO_VIRTUAL_ENV_DEAD',
+      message: `the virtual environment ${place} has no Python: looked for ${join(lost, '.venv', 'bin', 'python')}`,
+    });
+    vi.stubEnv('VIRTUAL_ENV', undefined);
+    await expect(findPython(null, lost)).rejects.toMatchObject(refused('.venv'));
+    vi.stubEnv('VIRTUAL_ENV', join(lost, '.venv'));
+    await expect(findPython(null, '/')).rejects.toMatchObject(refused('$VIRTUAL_ENV'));
+    expect((await findPython(interpreter, lost)).reason).toBe('as it was named');
+    vi.unstubAllEnvs();
+  });
+
+  const ancient = join(process.env.HOME ?? '/', '.pyenv/versions/2.7.18/bin/python2.7');
+  it.skipIf(!existsSync(ancient))('tells Python 2.7, too, that it is too old', async () => {
+    await expect(findPython(ancient, '/')).rejects.toMatchObject({
+      code: 'LIDO_PYTHON_UNSUPPORTED',
+      message: 'Python 2.7.18 is not supported',
+    });
+  });
+
   it('says what was tried, what failed, what is too old, and what lacks its library', async () => {
     await expect(findPython('/no/such/python', '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_FOUND' });
     const broken = await script('broken', 'echo "no such version" >&2; exit 1');
@@ -136,7 +161,9 @@ describe('loading a Python application', () => {
 
   it('says which runtime it is', async () => {
     const { version } = await findPython(interpreter, '/');
-    expect(await open('gateway_cases', 'one_block')).toBe(`CPython ${version} with one GIL`);
+    expect(await open('gateway_cases', 'one_block')).toBe(
+      `CPython ${version} (${interpreter}, as it was named) with one GIL`,
+    );
   });
 
   it('calls a factory with literal arguments', async () => {
@@ -155,10 +182,25 @@ describe('loading a Python application', () => {
     ['gateway_cases', 'not_callable', 'LIDO_NOT_CALLABLE'],
     ['gateway_cases', 'not_callable()', 'LIDO_NOT_CALLABLE'],
     ['gateway_cases', 'create("missing")', 'LIDO_FACTORY_FAILED'],
+    ['asynchronous', 'asgi_function', 'LIDO_ASGI_APPLICATION'],
+    ['asynchronous', 'asgi_object', 'LIDO_ASGI_APPLICATION'],
+    ['asynchronous', 'asgi_partial', 'LIDO_ASGI_APPLICATION'],
+    ['asynchronous', 'coroutine', 'LIDO_COROUTINE_FUNCTION'],
+    ['asynchronous', 'generator', 'LIDO_COROUTINE_FUNCTION'],
     ['gateway_cases', 'create(one_block)', 'LIDO_MALFORMED_CALLABLE'],
     ['gateway_cases', 'one block', 'LIDO_MALFORMED_CALLABLE'],
   ])('refuses %s:%s with %s', async (module, callable, code) => {
     await expect(open(module, callable)).rejects.toMatchObject({ code });
+  });
+
+  it('says which Python could not import it, and why it was that one', async () => {
+    const { version } = await findPython(interpreter, '/');
+    const by = `CPython ${version} (${interpreter}, as it was named)`;
+    await expect(open('lacks_a_module')).rejects.toMatchObject({
+      message: `lacks_a_module failed while ${by} imported it`,
+    });
+    const missing = (await open('no_such_module').catch((error: unknown) => error)) as Error;
+    expect(missing.message).toContain(`sys.path of ${by}`);
   });
 
   it('shows the traceback of a failed import, from the application on', async () => {

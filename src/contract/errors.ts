@@ -163,7 +163,7 @@ export const catalogue = {
   LIDO_IMPORT_FAILED: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,
-    message: '%s failed while it was imported',
+    message: '%s failed while %s imported it',
     remedy: 'mend what the traceback above shows, then start again',
   },
   LIDO_TAKEN_FOR_COMMONJS: {
@@ -183,6 +183,19 @@ export const catalogue = {
     exit: EXIT_APPLICATION,
     message: '%s is %s, not callable',
     remedy: 'a WSGI application is a callable that takes environ and start_response',
+  },
+  LIDO_ASGI_APPLICATION: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s is an ASGI application, and Lido serves WSGI',
+    remedy:
+      "name the framework's WSGI application (Django's wsgi.py), or wrap this one: application = a2wsgi.ASGIMiddleware(app)",
+  },
+  LIDO_COROUTINE_FUNCTION: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s is asynchronous: what it returns is no response, but has to be awaited',
+    remedy: 'make it a plain function (def), and run what is asynchronous within it by asyncio.run()',
   },
   LIDO_ENDED_WHILE_LOADING: {
     group: 'Loading the application',
@@ -209,6 +222,12 @@ export const catalogue = {
     exit: EXIT_APPLICATION,
     message: 'no Python found: tried %s',
     remedy: 'name an interpreter or a virtual environment with --python',
+  },
+  LIDO_VIRTUAL_ENV_DEAD: {
+    group: 'Python',
+    exit: EXIT_APPLICATION,
+    message: 'the virtual environment %s has no Python: looked for %s',
+    remedy: 'make it anew, unset $VIRTUAL_ENV where that names it, or name an interpreter with --python',
   },
   LIDO_PYTHON_NOT_RUNNABLE: {
     group: 'Python',
@@ -329,6 +348,12 @@ export const catalogue = {
     status: 500,
     message: 'the application returned %s, which is not iterable',
     remedy: 'return an iterable of bytes, for example [body]',
+  },
+  LIDO_RESULT_NOT_IN_LIST: {
+    group: 'What the application did',
+    status: 500,
+    message: 'the application returned %s, not an iterable of blocks: each of its characters would be one',
+    remedy: 'return a list: return [%s]',
   },
   LIDO_MALFORMED_CONTENT_LENGTH: {
     group: 'What the application did',

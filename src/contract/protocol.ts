@@ -149,6 +149,8 @@ export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 export interface PythonInstallation {
   /** The interpreter that was probed, inside the virtual environment where there is one. */
   readonly executable: string;
+  /** What led to it, for people: "named by --python", "by $VIRTUAL_ENV". */
+  readonly reason: string;
   /** For people: "3.11.7". */
   readonly version: string;
   readonly versionInfo: readonly [major: number, minor: number, micro: number];

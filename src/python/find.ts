@@ -18,7 +18,7 @@ v = sysconfig.get_config_var
 version = '%d.%d' % sys.version_info[:2]
 flags = getattr(sys, 'abiflags', '')
 names = [v('INSTSONAME'), v('LDLIBRARY'), 'libpython%s%s.so.1.0' % (version, flags), 'libpython%s%s.dylib' % (version, flags)]
-libdir, multiarch, base = v('LIBDIR'), v('MULTIARCH'), sys.base_prefix
+libdir, multiarch, base = v('LIBDIR'), v('MULTIARCH'), getattr(sys, 'base_prefix', sys.prefix)
 folders = [libdir, libdir and multiarch and os.path.join(libdir, multiarch), v('LIBPL'), os.path.join(base, 'lib'), os.path.join(base, 'lib64'), v('PYTHONFRAMEWORKPREFIX')]
 folders += [os.path.join(base, 'lib', multiarch)] if multiarch else []
 seen = []
@@ -32,7 +32,7 @@ print(json.dumps({
     'executable': sys.executable,
     'version': '%d.%d.%d' % sys.version_info[:3],
     'versionInfo': list(sys.version_info[:3]),
-    'implementation': sys.implementation.name,
+    'implementation': getattr(getattr(sys, 'implementation', None), 'name', 'cpython'),
     'freeThreaded': bool(v('Py_GIL_DISABLED')),
     'libraries': seen,
 }))
@@ -47,13 +47,21 @@ interface Probe {
   readonly libraries: readonly string[];
 }
 
+/** An interpreter, and what led to it. */
+interface Located {
+  readonly interpreter: string;
+  readonly reason: string;
+}
+
 /**
  * Finds the Python to embed: `named` (an interpreter, a virtual environment, or a command on PATH), else VIRTUAL_ENV,
  * else `.venv` in `folder`, else python3 on PATH. Throws LIDO_PYTHON_NOT_FOUND, LIDO_PYTHON_NOT_RUNNABLE,
- * LIDO_PYTHON_UNSUPPORTED or LIDO_LIBPYTHON_NOT_FOUND.
+ * LIDO_PYTHON_UNSUPPORTED or LIDO_LIBPYTHON_NOT_FOUND; LIDO_VIRTUAL_ENV_DEAD where an environment is there without its Python,
+ * since another one would have other packages.
  */
 export async function findPython(named: string | null, folder: string): Promise<PythonInstallation> {
-  const probe = await probeInterpreter(locateInterpreter(named, folder));
+  const { interpreter, reason } = locateInterpreter(named, folder);
+  const probe = await probeInterpreter(interpreter);
   if (probe.implementation !== 'cpython')
     throw new LidoError('LIDO_PYTHON_UNSUPPORTED', [`${probe.version} (${probe.implementation})`]);
   const [major, minor] = probe.versionInfo;
@@ -70,20 +78,28 @@ export async function findPython(named: string | null, folder: string): Promise<
     ]);
   }
   const { executable, version, versionInfo, freeThreaded } = probe;
-  return { executable, version, versionInfo, libpython, freeThreaded };
+  return { executable, reason, version, versionInfo, libpython, freeThreaded };
 }
 
-function locateInterpreter(named: string | null, folder: string): string {
-  if (named !== null) return locateNamed(named, folder);
-  const environments = [process.env.VIRTUAL_ENV, join(folder, '.venv')].filter((path) => path !== undefined);
-  for (const path of environments) {
-    const interpreter = join(path, 'bin', 'python');
-    if (existsSync(interpreter)) return interpreter;
-  }
+function locateInterpreter(named: string | null, folder: string): Located {
+  if (named !== null) return { interpreter: locateNamed(named, folder), reason: 'as it was named' };
+  const active = process.env.VIRTUAL_ENV ?? '';
+  if (active !== '')
+    return { interpreter: findInEnvironment(active, '$VIRTUAL_ENV'), reason: 'by $VIRTUAL_ENV' };
+  const local = join(folder, '.venv');
+  // A folder of this name that is something else is none of ours.
+  if (existsSync(join(local, 'pyvenv.cfg')) || existsSync(join(local, 'bin', 'python')))
+    return { interpreter: findInEnvironment(local, '.venv'), reason: 'in the working directory' };
   const found = findOnPath('python3') ?? findOnPath('python');
-  if (found === null)
-    throw new LidoError('LIDO_PYTHON_NOT_FOUND', [[...environments, 'python3 on PATH'].join(', ')]);
-  return found;
+  if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [`${local}, python3 on PATH`]);
+  return { interpreter: found, reason: 'on the PATH' };
+}
+
+/** `name` is what people call the environment. */
+function findInEnvironment(environment: string, name: string): string {
+  const interpreter = join(environment, 'bin', 'python');
+  if (!existsSync(interpreter)) throw new LidoError('LIDO_VIRTUAL_ENV_DEAD', [name, interpreter]);
+  return interpreter;
 }
 
 function locateNamed(named: string, folder: string): string {

@@ -169,6 +169,11 @@ def returns_none(environ, start_response):
     start_response("200 OK", TEXT)
 
 
+def returns_text(environ, start_response):
+    start_response("200 OK", TEXT)
+    return "bare"
+
+
 def returns_bytes(environ, start_response):
     start_response("200 OK", TEXT)
     return b"bare"

@@ -2,7 +2,8 @@
 //
 // Each package is installed into an environment of its Python, made once under .libraries/. Each is used in a process of its
 // own, outside and in Lido, with ld.so's LD_DEBUG=bindings: it loads, its answers are the same, and no library of Python's
-// takes a symbol from elsewhere than outside. The table in docs/python.md is written at the end of a run of everything.
+// takes a symbol from elsewhere than outside. Results are kept beside the environments; from all of them the table in
+// docs/python.md is written.
 import { execFile, execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -22,6 +23,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const INSIDE = fileURLToPath(new URL('inside.mjs', import.meta.url));
 const PROBES = fileURLToPath(new URL('probes.py', import.meta.url));
 const PAGE = join(root, 'docs/python.md');
+const RESULTS = join(root, '.libraries/results.json');
 const PATIENCE_MS = 180_000;
 /** The packages by the probes of probes.py. */
 const PACKAGES = {
@@ -55,6 +57,8 @@ const PACKAGES = {
 const SYSTEM =
   /^(ld-linux.*|libc|libm|libdl|libpthread|librt|libutil|libgcc_s|libstdc\+\+|libpython.*|python.*)(\.so.*)?$/;
 
+const FACET_IDENTITY = / _ZNSt.*2idE$/;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { python: { type: 'string', multiple: true }, node: { type: 'string', multiple: true } },
@@ -63,6 +67,7 @@ const pythons = values.python ?? ['python3'];
 const nodes = values.node ?? [process.execPath];
 const probes = positionals.length > 0 ? positionals : Object.keys(PACKAGES);
 const results = [];
+let known = existsSync(RESULTS) ? JSON.parse(readFileSync(RESULTS, 'utf8')) : [];
 /** Libraries' names by their files. */
 const names = new Map();
 
@@ -72,13 +77,28 @@ for (const python of pythons) {
     const outside = await run(environment, [PROBES, probe]);
     for (const node of nodes) {
       const inside = await run(node, [INSIDE, environment, probe]);
-      results.push({ python, node, probe, ...compare(outside, inside) });
-      show(results.at(-1));
+      keep({ python: versionOf(python), node: versionOf(node), probe, ...compare(outside, inside) });
     }
   }
 }
-if (positionals.length === 0) writeTable();
+writeTable();
 process.exit(results.every(({ verdict }) => verdict === 'as outside') ? 0 : 1);
+
+/** Results of several runs add up, since a machine rarely has every Python and every Node at once. */
+function keep(result) {
+  const isSame = ({ python, node, probe }) =>
+    python === result.python && node === result.node && probe === result.probe;
+  results.push(result);
+  known = [...known.filter((one) => !isSame(one)), result];
+  writeFileSync(RESULTS, JSON.stringify(known));
+  const { python, node, probe, verdict, detail } = result;
+  console.log(`CPython ${python}  Node ${node}  ${probe}  ${verdict}  ${detail}`.slice(0, 300));
+}
+
+function versionOf(program) {
+  const words = execFileSync(program, ['--version']).toString().trim();
+  return words.replace(/^(Python |v)/, '');
+}
 
 /** Makes the environment and installs what is missing; returns its interpreter. */
 function prepare(python) {
@@ -159,48 +179,43 @@ function findStrayed(outside, inside) {
   for (const [key, provider] of outside) {
     const [library] = key.split(' ');
     const now = inside.get(key);
-    // uvloop has a function of its own by a name of Python's, and is none the worse for getting it.
-    if (SYSTEM.test(library) || now === library) continue;
+    // uvloop has a function of its own by a name of Python's, and is none the worse for getting it. C++'s facets have one
+    // identity in a process, whoever defines it: ld.so sees to that (STB_GNU_UNIQUE).
+    if (SYSTEM.test(library) || now === library || FACET_IDENTITY.test(key)) continue;
     if (now !== undefined && now !== provider && !(SYSTEM.test(now) && SYSTEM.test(provider)))
       strayed.push(`${key} from ${now}`);
   }
   return strayed;
 }
 
-function show({ python, node, probe, verdict, detail }) {
-  console.log([basename(python), basename(node), probe, verdict, detail].join('  ').slice(0, 300));
-}
-
-/** One row for each package, one column for each CPython; the versions of Node stand above it. */
+/** A row for each package, a column for each CPython with the versions of Node that it was tried in. */
 function writeTable() {
-  const version = (program, code) => execFileSync(program, code).toString().trim();
-  const columns = pythons.map((python) =>
-    version(python, ['-c', 'import platform; print(platform.python_version())']),
-  );
-  const served = nodes.map((node) => version(node, ['--version']).slice(1));
-  const rows = probes.map((probe) => {
-    const cells = pythons.map((python) =>
-      describe(results.filter((one) => one.python === python && one.probe === probe)),
+  const columns = [...new Set(known.map(({ python }) => python))].sort(byVersion);
+  const served = (python) =>
+    [...new Set(known.filter((one) => one.python === python).map(({ node }) => node))].sort(byVersion);
+  const heads = columns.map((python) => `CPython ${python}, Node ${served(python).join(', ')}`);
+  const rows = Object.entries(PACKAGES).map(([probe, name]) => {
+    const cells = columns.map((python) =>
+      describe(known.filter((one) => one.python === python && one.probe === probe)),
     );
-    return `| ${PACKAGES[probe]}${probe.includes('_') ? ` (${probe.split('_')[1]})` : ''} | ${cells.join(' | ')} |`;
+    return `| ${name}${probe.includes('_') ? ` (${probe.split('_')[1]})` : ''} | ${cells.join(' | ')} |`;
   });
-  const table = [
-    `Node ${served.join(', ')}:`,
-    '',
-    `| package | ${columns.map((column) => `CPython ${column}`).join(' | ')} |`,
-    `| --- |${' --- |'.repeat(columns.length)}`,
-    ...rows,
-  ].join('\n');
+  const table = [`| package | ${heads.join(' | ')} |`, `| --- |${' --- |'.repeat(columns.length)}`, ...rows];
   const page = readFileSync(PAGE, 'utf8');
   const marked = /(<!-- npm run libraries -->\n)[\s\S]*?(<!-- end -->)/;
   writeFileSync(
     PAGE,
-    page.replace(marked, (_, start, end) => `${start}\n${table}\n\n${end}`),
+    page.replace(marked, (_, start, end) => `${start}\n${table.join('\n')}\n\n${end}`),
   );
+}
+
+function byVersion(one, other) {
+  return one.localeCompare(other, 'en', { numeric: true });
 }
 
 function describe(found) {
   const [first] = found;
+  if (first === undefined) return '';
   if (found.every(({ verdict }) => verdict === first.verdict)) return first.verdict;
-  return found.map(({ node, verdict }) => `${basename(node)}: ${verdict}`).join('; ');
+  return found.map(({ node, verdict }) => `Node ${node}: ${verdict}`).join('; ');
 }

@@ -28,7 +28,10 @@ async function importModule(spec: JavaScriptSpec): Promise<Record<string, unknow
     return (await import(pathToFileURL(spec.file).href)) as Record<string, unknown>;
   } catch (error) {
     const code = isMistakenForCommonJs(error, spec.file) ? 'LIDO_TAKEN_FOR_COMMONJS' : 'LIDO_IMPORT_FAILED';
-    throw new LidoError(code, [spec.file], { cause: error, traceback: traceOf(error) });
+    throw new LidoError(code, [spec.file, `Node.js ${process.versions.node}`], {
+      cause: error,
+      traceback: traceOf(error),
+    });
   }
 }
 

@@ -14,6 +14,7 @@ import { MAX_NS } from '../service-time.js';
 import { Calls, FETCH, DESK_HEADER as HEADER, readRecord } from './calls.js';
 import {
   describeApplication,
+  describePython,
   explainFailure,
   type Failure,
   GATEWAY_FOLDER,
@@ -62,7 +63,7 @@ class CpythonRuntime implements Runtime {
   #calls: Calls | null = null;
 
   constructor(settings: WorkerSettings, spec: PythonSpec, log: Log) {
-    this.description = `CPython ${spec.python.version} ${describeGil(spec)}`;
+    this.description = `${describePython(spec.python)} ${describeGil(spec)}`;
     this.#log = log;
     this.#python = openLibpython(spec.python);
     this.#entered = enterInterpreter(this.#python, spec.interpreter === 'isolated');

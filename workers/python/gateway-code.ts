@@ -1,7 +1,7 @@
 // Worker thread. What JavaScript says to the Python half of the gateway before there is a request.
 import { fileURLToPath } from 'node:url';
 import { catalogue, type ErrorCode, LidoError } from '../../src/contract/errors.js';
-import { type PythonSpec, WIRE } from '../../src/contract/protocol.js';
+import { type PythonInstallation, type PythonSpec, WIRE } from '../../src/contract/protocol.js';
 import { FIRST_GUESS_NS, MAX_NS, WEIGHT } from '../service-time.js';
 import { CALLS } from './calls.js';
 
@@ -21,10 +21,9 @@ for number in itertools.count(1):
     if package.__path__ == [folder]:
         break
 part = functools.partial(importlib.import_module, package=package.__name__)
-name = package.__name__ + '.wire'
-if name not in sys.modules:
-    package.wire = sys.modules[name] = types.ModuleType(name, 'The numbers that both sides agree on.')
-    vars(package.wire).update(${JSON.stringify({ ...WIRE, ...CALLS, FIRST_GUESS_NS, WEIGHT, MAX_NS })})
+wire = types.ModuleType(package.__name__ + '.wire', 'The numbers that both sides agree on.')
+vars(wire).update(${JSON.stringify({ ...WIRE, ...CALLS, FIRST_GUESS_NS, WEIGHT, MAX_NS })})
+package.wire = sys.modules.setdefault(wire.__name__, wire)
 `;
 
 /** The message and the remedy of each error by its code, for those that Python raises. */
@@ -33,8 +32,13 @@ export const MESSAGES = Object.fromEntries(
 );
 
 /** What loader.py needs to know of an application. */
-export function describeApplication({ module, callable, path, spec }: PythonSpec) {
-  return { module, callable, path, spec };
+export function describeApplication({ module, callable, path, spec, python }: PythonSpec) {
+  return { module, callable, path, spec, interpreter: describePython(python) };
+}
+
+/** "CPython 3.11.7 (/srv/venv/bin/python, by $VIRTUAL_ENV)" */
+export function describePython({ version, executable, reason }: PythonInstallation): string {
+  return `CPython ${version} (${executable}, ${reason})`;
 }
 
 /** What failures.py's describe_failure() made of an application that could not be loaded. */

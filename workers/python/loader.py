@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from contextvars import Context
+from functools import partial
 from threading import get_ident
 
 from .failures import LoadError, describe_failure, format_error, name_type
@@ -14,6 +15,9 @@ from .log import voices
 
 #: Used when MODULE comes without a callable, in this order.
 _DEFAULT_NAMES = ("application", "app")
+
+# Of a function's code: CO_COROUTINE and CO_ASYNC_GENERATOR.
+_ASYNCHRONOUS = 0x80 | 0x200
 
 #: Applications that all threads of this interpreter share, each with its context variables, by their numbers.
 shared = {}
@@ -46,42 +50,56 @@ def load_application(details):
     name = details["module"]
     known = _contexts.get(name)
     context = Context() if known is None else known.copy()
-    application = context.run(load, name, details["callable"], details["path"], details["spec"])
+    application = context.run(load, details)
     _contexts[name] = context
     return application, context
 
 
-def load(module_name, callable_text, path, spec):
+def load(details):
     """Imports the application; raises LoadError with the catalogue's code, its arguments and the traceback."""
+    module_name, callable_text, path, spec = (details[key] for key in ("module", "callable", "path", "spec"))
+    interpreter = details["interpreter"]
     for entry in reversed(path):
         if entry not in sys.path:
             sys.path.insert(0, entry)
     try:
-        module = _import(module_name, path)
+        module = _import(module_name, path, interpreter)
     finally:
         _refuse_greenlets(module_name)
     if callable_text is None:
         callable_text = _find_default(module, module_name)
-    application = _look_up(module, module_name, callable_text, spec)
+    application = _look_up(module, module_name, callable_text, spec, interpreter)
     if not callable(application):
         raise LoadError("LIDO_NOT_CALLABLE", spec, name_type(application))
+    _refuse_asynchronous(application, spec)
     return application
 
 
-def _import(name, path):
+def _refuse_asynchronous(application, spec):
+    """Told by the code of what is called: one that is decorated by a plain function shows itself at its first request."""
+    called = application.func if isinstance(application, partial) else application
+    code = getattr(called, "__code__", None) or getattr(getattr(type(called), "__call__", None), "__code__", None)
+    if code is None or not code.co_flags & _ASYNCHRONOUS:
+        return
+    names = code.co_varnames[: code.co_argcount]
+    is_asgi = names[-3:] == ("scope", "receive", "send") or len([name for name in names if name != "self"]) == 3
+    raise LoadError("LIDO_ASGI_APPLICATION" if is_asgi else "LIDO_COROUTINE_FUNCTION", spec)
+
+
+def _import(name, path, interpreter):
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         # Only the module that was asked for is "not found": one that it imports is its own failure.
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
-            place = f"{name} on {', '.join([*path, 'sys.path'])}"
+            place = f"{name} on {', '.join([*path, 'sys.path'])} of {interpreter}"
             raise LoadError("LIDO_MODULE_NOT_FOUND", name, place, trace=format_error(error)) from None
-        raise LoadError("LIDO_IMPORT_FAILED", name, trace=format_error(error)) from None
+        raise LoadError("LIDO_IMPORT_FAILED", name, interpreter, trace=format_error(error)) from None
     except BaseException as error:
         refused = _find_refused(error)
         if refused is not None:
             raise LoadError("LIDO_MODULE_REFUSES_ISOLATION", name, refused, trace=format_error(error)) from None
-        raise LoadError("LIDO_IMPORT_FAILED", name, trace=format_error(error)) from None
+        raise LoadError("LIDO_IMPORT_FAILED", name, interpreter, trace=format_error(error)) from None
 
 
 def _find_refused(error):
@@ -108,7 +126,7 @@ def _find_default(module, module_name):
     raise LoadError("LIDO_CALLABLE_NOT_FOUND", module_name, " or ".join(_DEFAULT_NAMES), _names(module))
 
 
-def _look_up(module, module_name, text, spec):
+def _look_up(module, module_name, text, spec, interpreter):
     """`app`, `site.app`, or a factory call with literal arguments: `create_app("production")`."""
     call, names, positional, named = _parse(text)
     target = module
@@ -118,7 +136,7 @@ def _look_up(module, module_name, text, spec):
         except AttributeError:
             raise LoadError("LIDO_CALLABLE_NOT_FOUND", module_name, ".".join(names), _names(module)) from None
         except BaseException as error:
-            raise LoadError("LIDO_IMPORT_FAILED", spec, trace=format_error(error)) from None
+            raise LoadError("LIDO_IMPORT_FAILED", spec, interpreter, trace=format_error(error)) from None
     if not call:
         return target
     if not callable(target):

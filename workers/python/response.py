@@ -111,7 +111,8 @@ class Response:
             raise LidoTimeout
         # An empty one is an iterable without blocks, to the letter; of another one the blocks would be characters.
         if isinstance(result, (str, bytes)) and result:
-            raise ProtocolError("LIDO_RESULT_NOT_ITERABLE", name_type(result))
+            block = 'text.encode("utf-8")' if isinstance(result, str) else "body"
+            raise ProtocolError("LIDO_RESULT_NOT_IN_LIST", name_type(result), block)
         if type(result) is FileWrapper and self.state == _STARTED and self.send_file(result):
             return
         worker.interruptible = self.request
