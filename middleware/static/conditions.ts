@@ -34,11 +34,17 @@ export function choosePart(
 ): { position: number; length: number } | 'unsatisfiable' | null {
   const range = readField(environ, 'HTTP_RANGE');
   if (range === undefined || !meetsIfRange(environ, stats)) return null;
-  const ranges = parseRange(stats.size, range, { combine: true });
+  const ranges = parseRange(stats.size, cutSuffix(range, stats.size), { combine: true });
   if (ranges === -1) return 'unsatisfiable';
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return null;
   const [{ start, end } = { start: 0, end: -1 }] = ranges;
   return { position: start, length: end - start + 1 };
+}
+
+/** RFC 9110, section 14.1.2: of a file that is shorter than the last bytes that are asked for, all. */
+function cutSuffix(range: string, size: number): string {
+  const [, length] = /^bytes=-(\d+)$/.exec(range) ?? [];
+  return length !== undefined && Number(length) > size ? `bytes=-${size}` : range;
 }
 
 /** RFC 9110, section 13.1.5: the range counts only for the file that the client has a part of. */
