@@ -2,14 +2,15 @@
  * The benchmarks: `npm run bench`, `npm run bench -- hello cpu`, `npm run bench -- --docs`.
  * bench/README.md tells what is measured and how.
  */
-import { mkdtempSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { calibrate } from './lib/calibrate.mjs';
 import { writeDocs } from './lib/docs.mjs';
 import { describeMachine } from './lib/machine.mjs';
-import { pythonApps } from './lib/paths.mjs';
+import { bench, lidoCommand, pythonApps, venv } from './lib/paths.mjs';
 import { python } from './lib/peers.mjs';
 import { compareResults, loadLastResult, saveResult } from './lib/results.mjs';
 import { runScenario } from './lib/rounds.mjs';
@@ -40,8 +41,22 @@ if (values.help || unknown.length > 0) {
 }
 
 const names = positionals.length > 0 ? positionals : SCENARIOS;
+if (!values['from-results']) requireSetup();
 if (!values['from-results']) for (const name of names) await runAndReport(name);
 if (values.docs) await writeDocs(SCENARIOS);
+
+/** Without its set-up there would be empty tables, and no word of why. */
+function requireSetup() {
+  const missing = [
+    [existsSync(lidoCommand), 'Lido is not built: npm run build'],
+    [existsSync(`${bench}/node_modules`), 'the peers in JavaScript are not installed: npm run bench:setup'],
+    [existsSync(`${venv}/bin/python`), 'the peers in Python are not installed: npm run bench:setup'],
+    [spawnSync('wrk', ['--version']).error === undefined, 'wrk is not on PATH: apt-get install wrk'],
+  ].filter(([isThere]) => !isThere);
+  if (missing.length === 0) return;
+  for (const [, text] of missing) console.error(text);
+  process.exit(2);
+}
 
 async function runAndReport(name) {
   const { default: scenario } = await import(`./scenarios/${name}.mjs`);

@@ -70,7 +70,9 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
 };
 
 it('stands in the table, once for each that exists', () => {
-  expect(Object.keys(shownBy).sort()).toEqual([...settingNames].sort());
+  const what =
+    'add to shownBy: the setting, the file of the test that shows its effect, and words of its title';
+  expect(Object.keys(shownBy).sort(), what).toEqual([...settingNames].sort());
 });
 
 it.each(Object.entries(shownBy))('%s has its test', (_name, [file, words]) => {
