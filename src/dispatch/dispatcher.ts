@@ -3,7 +3,7 @@
 import { LidoError } from '../contract/errors.js';
 import { Backlog, type Waiting } from './backlog.js';
 import type { Exchange } from './exchange.js';
-import { chooseUnderGil, type GilWorkerView, isQuickComputer } from './gil-policy.js';
+import { chooseLateUnderGil, chooseUnderGil, type GilWorkerView, isOverdue, mostHeld } from './gil-policy.js';
 import { type Manner, Manners, readManner } from './manners.js';
 import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './policy.js';
 import type { Session } from './session.js';
@@ -162,8 +162,11 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     if (this.#policy.sharedGil && this.#mayRunElsewhere(session))
       this.#putBack(session.recall(Number.POSITIVE_INFINITY));
     if (this.#backlog.size > 0) this.#drainBacklog();
-    else if (session.load === 0 && !this.#policy.sharedGil && this.#sessions.has(session))
-      this.#stealFor(session);
+    else if (session.load === 0 && this.#sessions.has(session)) {
+      if (this.#policy.sharedGil)
+        this.#putBack(chooseLateUnderGil(this.#sessions, this.#policy)?.recall(1) ?? []);
+      else this.#stealFor(session);
+    }
     this.#settleIdle();
   }
 
@@ -185,7 +188,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   /** What was queued in the worker because it computes turned out to wait. */
   #mayRunElsewhere({ load, manner }: W): boolean {
-    return load > this.#policy.concurrency && manner !== null && !isQuickComputer(manner, this.#policy);
+    return manner !== null && load > mostHeld(manner, this.#policy);
   }
 
   #send(session: W, exchange: J): void {
@@ -219,6 +222,12 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     for (const exchange of busiest.recall(countToSteal(busiest, this.#policy))) this.#send(idle, exchange);
   }
 
+  #isSlow(session: W, now: number): boolean {
+    return this.#policy.sharedGil
+      ? isOverdue(session, now, this.#policy)
+      : isSlow(session, now, this.#policy);
+  }
+
   #putBack(exchanges: readonly J[]): void {
     if (exchanges.length === 0) return;
     this.#backlog.putBack(exchanges);
@@ -242,7 +251,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     let queued = false;
     for (const session of this.#sessions) {
       if (session.load <= this.#policy.concurrency) continue;
-      if (isSlow(session, now, this.#policy)) recalled.push(...session.recall(Number.POSITIVE_INFINITY));
+      if (this.#isSlow(session, now)) recalled.push(...session.recall(Number.POSITIVE_INFINITY));
       else queued = true;
     }
     if (recalled.length > 0) this.#backlog.putBack(recalled);

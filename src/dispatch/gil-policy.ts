@@ -45,19 +45,28 @@ export function chooseUnderGil<W extends GilWorkerView>(
   let open = 0;
   let idle: W | null = null;
   let hot: W | null = null;
+  let next: W | null = null;
   for (const worker of workers) {
     if (worker.manner === null) {
       if (idle === null || isBetterIdle(worker, idle)) idle = worker;
     } else if (!isTooLong(worker.manner, now - worker.busySince, computing, manner, policy)) {
       open += Math.min(weight, weigh(worker.manner));
       // Where two compute, the one with less to do gets nothing more, and is soon idle.
-      if (isQuickComputer(worker.manner, policy) && hasRoom(worker, policy) && worker.load > (hot?.load ?? 0))
+      if (
+        isQuickComputer(worker.manner, policy) &&
+        worker.load < mostHeld(worker.manner, policy) &&
+        worker.load > (hot?.load ?? 0)
+      )
         hot = worker;
     }
+    if (isSoonFree(worker, now, policy) && (next === null || freeFrom(worker) < freeFrom(next)))
+      next = worker;
   }
   if (idle !== null && (open === 0 || open + WANTED_ROOM * weight <= 1)) return idle;
   // Behind one that computes it costs no round trip, and nobody waits longer for that.
-  return isQuickComputer(manner, policy) ? hot : null;
+  if (computes(manner)) return isQuickComputer(manner, policy) ? hot : null;
+  // One that waits may lie behind one that waits, too, where it is the next: that thread need not sleep in between.
+  return next;
 }
 
 /**
@@ -85,11 +94,45 @@ function computes(manner: Manner): boolean {
   return weigh(manner) > 1 / 2;
 }
 
+/** Requests that a worker may hold: many that are quick and compute, of others the one that runs and the next. */
+export function mostHeld(running: Manner, policy: DispatchPolicy): number {
+  return policy.concurrency + (isQuickComputer(running, policy) ? policy.prefetch : 1);
+}
+
+/** What it runs takes longer than it used to: what is queued behind it should go elsewhere. */
+export function isOverdue(worker: GilWorkerView, now: number, { slowMs }: DispatchPolicy): boolean {
+  if (worker.manner === null) return false;
+  return now - worker.busySince >= Math.max(slowMs, computes(worker.manner) ? 0 : 2 * takes(worker.manner));
+}
+
+/** The worker whose next request should go to one that has fallen idle: it waits longest. Those behind a computing one stay. */
+export function chooseLateUnderGil<W extends GilWorkerView>(
+  workers: Iterable<W>,
+  { concurrency }: DispatchPolicy,
+): W | null {
+  let late: W | null = null;
+  for (const worker of workers) {
+    if (worker.load <= concurrency || worker.manner === null || computes(worker.manner)) continue;
+    if (late === null || freeFrom(worker) > freeFrom(late)) late = worker;
+  }
+  return late;
+}
+
+function isSoonFree(worker: GilWorkerView, now: number, policy: DispatchPolicy): boolean {
+  if (worker.manner === null || computes(worker.manner)) return false;
+  return worker.load === policy.concurrency && !isOverdue(worker, now, policy);
+}
+
+/** When it will have answered what it runs, by what is known of that. */
+function freeFrom({ busySince, manner }: GilWorkerView): number {
+  return busySince + (manner === null ? 0 : takes(manner));
+}
+
+function takes({ share, computeMs }: Manner): number {
+  return computeMs / Math.max(share, 0.001);
+}
+
 /** It may lie in a worker behind another: whoever waits for the GIL anyway waits there without a round trip. */
 export function isQuickComputer(manner: Manner, { slowMs }: DispatchPolicy): boolean {
   return computes(manner) && manner.computeMs < slowMs;
-}
-
-function hasRoom(worker: GilWorkerView, { concurrency, prefetch }: DispatchPolicy): boolean {
-  return worker.load < concurrency + prefetch;
 }

@@ -51,11 +51,21 @@ describe('the choice', () => {
     expect(chooseUnderGil([...waiters, idle], 10, GIL, manner(1))).toBe(idle);
   });
 
-  test('one that computes is queued behind its like, and one that waits behind nobody', () => {
+  test('one that computes is queued behind its like, one that waits behind none that computes', () => {
     const hot = worker(manner(1));
     expect(chooseUnderGil([hot], 10, GIL, manner(1))).toBe(hot);
     expect(chooseUnderGil([hot], 10, GIL, manner(0.1))).toBeNull();
     expect(chooseUnderGil([worker(manner(0.1))], 10, GIL, manner(1))).toBeNull();
+  });
+
+  test('one that waits is the next of the worker that is free first, unless that has a next, or is late', () => {
+    const [soon, later, late] = [
+      worker(manner(0.1), 1, 8),
+      worker(manner(0.1), 1, 9),
+      worker(manner(0.1), 1, -20),
+    ];
+    expect(chooseUnderGil([late, later, soon], 10, GIL, manner(0.1))).toBe(soon);
+    expect(chooseUnderGil([worker(manner(0.1), 2), late], 10, GIL, manner(0.1))).toBeNull();
   });
 
   test('one that takes long waits in the backlog, where it holds up no other', () => {
@@ -117,6 +127,42 @@ describe('requests that wait', () => {
     simulation.run(2000);
     const ceiling = Math.min((threads / (ms + 0.25)) * 1000, 4000);
     expect(rateOf(over, 1001, 2001)).toBeGreaterThan(0.95 * ceiling);
+  });
+});
+
+describe('a request that is the next of a worker', () => {
+  const fill = (simulation: Simulation) => {
+    simulation.keepAsking(2, [['/', WAITS]]);
+    simulation.run(50);
+    simulation.onFinish = () => {};
+    while (simulation.open > 0) simulation.run(1);
+  };
+
+  test('goes to the first that is idle, whichever it was given to', () => {
+    const simulation = new Simulation(2, GIL);
+    fill(simulation);
+    simulation.ask('/', [0.25, -40]);
+    simulation.ask('/', [0.25, -10]);
+    const next = simulation.ask('/', WAITS);
+    const after = simulation.ask('/', WAITS);
+    simulation.run(40);
+    expect(next.latencyMs).toBeLessThan(22);
+    expect(after.latencyMs).toBeLessThan(33);
+  });
+
+  test('does not wait for one that is stuck', () => {
+    const simulation = new Simulation(2, GIL);
+    fill(simulation);
+    simulation.ask('/', [0.25, -1000]);
+    simulation.keepAsking(2, [['/', WAITS]]);
+    const waited: number[] = [];
+    const { onFinish } = simulation;
+    simulation.onFinish = (job) => {
+      waited.push(job.latencyMs);
+      onFinish(job);
+    };
+    simulation.run(300);
+    expect(Math.max(...waited)).toBeLessThan(60);
   });
 });
 
