@@ -1,7 +1,7 @@
 // What Python applications see of the worker threads that share one interpreter, and what they may start from them.
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { makeFolder, runLido } from './support/command.js';
+import { makeFolder, runLido, serveLido } from './support/command.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
 
 function serve(name: string, threads = 1): Promise<RunningServer> {
@@ -20,6 +20,13 @@ describe('requests that wait', () => {
     const threads = await Promise.all(Array.from({ length: 24 }, () => ask(url)));
     expect(new Set(threads).size).toBe(4);
   });
+});
+
+it('has four threads where they share one GIL and nobody says how many', async () => {
+  const server = await serveLido(['--python', venv, 'threads.py:meets_three_others'], {
+    cwd: `${root}test/apps`,
+  });
+  expect(server.stderr()).toContain('on 4 threads at');
 });
 
 describe('what a thread keeps for itself', () => {

@@ -1,3 +1,10 @@
+-- Arguments are paths, of which each request takes one at random; without any the URL's is asked for.
+function init(args)
+  if #args == 0 then return end
+  math.randomseed(1)
+  request = function() return wrk.format('GET', args[math.random(#args)]) end
+end
+
 -- wrk calls this once, at the end: its figures as one line of JSON, latencies in microseconds.
 function done(summary, latency, requests)
   local errors = summary.errors

@@ -3,6 +3,7 @@
  * meanwhile hits them all. A contestant that does not start or answers wrongly is left out, with the reason.
  */
 import { measure } from './measure.mjs';
+import { measureOwnCost } from './own-cost.mjs';
 import { peers } from './peers.mjs';
 import { saturate } from './saturate.mjs';
 import { checkAnswer, startServer } from './server.mjs';
@@ -15,6 +16,9 @@ export async function runScenario(scenario, { rounds, seconds, environment, only
   const groups = [];
   for (const group of scenario.groups) {
     const contestants = group.contestants.filter((one) => wanted(one, only) && peers[one.peer].found());
+    const ownCosts = group.loads.map((load) =>
+      load.ownCost ? measureOwnCost(group.app, load.path, environment) : null,
+    );
     const entries = contestants.map((contestant) => ({
       contestant,
       failed: null,
@@ -23,7 +27,7 @@ export async function runScenario(scenario, { rounds, seconds, environment, only
     for (let round = 0; round < Math.min(rounds, group.rounds ?? rounds); round++) {
       for (const entry of rotate(entries, round)) {
         say(`${group.name}, round ${round + 1}: ${entry.contestant.label}`);
-        if (entry.failed === null) await runRound(group, entry, round, seconds, environment);
+        if (entry.failed === null) await runRound(group, entry, round, { seconds, environment, ownCosts });
       }
     }
     groups.push({ name: group.name, loads: group.loads.map((load, index) => gather(load, index, entries)) });
@@ -31,7 +35,7 @@ export async function runScenario(scenario, { rounds, seconds, environment, only
   return groups;
 }
 
-async function runRound(group, entry, round, seconds, environment) {
+async function runRound(group, entry, round, { seconds, environment, ownCosts }) {
   let server;
   try {
     server = await startServer(entry.contestant, group.app, group.expect, environment);
@@ -40,7 +44,8 @@ async function runRound(group, entry, round, seconds, environment) {
       if (round >= (load.rounds ?? Number.POSITIVE_INFINITY)) continue;
       if (load.kind === 'saturate') await warmUp(server, load, group.expect);
       const timing = { seconds: seconds * (load.secondsFactor ?? 1), seed: round + 1 };
-      entry.loads[index].push(await measure(server, { ...load, ...timing }));
+      const figures = await measure(server, { ...load, ...timing });
+      entry.loads[index].push(withoutOwn(figures, ownCosts[index]));
     }
     await checkAnswer(server, group.expect);
   } catch (error) {
@@ -49,6 +54,10 @@ async function runRound(group, entry, round, seconds, environment) {
     await server?.stop();
   }
 }
+
+/** What the server takes itself is what remains without the application, which costs the same everywhere. */
+const withoutOwn = (figures, own) =>
+  own === null || figures.cpu === null ? figures : { ...figures, cpuBeyond: figures.cpu - own };
 
 /** What the warm-up left in the server's queue is worked off first: our question stands behind it. */
 async function warmUp(server, load, expect) {
@@ -63,6 +72,7 @@ function gather(load, index, entries) {
     unit: load.unit ?? 'requests/s',
     metric: load.metric ?? 'rate',
     better: load.better ?? 'higher',
+    alsoRatio: load.alsoRatio,
     entries: entries.map(({ contestant, failed, loads }) => ({
       label: contestant.label,
       own: contestant.own,

@@ -17,16 +17,26 @@ export async function findLoadTool() {
   return tool;
 }
 
-/** Requests per second, and latencies in milliseconds. */
-export async function saturate(server, { path, connections, seconds }) {
+/** Requests per second, and latencies in milliseconds. Of several `paths` each request takes one at random. */
+export async function saturate(server, { path, paths = [], connections, seconds }) {
   const url = `${server.url}${path}`;
   return (await findLoadTool()) === 'wrk'
-    ? runWrk(url, connections, seconds)
-    : runAutocannon(url, connections, seconds);
+    ? runWrk(url, paths, connections, seconds)
+    : runAutocannon(url, paths, connections, seconds);
 }
 
-async function runWrk(url, connections, seconds) {
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '5s', '-s', report, url];
+async function runWrk(url, paths, connections, seconds) {
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--timeout',
+    '5s',
+    '-s',
+    report,
+    url,
+    ...(paths.length > 0 ? ['--', ...paths] : []),
+  ];
   const { stdout } = await run('wrk', args);
   const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)[1]);
   return {
@@ -39,7 +49,8 @@ async function runWrk(url, connections, seconds) {
   };
 }
 
-async function runAutocannon(url, connections, seconds) {
+async function runAutocannon(url, paths, connections, seconds) {
+  if (paths.length > 0) throw new Error('several paths at once need wrk');
   const command = `${bench}/node_modules/autocannon/autocannon.js`;
   const { stdout } = await run(process.execPath, [command, '-j', '-c', connections, '-d', seconds, url]);
   const { requests, latency, duration, errors, non2xx } = JSON.parse(stdout);

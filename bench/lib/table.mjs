@@ -17,6 +17,7 @@ const FIGURES = [
   ['processes', (value) => ['processes', value]],
   ['neverServed', (value) => ['never served', value]],
   ['cpu', (value, load) => cpuColumn(value, load)],
+  ['cpuBeyond', (value) => ['beyond the application µs', Math.round(value * 1e6)]],
   ['rss', (value, load) => [load.kind === 'rest' ? null : 'peak RSS MB', megabytes(value)]],
   ['errors', (value) => ['errors', value]],
 ];
@@ -47,6 +48,12 @@ function buildRow(load, entry, owners) {
   }
   for (const own of owners)
     row[`${own.label} ÷ it`] = formatRatio(ratio(own, entry, load.metric), own === entry);
+  if (load.alsoRatio !== undefined)
+    for (const own of owners)
+      row[`${load.alsoRatio}: ${own.label} ÷ it`] = formatRatio(
+        ratio(own, entry, load.alsoRatio),
+        own === entry,
+      );
   return row;
 }
 

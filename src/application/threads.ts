@@ -9,10 +9,17 @@ export interface ThreadChoice {
   readonly why: string;
 }
 
-/** What `threads` says, or cores for what can use them; threads that share one GIL gain nothing from a second one but waiting. */
+/**
+ * Threads that share one GIL do not compute side by side, but wait so: one would serve no application that waits. As many
+ * as waitress starts, and about as many as puma; each takes about 10 MB, and those that are of no use are left idle.
+ */
+const THREADS_UNDER_ONE_GIL = 4;
+
+/** What `threads` says, or cores for what can use them, or a few where they can only wait side by side. */
 export function chooseThreads({ threads, processes }: Settings, application: ApplicationSpec): ThreadChoice {
   if (threads !== null) return { count: threads, why: 'as it is set' };
-  if (sharesGil(application)) return { count: 1, why: 'threads of this Python share one GIL' };
+  if (sharesGil(application))
+    return { count: THREADS_UNDER_ONE_GIL, why: 'they share one GIL, and wait side by side' };
   const cores = availableParallelism();
   const count = Math.ceil(cores / processes);
   return { count, why: `${cores} cores, for ${processes} process${processes === 1 ? '' : 'es'}` };

@@ -216,13 +216,13 @@ const ROWS: readonly Row[] = [
     ['gunicorn', 'uwsgi'],
     'threads',
     'threads',
-    'more of them help where requests wait for something; one GIL is shared by all of a process',
+    '4 by default for a Python with one GIL; an application that is not safe under threads wants 1',
   ],
   [
     R,
     'blocking-threads runtime-threads runtime-blocking-threads',
     'threads',
-    'more of them help where requests wait for something; one GIL is shared by all of a process',
+    '4 by default for a Python with one GIL; an application that is not safe under threads wants 1',
   ],
   [
     R,

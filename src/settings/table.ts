@@ -187,9 +187,9 @@ export const settings = {
     type: 'integer',
     group: 'Workers',
     default: null,
-    why: 'one for each core is what computing applications can use',
+    why: 'one for each core is what computing applications can use; four under one GIL serve four requests that wait at once, as many as waitress and about as many as puma start, and those that compute stay on one of them; each takes about 10 MB',
     min: 1,
-    text: 'worker threads of each process; by default the cores shared out, but 1 where threads would share one GIL',
+    text: 'worker threads of each process; by default the cores shared out, but 4 where threads share one GIL',
     value: 'N',
   },
   concurrency: {

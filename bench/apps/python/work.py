@@ -1,4 +1,4 @@
-"""Requests of known cost: /tiny, /cpu/MS of work on one core, /wait/MS of waiting for something else."""
+"""Requests of known cost: /tiny, /cpu/MS of work on one core, /wait/MS of waiting for something else, /both/MS/MS of one and the other."""
 
 import os
 import time
@@ -20,6 +20,10 @@ def application(environ, start_response):
         burn(int(amount) * UNITS_PER_MS)
     elif action == "wait":
         time.sleep(int(amount) / 1000)
+    elif action == "both":
+        work, _, wait = amount.partition("/")
+        burn(int(work) * UNITS_PER_MS)
+        time.sleep(int(wait) / 1000)
     body = b"done\n"
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
