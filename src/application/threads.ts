@@ -1,7 +1,8 @@
 /** Main thread. How many worker threads an application gets where nobody says, and why. */
-import { availableParallelism } from 'node:os';
+
 import type { ApplicationSpec } from '../contract/protocol.js';
 import type { Settings } from '../settings/resolve.js';
+import { findAvailableCores } from './available-cores.js';
 
 export interface ThreadChoice {
   readonly count: number;
@@ -20,7 +21,7 @@ export function chooseThreads({ threads, processes }: Settings, application: App
   if (threads !== null) return { count: threads, why: 'as it is set' };
   if (sharesGil(application))
     return { count: THREADS_UNDER_ONE_GIL, why: 'they share one GIL, and wait side by side' };
-  const cores = availableParallelism();
+  const cores = findAvailableCores();
   const count = Math.ceil(cores / processes);
   return { count, why: `${cores} cores, for ${processes} process${processes === 1 ? '' : 'es'}` };
 }
