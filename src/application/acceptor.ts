@@ -178,7 +178,7 @@ class Reception {
       url,
       scriptName,
       contentLength: body.isWhole && request.bodyLength !== 0 ? body.received : null,
-      extra: environ,
+      extra: addTls(environ, this.#exchange.client.tls),
     });
   }
 
@@ -213,4 +213,11 @@ function asInternal(error: unknown): LidoError {
     cause: error,
     traceback: traceOf(error),
   });
+}
+
+function addTls(
+  environ: RequestContext['environ'],
+  tls: Readonly<Record<string, string>> | undefined,
+): RequestContext['environ'] {
+  return tls === undefined ? environ : { ...tls, ...environ };
 }

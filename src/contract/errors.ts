@@ -127,6 +127,12 @@ export const catalogue = {
     message: 'the folder %s for %s cannot be served: %s',
     remedy: 'make it, for example by manage.py collectstatic, or name another with --static',
   },
+  LIDO_WRONG_CERTIFICATE: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s %s',
+    remedy: 'name for each --certfile its --keyfile, in the same order, both as PEM that this user may read',
+  },
   LIDO_NOT_WHILE_RUNNING: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

@@ -1,6 +1,8 @@
 /** Main thread. A client's connection: who is at its other end, and which answers it still waits for. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { describeTls } from './tls-environ.js';
 
 export interface Connection {
   readonly scheme: 'http' | 'https';
@@ -10,6 +12,8 @@ export interface Connection {
   readonly serverPort: string;
   readonly remoteAddress: string;
   readonly remotePort: string;
+  /** What the environ says of TLS; not there without it. */
+  readonly tls?: Readonly<Record<string, string>>;
 }
 
 /** What is kept with a socket, for keep-alive asks again and again. */
@@ -53,6 +57,7 @@ export function describeSocket(socket: Socket): Connection {
     serverPort: String(socket.localPort ?? ''),
     remoteAddress: socket.remoteAddress ?? '',
     remotePort: String(socket.remotePort ?? ''),
+    ...(socket instanceof TLSSocket ? { tls: describeTls(socket) } : {}),
   };
 }
 

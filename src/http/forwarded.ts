@@ -49,6 +49,7 @@ function applyHop(seen: Connection, hop: Hop, client: Address | null): Connectio
     serverPort: port ?? (named === null ? seen.serverPort : named.port || defaultPort(scheme)),
     remoteAddress: client?.address ?? seen.remoteAddress,
     remotePort: client === null ? seen.remotePort : client.port,
+    ...(seen.tls === undefined ? {} : { tls: seen.tls }),
   };
 }
 

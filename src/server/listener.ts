@@ -1,6 +1,7 @@
 /** Main thread. One address that is listened on, and the connections that came from there: opened, served, ended. */
 import { unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Socket } from 'node:net';
+import type { Server as TlsServer } from 'node:tls';
 import type { MountTable } from '../application/mounts.js';
 import { type HttpListener, SOCKET_OPTIONS } from '../http/wire/listener.js';
 import type { Log } from '../log.js';
@@ -9,6 +10,7 @@ import type { Settings } from '../settings/resolve.js';
 import { explainBindError, removeStaleSocket } from './bind.js';
 import { createHttpListener } from './http.js';
 import { handleOf, type ListeningHandle, shutDoor, takeIn } from './listening.js';
+import type { Certificates } from './tls.js';
 
 /** A client that is heard no more for so long at the end has asked nothing that is still on its way. Milliseconds. */
 const QUIET_MS = 300;
@@ -19,6 +21,7 @@ export class Listener {
   readonly #address: BindAddress;
   readonly #sockets: net.Server;
   readonly #protocol: HttpListener;
+  readonly #tls: TlsServer | null;
   readonly #connections = new Set<Socket>();
   /** What the connections had sent when they were last looked at. */
   #heardBytes = 0;
@@ -26,8 +29,17 @@ export class Listener {
   #bytesOfClosed = 0;
   #whenEmpty: (() => void) | null = null;
 
-  constructor(address: BindAddress, settings: Settings, log: Log, handle: MountTable['handle']) {
+  /** Speaks TLS where there are certificates. */
+  constructor(
+    address: BindAddress,
+    settings: Settings,
+    log: Log,
+    handle: MountTable['handle'],
+    certificates: Certificates | null,
+  ) {
     this.#address = address;
+    this.#tls = certificates?.createServer() ?? null;
+    this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
     this.#protocol = createHttpListener(settings, log, handle);
     this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
@@ -48,7 +60,8 @@ export class Listener {
 
   /** Where it listens, as a URL: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
   get url(): string {
-    return formatAddress(this.#address, this.#sockets.address() as AddressInfo | string | null);
+    const url = formatAddress(this.#address, this.#sockets.address() as AddressInfo | string | null);
+    return this.#tls === null ? url : url.replace(/^http:/, 'https:');
   }
 
   /** Connections that are served. */
@@ -71,7 +84,8 @@ export class Listener {
       this.#connections.delete(socket);
       if (this.#connections.size === 0) this.#whenEmpty?.();
     });
-    this.#protocol.accept(socket);
+    if (this.#tls === null) this.#protocol.accept(socket);
+    else this.#tls.emit('connection', socket);
   }
 
   /** Takes no more connections from a socket that others have too: they take what waits there. */
@@ -103,6 +117,8 @@ export class Listener {
 
   /** Ends all connections, with what they wait for. */
   destroy(): void {
+    // Those amid a handshake, which nobody else knows, too.
+    for (const socket of this.#connections) socket.destroy();
     this.#sockets.close();
     this.#protocol.close();
   }

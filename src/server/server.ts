@@ -13,6 +13,7 @@ import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
 import { Listener } from './listener.js';
 import type { ListeningHandle } from './listening.js';
+import { Certificates } from './tls.js';
 
 export interface ServerDependencies {
   readonly log: Log;
@@ -33,6 +34,7 @@ export class Server {
   readonly #mounts: MountTable;
   readonly #listeners: Listener[] = [];
   #addresses: string[] = [];
+  #certificates: Certificates | null = null;
   #isServing = false;
   #closed: Promise<boolean> | null = null;
 
@@ -67,6 +69,8 @@ export class Server {
   async serve(sockets: readonly (ListeningHandle | 'given' | null)[]): Promise<void> {
     try {
       this.#observation.open();
+      if (this.#settings.certfile.length > 0)
+        this.#certificates = new Certificates(this.#settings, this.#log);
       if (this.#settings.admin.length > 0) this.#vitals.start();
       await this.#mounts.start();
       for (const [index, address] of this.#binds.entries()) await this.#open(address, sockets[index] ?? null);
@@ -181,13 +185,20 @@ export class Server {
     for (const listener of this.#listeners) listener.destroy();
     const ended = await this.#mounts.close();
     await this.#observation.close();
+    this.#certificates?.close();
     this.#vitals.stop();
     await this.#admin.close();
     return ended;
   }
 
   async #open(address: BindAddress, socket: ListeningHandle | 'given' | null): Promise<void> {
-    const listener = new Listener(address, this.#settings, this.#log, this.#mounts.handle);
+    const listener = new Listener(
+      address,
+      this.#settings,
+      this.#log,
+      this.#mounts.handle,
+      this.#certificates,
+    );
     if (socket !== 'given') await listener.open(socket);
     if (this.#closed !== null) {
       listener.destroy();

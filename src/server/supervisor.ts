@@ -75,7 +75,13 @@ export class Supervisor {
   describe(): string {
     const { processes } = this.#settings;
     const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
-    return `serving ${this.#applications}${shape} at ${this.#sockets.map(({ url }) => url).join(', ')}${this.#admin.describe()}`;
+    return `serving ${this.#applications}${shape} at ${this.#describeAddresses()}${this.#admin.describe()}`;
+  }
+
+  #describeAddresses(): string {
+    const urls = this.#sockets.map(({ url }) => url);
+    const isSecure = this.#settings.certfile.length > 0;
+    return urls.map((url) => (isSecure ? url.replace(/^http:/, 'https:') : url)).join(', ');
   }
 
   /**

@@ -21,6 +21,7 @@ export function findContradictions({ settings, origins }: Resolved): PlacedMista
       place: origins.forwardedFields,
       text: 'forwarded tells all that the x-forwarded fields tell: name either it or them',
     });
+  found.push(...findTlsMistakes(settings, origins));
   if (settings.mounts === null) return found;
   if (settings.application !== null)
     found.push({
@@ -33,6 +34,21 @@ export function findContradictions({ settings, origins }: Resolved): PlacedMista
       Object.hasOwn(own, name) ? place : name === 'runtime' ? originOf(name) : null;
     found.push(...findWithinApplication({ ...settings, ...own }, inherited));
   }
+  return found;
+}
+
+function findTlsMistakes(
+  { certfile, keyfile, certReqs, caCerts }: Settings,
+  origins: Resolved['origins'],
+): PlacedMistake[] {
+  const found: PlacedMistake[] = [];
+  if (certfile.length !== keyfile.length)
+    found.push({
+      place: certfile.length > keyfile.length ? origins.certfile : origins.keyfile,
+      text: `each certificate has a key of its own, and here are ${certfile.length} in certfile and ${keyfile.length} in keyfile`,
+    });
+  if (certReqs !== 'none' && (caCerts === null || certfile.length === 0))
+    found.push({ place: origins.certReqs, text: 'certReqs needs certfile, and caCerts to check by' });
   return found;
 }
 

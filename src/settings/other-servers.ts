@@ -33,7 +33,8 @@ type Row = readonly [
   text: string,
 ];
 
-const TLS = 'Lido speaks plain HTTP: let the proxy in front of it end TLS';
+const TLS =
+  '--certfile, --keyfile and what stands beside them in docs/settings.md are all there is; certificates are read again by themselves';
 const HTTP2 = 'Lido speaks HTTP/1.1: let the proxy in front of it speak HTTP/2';
 const ASGI = 'Lido serves WSGI: wrap an ASGI application by a2wsgi, or leave it to its server';
 const LOGGING =
@@ -383,13 +384,23 @@ const ROWS: readonly Row[] = [
   [U, 'header', null, 'middleware or the proxy adds fields'],
 
   // TLS
-  [
-    G,
-    'keyfile certfile ssl-* cert-reqs ca-certs ciphers suppress-ragged-eofs do-handshake-on-connect',
-    null,
-    TLS,
-  ],
+  [G, 'certfile', 'certfile', 'read again when it changes'],
+  [G, 'keyfile', 'keyfile', 'read again when it changes'],
+  [G, 'ca-certs', 'caCerts', ''],
+  [G, 'cert-reqs', 'certReqs', 'none, optional and required for 0, 1 and 2'],
+  [G, 'ciphers', 'ciphers', ''],
+  [G, 'ssl-* suppress-ragged-eofs do-handshake-on-connect', null, TLS],
+  [U, 'ssl-certfile', 'certfile', 'read again when it changes'],
+  [U, 'ssl-keyfile', 'keyfile', 'read again when it changes'],
+  [U, 'ssl-ca-certs', 'caCerts', ''],
+  [U, 'ssl-cert-reqs', 'certReqs', 'none, optional and required for 0, 1 and 2'],
+  [U, 'ssl-ciphers', 'ciphers', ''],
   [U, 'ssl-*', null, TLS],
+  [R, 'ssl-certificate', 'certfile', 'read again when it changes'],
+  [R, 'ssl-keyfile', 'keyfile', 'read again when it changes'],
+  [R, 'ssl-ca', 'caCerts', ''],
+  [R, 'ssl-client-verify', 'certReqs', 'required'],
+  [R, 'ssl-protocol-min', 'minTlsVersion', 'TLSv1.2 or TLSv1.3'],
   [R, 'ssl-* no-ssl-*', null, TLS],
   [W, 'https* ssl-* sni* http-to-https', null, TLS],
 
