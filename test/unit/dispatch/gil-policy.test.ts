@@ -154,7 +154,8 @@ describe('a request that is the next of a worker', () => {
     const simulation = new Simulation(2, GIL);
     fill(simulation);
     simulation.ask('/', [0.25, -1000]);
-    simulation.keepAsking(2, [['/', WAITS]]);
+    // One runs, one is the next behind it, and one behind the stuck one, all the time.
+    simulation.keepAsking(3, [['/', WAITS]]);
     const waited: number[] = [];
     const { onFinish } = simulation;
     simulation.onFinish = (job) => {
@@ -163,6 +164,8 @@ describe('a request that is the next of a worker', () => {
     };
     simulation.run(300);
     expect(Math.max(...waited)).toBeLessThan(60);
+    expect(waited.length).toBeGreaterThan(25);
+    expect(simulation.workers.map(({ load }) => load).sort()).toEqual([1, 2]);
   });
 });
 
