@@ -2,8 +2,8 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 
 import { LidoError } from '../src/contract/errors.js';
+import { countGarbage } from '../src/contract/garbage.js';
 import { BODY_WINDOW, type BodyMessage, GONE, SIGNAL, slotOf, slotWord } from '../src/contract/protocol.js';
-import { countGarbage } from './garbage.js';
 import type { Sender } from './sender.js';
 
 /** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */

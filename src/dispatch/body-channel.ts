@@ -1,5 +1,6 @@
 /** Main thread. Chunks of request bodies on their way to a worker: through a ring, or by messages where it has none. */
 import type { MessagePort } from 'node:worker_threads';
+import { countGarbage } from '../contract/garbage.js';
 import { BODIES_FREED, BODIES_WRITTEN, type BodyMessage, MAX_BLOCK } from '../contract/protocol.js';
 import { BLOCK, END, RingWriter } from '../contract/ring.js';
 
@@ -35,6 +36,8 @@ export class BodyChannel {
       const [id, chunk] = next;
       const isPut = chunk === null ? this.#ring?.put(END, id, '', '') : this.#ring?.put(BLOCK, id, '', chunk);
       if (isPut !== true) break;
+      // It has been copied.
+      if (chunk !== null) countGarbage(chunk.length);
       this.#waiting.shift();
       sent = true;
     }

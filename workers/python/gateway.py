@@ -269,7 +269,7 @@ class Worker(Interruptible):
         self.return_to_application(inside)
 
     def read_chunk(self, request):
-        """The next chunk of the body, empty at its end. Blocks without holding the GIL."""
+        """The next chunk of the body, empty at its end; there until the next call. Blocks without holding the GIL."""
         self.check_thread(request)
         inside = self.enter_gateway()
         if not self.has_asked:
@@ -290,7 +290,7 @@ class Worker(Interruptible):
     def tell_consumed(self, size):
         """In large steps: the main thread would be woken for every chunk. Short ones count for what they take up in the ring."""
         self.consumed += size
-        if self.chunks.passed >= BODY_WINDOW // 4:
+        if self.chunks.passed >= BODY_WINDOW // 2:
             self.say("credit", self.consumed)
             self.consumed = self.chunks.passed = 0
 

@@ -143,8 +143,14 @@ class ChunkReader:
         self.passed = 0
 
     def take(self, request):
-        """The next chunk, empty at the body's end; None when there is none yet."""
+        """
+        The next chunk where it lies, empty at the body's end; None when there is none yet. It is there until the next call:
+        its place is given back then.
+        """
         words = self.words
+        # What was copied out of the last chunk was read before its place is given back.
+        self.fence()
+        words[BODIES_FREED] = self.read
         while words[BODIES_WRITTEN] != self.read:
             # What the record says is read after the count that covers it.
             self.fence()
@@ -156,14 +162,12 @@ class ChunkReader:
             chunk = None
             if owner == request:
                 start = at + RECORD_HEADER
-                chunk = bytes(self.ring[start : start + length]) if kind == BLOCK else b""
+                chunk = self.ring[start : start + length]
             self.read = (self.read + record_size(length)) & _MODULO
             self.passed += record_size(length)
-            # What was copied was read before its place is given back.
-            self.fence()
-            words[BODIES_FREED] = self.read
             if chunk is not None:
                 return chunk
+            words[BODIES_FREED] = self.read
         words[BODIES_FREED] = self.read
         return None
 

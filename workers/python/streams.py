@@ -29,7 +29,10 @@ class ChunkedInput(io.RawIOBase):
         return True
 
     def readinto(self, target):
-        if not self.rest:
+        if self.rest:
+            # It lies in memory that the next request's body will be in.
+            self.worker.check_thread(self.request)
+        else:
             self._pull()
         size = min(len(target), len(self.rest))
         target[:size] = self.rest[:size]
@@ -38,18 +41,19 @@ class ChunkedInput(io.RawIOBase):
 
     def readall(self):
         """RawIOBase would go by steps of 8 KiB."""
+        if self.rest:
+            self.worker.check_thread(self.request)
         parts = []
         while self.rest or self._pull():
-            parts.append(self.rest)
+            parts.append(bytes(self.rest))
             self.rest = memoryview(b"")
         return b"".join(parts)
 
     def _pull(self):
         if self.ended:
             return False
-        chunk = self.worker.read_chunk(self.request)
-        self.ended = not chunk
-        self.rest = memoryview(chunk)
+        self.rest = self.worker.read_chunk(self.request)
+        self.ended = not self.rest
         return not self.ended
 
 

@@ -1,4 +1,4 @@
-// Worker thread. Large bodies leave buffers behind that lie outside V8's heap, which V8 collects late.
+/** Any thread. Large bodies leave buffers behind that lie outside V8's heap, which V8 collects late. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
