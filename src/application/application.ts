@@ -12,7 +12,7 @@ import { WorkerInspector } from '../observe/worker-inspector.js';
 import type { Settings } from '../settings/resolve.js';
 import { drainApplication, endApplication, type Running, startApplication } from './running.js';
 
-/** What an application is at. */
+/** An application as it stands at this moment: its workers, and the requests that they hold or that wait. */
 export interface ApplicationStats {
   /** Where it is mounted: '/' or '/shop'. */
   readonly mount: string;

@@ -192,7 +192,7 @@ export class EmbeddedApplications {
     takeIn(request, response, makeSink, (own, sink) => this.#mounts.handle(own, sink, context));
   }
 
-  /** Starts the workers, once. Rejects with LIDO_SHUTTING_DOWN after close(). */
+  /** Starts the workers, on the first call; later calls wait for the same start. Rejects with LIDO_SHUTTING_DOWN after close(). */
   ready(): Promise<void> {
     if (this.#started === null && this.#closed !== null)
       return Promise.reject(new LidoError('LIDO_SHUTTING_DOWN'));

@@ -136,7 +136,7 @@ export class Server {
     return this.#admin.addresses;
   }
 
-  /** What each application is at, by its mount. */
+  /** Each application as it stands at this moment, by the path that it is mounted at. */
   stats(): readonly ApplicationStats[] {
     return this.#mounts.stats();
   }

@@ -23,7 +23,10 @@ export type Origin = 'flag' | 'environment' | 'file' | 'option';
 export interface Source {
   readonly origin: Origin;
   readonly values: Readonly<Record<string, unknown>>;
-  /** Where the value of a key stands, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3"; of one within it too. */
+  /**
+   * Where the value of a key is written, for people: "--threads", "LIDO_THREADS", "lido.config.toml:3". `inner` leads to a
+   * key within that value: placeOf('mounts', '/shop', 'threads').
+   */
   readonly placeOf: (key: string, ...inner: readonly string[]) => string;
 }
 
@@ -137,7 +140,10 @@ export function suggestSetting(key: string): SettingName | null {
   return setting ?? (other === undefined ? null : settingOf(other));
 }
 
-/** A slip of so many letters in proportion is likelier than another server's name that only begins alike. */
+/**
+ * A name that differs from a setting by one letter in five is taken for a slip, before it is looked for among families of
+ * other servers' names, such as `log-*`.
+ */
 const SLIP = 0.2;
 
 /** A setting, or what is known of a name that other servers have; neither where nobody has it. */

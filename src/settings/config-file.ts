@@ -10,7 +10,7 @@ import type { Source, UserSettings } from './resolve.js';
 
 const ENDINGS = ['ts', 'mts', 'js', 'mjs', 'json', 'toml'];
 
-/** What others call theirs. Read by nobody here, so it is better said than passed over. */
+/** Endings that other tools read. Lido does not read such a file, and says so rather than to start without its settings. */
 const FOREIGN_ENDINGS = ['cjs', 'cts', 'yaml', 'yml'];
 
 /** `import { defineConfig } from 'lido'` works also where lido is installed globally, beside a Python project. */

@@ -3,7 +3,7 @@ import type { PlacedMistake } from './mistake.js';
 import type { Resolved } from './resolve.js';
 import type { SettingName, Settings } from './table.js';
 
-/** Who said it, or null where it is a default or inherited. */
+/** The place where a setting was given a value; null for a default, and for what a mount has from the server. */
 type OriginOf = (name: SettingName) => string | null;
 
 /** Each contradiction at the place of one side, with that of the other. */
@@ -68,7 +68,7 @@ function findWithinApplication(settings: Settings, originOf: OriginOf): PlacedMi
   return found;
 }
 
-/** Port 0 may be asked for more than once: each time it is another port. */
+/** Addresses that are named twice. Port 0 is no repetition: the system gives another free port each time. */
 function findRepeated(addresses: readonly string[]): string[] {
   return addresses.filter((address, index) => addresses.indexOf(address) < index && !/^0$|:0$/.test(address));
 }

@@ -2,7 +2,8 @@
 
 /**
  * The line, from 1, where the file gives the last key of `path` its value: ['threads'], or ['mounts', '/shop', 'threads'].
- * That of the innermost key there is, where a program made the rest; null where it made all. `ending` is the file's.
+ * Where a program computed the innermost values, this is the line of the last key that is written out; null where no key
+ * is. `ending` is the file's: 'toml', 'json', 'ts'.
  */
 export function locateKey(text: string, ending: string, path: readonly string[]): number | null {
   const lines = ending === 'toml' ? findTableKeys(text) : findObjectKeys(text);
@@ -13,7 +14,7 @@ export function locateKey(text: string, ending: string, path: readonly string[])
   return null;
 }
 
-/** Where each key of the file stands, by its path; of several alike the last, which is the one that counts. */
+/** The line of each key, by its path. Where a key is written twice, the last one counts, and its line is the one kept. */
 type KeyLines = ReadonlyMap<string, number>;
 
 const join = (path: readonly string[]) => path.join('\0');
@@ -30,7 +31,7 @@ function findTableKeys(text: string): KeyLines {
     if (names === undefined) continue;
     const path = header === undefined ? [...table, ...names] : names;
     if (header !== undefined) table = names;
-    // [mounts."/shop"] is where mounts begins too.
+    // The header [mounts."/shop"] is also the first line of mounts.
     for (let depth = 1; depth < path.length; depth += 1) {
       const outer = join(path.slice(0, depth));
       if (!found.has(outer)) found.set(outer, index + 1);

@@ -1,6 +1,6 @@
 /** Main thread. The name that somebody may have meant. Pure. */
 
-/** More than so many edits, in proportion to its length, and a name is another one. */
+/** A name of ten letters may be misspelt by four edits; what differs by more is taken for another name. */
 const FARTHEST = 0.4;
 
 /** The candidate with the fewest edits from `name`, or null when none is near: `farthest` is a part of its length. */

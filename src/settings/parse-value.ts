@@ -10,8 +10,8 @@ import { trustProxies } from './trusted-proxies.js';
 import { isUrlPath, URL_PATH_RULE } from './url-path.js';
 
 /**
- * The value as the setting holds it. One item does for a list. Numbers and booleans may be text where `isText`: flags
- * and variables are nothing else.
+ * The value as the setting holds it. A single item stands for a list of one. With `isText`, numbers and booleans may be given as
+ * text, because flags and environment variables are always text.
  */
 export function parseValue(setting: Setting, given: unknown, isText: boolean): unknown {
   const value = isText ? readText(setting, given) : given;

@@ -89,7 +89,7 @@ export function readEnvironment(environment: NodeJS.ProcessEnv): Source {
   };
 }
 
-/** PORT, as platforms that run one service on a machine set it: an address for when nobody else names one. */
+/** Heroku, Cloud Run and their like set PORT. It is listened on, at every IPv4 address, where no other source sets `bind`. */
 export function readPort({ PORT: port }: NodeJS.ProcessEnv): Source {
   const values = port === undefined || port === '' ? {} : { bind: [`0.0.0.0:${port}`] };
   return { origin: 'environment', values, placeOf: () => 'PORT' };
@@ -105,7 +105,7 @@ function splitList({ separator = /,/ }: Setting, text: string): string[] {
  */
 const FOREIGN_VARIABLE = /^LIDO_(SERVICE|PORT|HOME)(_|$)/;
 
-/** Variables that are nearly a setting's, or another server's name for one. The others are somebody else's. */
+/** LIDO_* variables that are a setting misspelt, or another server's name for one. Others belong to other programs. */
 function findMisspelt(environment: NodeJS.ProcessEnv): string[] {
   const known = settingNames.map(variableOf);
   return Object.keys(environment)

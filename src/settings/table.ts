@@ -19,8 +19,9 @@ export type SettingType =
   | 'folders';
 
 /**
- * What a setting is about, where that is more than one application: the whole process, the server's sockets, or the
- * server. A mount takes none of these, and whoever embeds Lido looks after its process, its sockets, or both.
+ * What a setting is about, where it is about more than one application: the whole process, the server's sockets, or the
+ * server. Such a setting cannot stand in a mount. A program that embeds Lido sets those of its process and of its sockets
+ * by its own means, so they are refused there.
  */
 export type SettingScope = 'process' | 'listener' | 'server';
 export type SettingGroup =
@@ -657,7 +658,7 @@ type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly
               ? string
               : number;
 
-/** The settings about one of these. */
+/** The names of the settings with this scope, as a type. */
 export type NameInScope<S extends SettingScope> = {
   [N in SettingName]: (typeof settings)[N] extends { scope: S } ? N : never;
 }[SettingName];
@@ -677,17 +678,17 @@ export interface UserMounts {
 
 export type Mounts = Readonly<Record<string, MountSettings>>;
 
-/** What holds: every setting with its value, frozen. */
+/** All settings with the values that the server runs with. Frozen. */
 export type Settings = {
   readonly [N in Exclude<SettingName, 'mounts'>]:
     | ValueOf<(typeof settings)[N]>
     | ((typeof settings)[N]['default'] extends null ? null : never);
 } & { readonly mounts: Mounts | null };
 
-/** What a person writes: any of the settings. */
+/** Settings as a person writes them in a config file or as options: any of them may be left out. */
 export type UserSettings = { readonly [N in SettingName]?: ValueOf<(typeof settings)[N]> };
 
-/** The settings about these. */
+/** The names of the settings with one of these scopes. */
 export function namesInScope(...scopes: readonly SettingScope[]): SettingName[] {
   return settingNames.filter((name) => {
     const { scope }: Setting = settings[name];
