@@ -1,8 +1,8 @@
 /** Main thread. Ends a connection so that its last answer is not lost. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** How long a client may go on sending a body that nobody reads. RFC 9112, section 9.6. */
-const LINGER_MS = 2000;
+/** How long a client may go on sending what nobody reads, before its connection is closed. RFC 9112, section 9.6. */
+export const LINGER_MS = 2000;
 
 /**
  * Ends the connection after a response whose bytes were all written: the client sees its end at once, while what is left

@@ -68,6 +68,8 @@ const KNOWN = [
     isReason: true,
     pattern: /^a line ends with CR and LF/,
   },
+  { name: 'a bare CR before a request', served: 'node', pattern: /(?:^|[^\r])\r(?!\n)/ },
+  { name: 'what follows an expectation without a body', served: 'either', pattern: /^expect:/im },
   { name: 'what follows an Upgrade', served: 'either', pattern: /^upgrade:/im },
 ];
 
@@ -173,6 +175,7 @@ const toOwn = (socket, seen) =>
       },
     },
     null,
+    () => CLIENT,
   );
 const toNode = (socket) => nodeServer.emit('connection', socket);
 

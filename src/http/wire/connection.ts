@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Connection } from '../connection.js';
 import { buildErrorPage } from '../error-page.js';
 import type { Refusal } from '../gate.js';
+import { LINGER_MS } from '../linger.js';
 import type { HttpRequest } from '../request.js';
 import type { ResponseSink } from '../response-sink.js';
 import { dateLine } from './date.js';
@@ -38,8 +39,6 @@ type State = 'idle' | 'head' | 'request' | 'lingering' | 'over';
 
 /** Bytes behind the current request that are read ahead, so that a client's end is seen. */
 const MAX_AHEAD = 64 * 1024;
-/** How long a client may go on sending what nobody reads, before the connection is closed. RFC 9112, section 9.6. Milliseconds. */
-const LINGER_MS = 2000;
 /**
  * A client that ends its side as soon as it has asked does so within this time. To TCP it looks the same as one that went
  * away: an end that comes later is taken for that, and what it asked for is given up. Milliseconds.
