@@ -9,6 +9,8 @@ import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-c
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
 import { askForReload } from './server/control-socket.js';
+import { printStats, showTop } from './server/look/look-command.js';
+import { parseLookLine } from './server/look/look-line.js';
 import { describeNodeRelease } from './server/node-release.js';
 import { describeConfig } from './server/print-config.js';
 import { serve } from './server/serve.js';
@@ -28,6 +30,12 @@ async function main([first = '', ...rest]: readonly string[]): Promise<void> {
   if (first === 'call') {
     const { config, flags, call: request } = parseCallLine(rest);
     await answerCall(await resolve(config, flags), request);
+  } else if (first === 'stats') {
+    const { config, flags, json } = parseLookLine(first, rest);
+    await printStats((await resolve(config, flags)).settings, json);
+  } else if (first === 'top') {
+    const { config, flags } = parseLookLine(first, rest);
+    await showTop((await resolve(config, flags)).settings);
   } else {
     const { action, config, flags } = parseCommandLine([first, ...rest].filter((word) => word !== ''));
     await perform(action, await resolve(config, flags));

@@ -102,6 +102,12 @@ export const catalogue = {
     remedy:
       "for example lido call hello.js:application GET '/path?query'; lido call --help lists every option",
   },
+  LIDO_ADMIN_NOT_REACHED: {
+    group: 'Usage and settings',
+    exit: EXIT_CANNOT_LISTEN,
+    message: 'no server answers at the admin listener %s: %s',
+    remedy: 'start one with this --admin, or say where it listens',
+  },
   LIDO_NO_CGI_REQUEST: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

@@ -31,6 +31,8 @@ const USAGE = `[options] MODULE:CALLABLE
        lido config [options] [MODULE:CALLABLE]   print the settings and where each came from
        lido reload [options]                     let the server at --control-socket read its settings and application anew
        lido call [options] [MODULE:CALLABLE] PATH  answer one request and print it; lido call --help has more
+       lido stats --admin ADDRESS                print what a running server does; --json prints everything
+       lido top --admin ADDRESS                  show it live
        lido cgi [options] [MODULE:CALLABLE]      answer the request of a web server's CGI`;
 
 /** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */
@@ -69,7 +71,7 @@ export function readFlags(
 function describeExtra([first = '']: readonly string[], more: readonly string[]): LidoError {
   if (first === 'run' || first === 'start')
     return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; lido ${more[0]} serves it`]);
-  const near = nearest(first, ACTIONS);
+  const near = nearest(first, [...ACTIONS, 'call', 'stats', 'top']);
   if (near !== null && near !== first)
     return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; did you mean ${near}?`]);
   return new LidoError('LIDO_WRONG_COMMAND', [more.join(' '), 'one application is served, named once']);

@@ -1,0 +1,40 @@
+/** Main thread. The words of `lido stats` and `lido top`: where to ask is a setting, as for the server that is asked. */
+import { type Command, Option } from 'commander';
+import { LidoError } from '../../contract/errors.js';
+import type { Source } from '../../settings/resolve.js';
+import { createCommand, readFlags } from '../cli-command.js';
+
+export const LOOKS = ['stats', 'top'] as const;
+
+export type Look = (typeof LOOKS)[number];
+
+export interface LookLine {
+  /** The config file that was named, or null. */
+  readonly config: string | null;
+  readonly flags: Source;
+  readonly json: boolean;
+}
+
+/** Reads what follows `lido stats` or `lido top`. Throws LIDO_WRONG_COMMAND, or commander's CommanderError, for --help too. */
+export function parseLookLine(look: Look, argv: readonly string[]): LookLine {
+  const command = createLookCommand(look).parse(argv, { from: 'user' });
+  const { json, ...options } = command.opts<Record<string, unknown>>();
+  const [word] = command.args.filter((each) => !each.startsWith('-'));
+  if (word !== undefined)
+    throw new LidoError('LIDO_WRONG_COMMAND', [
+      word,
+      `${look} takes no words: it asks the server at --admin`,
+    ]);
+  return { ...readFlags(command, options), json: json === true };
+}
+
+function createLookCommand(look: Look): Command {
+  const command = createCommand().usage(`${look} --admin ADDRESS`);
+  if (look === 'top')
+    return command.description(
+      'Shows live what the server at --admin does. Keys: s sorts, p pauses, q quits.',
+    );
+  return command
+    .description('Prints what the server at --admin does now.')
+    .addOption(new Option('--json', 'everything, as JSON').helpGroup('Output:'));
+}
