@@ -30,7 +30,13 @@ it('has those that no application saw, and those that failed', async () => {
   const { port, server, read } = await serve({
     mounts: { '/hello': hello.application, '/fails': fixture('javascript', 'failsBefore').application },
   });
-  for (const request of [get('/hello'), get('/fails'), get('/nowhere'), 'GET /hello HTTP/1.1\r\n\r\n'])
+  for (const request of [
+    get('/hello'),
+    get('/fails'),
+    get('/nowhere'),
+    'GET /hello HTTP/1.1\r\n\r\n',
+    'garbage\r\n\r\n',
+  ])
     await exchange(port, request);
   await server.close();
   expect(read()).toEqual([
@@ -38,6 +44,7 @@ it('has those that no application saw, and those that failed', async () => {
     expect.stringMatching(/^500 GET \/fails HTTP\/1.1 \d+$/),
     expect.stringMatching(/^404 GET \/nowhere HTTP\/1.1 \d+$/),
     expect.stringMatching(/^400 GET \/hello HTTP\/1.1 \d+$/),
+    '400 - 0',
   ]);
 });
 

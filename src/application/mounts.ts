@@ -8,7 +8,9 @@ import type { ResponseSink } from '../http/response-sink.js';
 import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
 import type { Observation } from '../observe/observation.js';
+import type { ApplicationObserver } from '../observe/observer.js';
 import type { ApplicationSnapshot } from '../observe/snapshot.js';
+import { NOWHERE } from '../observe/traffic.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { ApplicationHandler, type ApplicationStats } from './application.js';
@@ -30,25 +32,24 @@ export interface MountOptions {
   readonly runsOnce?: boolean;
 }
 
-/** In place of a mount, for requests that go to none. */
-const NOWHERE = 'none';
-/** The same for those that a file answers. */
+/** In place of a mount, for requests that a file answers. */
 const FILES = 'files';
 
 export class MountTable {
   readonly #settings: Settings;
-  readonly #observation: Observation | null;
   /** Null where no files are served. */
   readonly #files: StaticFiles | null;
   #isDraining = false;
   /** The longest paths first, so that the first that fits is the one. */
   readonly #mounts: readonly Mount[];
+  /** Who is told of requests that go to no application; null for nobody. */
+  readonly strangers: ApplicationObserver | null;
   /** Takes a request whose turn has come. */
   readonly handle: Handle;
 
   constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
     this.#settings = settings;
-    this.#observation = observation;
+    this.strangers = observation?.observe(NOWHERE) ?? null;
     const store = openBuffers(settings, log);
     this.#mounts = expandMounts(settings)
       .map(([path, own]) => ({
@@ -140,7 +141,7 @@ export class MountTable {
     const refusal = breach ?? { status: 404, reason: 'nothing is served at this path' };
     const sendTimeoutMs = this.#settings.sendTimeout * 1000;
     const writer = answerRefusal(request, sink, refusal, sendTimeoutMs, breach === null);
-    this.#observation?.observe(NOWHERE)?.refused(request, refusal, writer, context);
+    this.strangers?.refused(request, refusal, writer, context);
   }
 
   #inOrder(): readonly Mount[] {

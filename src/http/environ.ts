@@ -83,6 +83,19 @@ export function composeEnviron(
   return FIXED_KEYS + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }
 
+/** Asked for by Lido's own code and by settings alone, so they are few. */
+const keysOfFields = new Map<string, string>();
+
+/** `user-agent` ► `HTTP_USER_AGENT` */
+export function keyOfField(name: string): string {
+  const known = keysOfFields.get(name);
+  if (known !== undefined) return known;
+  const key = name.toUpperCase().replaceAll('-', '_');
+  const result = key === 'CONTENT_TYPE' || key === 'CONTENT_LENGTH' ? key : `HTTP_${key}`;
+  keysOfFields.set(name, result);
+  return result;
+}
+
 /** Collects keys and values in order, joining repeated fields. */
 export class FieldCollector {
   readonly #keys: string[] = [];

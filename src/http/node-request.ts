@@ -78,6 +78,11 @@ class NodeRequest implements HttpRequest, BodyFlow {
     return this.#request.headers;
   }
 
+  field(name: string): string | undefined {
+    const value = this.#request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : value;
+  }
+
   get prefersHtml(): boolean {
     return prefersHtml(this.#request.headers.accept);
   }

@@ -4,7 +4,7 @@ import type { Trust } from '../settings/trusted-proxies.js';
 import type { HttpRequest } from './request.js';
 
 /** What tools make: UUIDs, ULIDs, base64, Heroku's and AWS's; nothing that could break a line or run in a page. */
-const ID = /^[\w.:;,+/=@-]{1,200}$/;
+const ID = /^[\w.:+/=@-]{1,200}$/;
 
 /**
  * Makes ids that are short, and differ between processes and restarts. A proxy that is trusted with `x-request-id` has a
@@ -18,9 +18,10 @@ export function createRequestIds(trust: Trust | null): (request: HttpRequest) =>
     return `${prefix}-${count.toString(36)}`;
   };
   if (trust?.fields.has('x-request-id') !== true) return makeId;
-  return ({ connection, headers }) => {
-    const given = headers['x-request-id'];
-    const isTaken = typeof given === 'string' && ID.test(given) && trust.includes(connection.remoteAddress);
+  return (request) => {
+    const given = request.field('x-request-id');
+    const { remoteAddress } = request.connection;
+    const isTaken = given !== undefined && ID.test(given) && trust.includes(remoteAddress);
     return isTaken ? given : makeId();
   };
 }

@@ -28,7 +28,9 @@ const WORDS: Readonly<Record<AccessWord, Writer>> = {
   l: () => '-',
   u: (request) => escapeValue(readUser(request.requestField('authorization'))),
   t: () => formatTime(Date.now()),
-  r: ({ method, url, httpVersion }) => `${escapeValue(method)} ${escapeValue(url)} HTTP/${httpVersion}`,
+  // A dash where what came was no request.
+  r: ({ method, url, httpVersion }) =>
+    method === '' ? '-' : `${escapeValue(method)} ${escapeValue(url)} HTTP/${httpVersion}`,
   m: ({ method }) => escapeValue(method),
   U: ({ url }) => escapeValue(cutTarget(url)[0]),
   q: ({ url }) => escapeValue(cutTarget(url)[1]),

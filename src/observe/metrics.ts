@@ -5,6 +5,7 @@
  */
 import { BOUNDS, countAll, type HistogramData, TOLD_BOUNDS } from './histogram.js';
 import type { ApplicationSnapshot, ProcessSnapshot, TrafficData } from './snapshot.js';
+import { NOWHERE } from './traffic.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -76,15 +77,7 @@ function addTraffic(families: Families, mount: string, traffic: TrafficData): vo
       },
     );
   }
-  families.addHistogram(
-    'lido_request_duration_seconds',
-    'From when a request’s head was read until its answer was over.',
-    traffic.duration,
-    { mount },
-  );
-  families.addHistogram('lido_request_wait_seconds', 'What requests waited for a worker.', traffic.wait, {
-    mount,
-  });
+  if (mount !== NOWHERE) addTimes(families, mount, traffic);
   families.add(
     'lido_request_body_bytes_total',
     'counter',
@@ -107,6 +100,18 @@ function addTraffic(families: Families, mount: string, traffic: TrafficData): vo
       },
     );
   addFailures(families, mount, traffic.failures);
+}
+
+function addTimes(families: Families, mount: string, traffic: TrafficData): void {
+  families.addHistogram(
+    'lido_request_duration_seconds',
+    'From when a request’s head was read until its answer was over.',
+    traffic.duration,
+    { mount },
+  );
+  families.addHistogram('lido_request_wait_seconds', 'What requests waited for a worker.', traffic.wait, {
+    mount,
+  });
 }
 
 /** Codes of requests that Lido refused itself, and what they are called here; the rest failed in the application. */

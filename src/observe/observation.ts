@@ -3,6 +3,7 @@ import type { Log } from '../log.js';
 import { type AccessLog, type AccessLogSettings, createAccessLog } from './access-log.js';
 import { ApplicationObserver } from './observer.js';
 import type { TrafficData } from './snapshot.js';
+import { NOWHERE } from './traffic.js';
 
 export interface ObservationSettings extends AccessLogSettings {
   readonly admin: readonly string[];
@@ -36,7 +37,10 @@ export class Observation {
 
   /** What came of requests so far, by mount. */
   read(): Readonly<Record<string, TrafficData>> {
-    return Object.fromEntries([...this.#observers].map(([mount, { traffic }]) => [mount, traffic.read()]));
+    const all = [...this.#observers].map(([mount, { traffic }]) => [mount, traffic.read()] as const);
+    const isTold = ([mount, { requests }]: (typeof all)[number]) =>
+      mount !== NOWHERE || Object.keys(requests).length > 0;
+    return Object.fromEntries(all.filter(isTold));
   }
 
   /** After log rotation has moved files away. */

@@ -29,7 +29,9 @@ export class ApplicationObserver implements ExchangeObserver {
   }
 
   closed(exchange: Exchange): void {
-    this.#tell(new ObservedExchange(exchange, this.mount));
+    const request = new ObservedExchange(exchange, this.mount);
+    this.traffic.time(request);
+    this.#tell(request);
   }
 
   /** A request that no application saw; its answer is on its way. */
@@ -48,11 +50,34 @@ export class ApplicationObserver implements ExchangeObserver {
     this.#tell(new OwnAnswer(request, writer, context, this.mount, durationMs));
   }
 
+  /** What came was no request: nobody knows what was asked. */
+  refusedHead({ status, reason }: Refusal, client: Connection): void {
+    this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
+    this.#tell({ ...NO_REQUEST, mount: this.mount, remoteAddress: client.remoteAddress, status });
+  }
+
   #tell(request: FinishedRequest): void {
     this.traffic.count(request);
     this.#accessLog?.write(request);
   }
 }
+
+const NO_REQUEST: FinishedRequest = {
+  requestId: '',
+  mount: '',
+  method: '',
+  url: '',
+  httpVersion: '',
+  remoteAddress: '',
+  status: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  durationMs: 0,
+  waitMs: 0,
+  requestField: () => undefined,
+  responseField: () => undefined,
+  environKey: () => undefined,
+};
 
 class ObservedExchange implements FinishedRequest {
   readonly mount: string;
@@ -102,7 +127,7 @@ class ObservedExchange implements FinishedRequest {
   }
 
   requestField(name: string): string | undefined {
-    return readField(this.#exchange.request, name);
+    return this.#exchange.request.field(name);
   }
 
   responseField(name: string): string | undefined {
@@ -163,7 +188,7 @@ class OwnAnswer implements FinishedRequest {
   }
 
   requestField(name: string): string | undefined {
-    return readField(this.#request, name);
+    return this.#request.field(name);
   }
 
   responseField(name: string): string | undefined {
@@ -173,9 +198,4 @@ class OwnAnswer implements FinishedRequest {
   environKey(): undefined {
     return undefined;
   }
-}
-
-function readField({ headers }: HttpRequest, name: string): string | undefined {
-  const value = headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
 }

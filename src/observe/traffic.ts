@@ -4,8 +4,11 @@ import type { FinishedRequest } from './finished-request.js';
 import { Histogram } from './histogram.js';
 import type { RecentError, RecentRestart, SlowRequest, TrafficData } from './snapshot.js';
 
-/** Anybody may invent methods, and each would be a series of its own: others count as `other`. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+/** In place of a mount, for requests that go to no application. */
+export const NOWHERE = 'none';
+
+/** Anybody may invent methods, and each would be a series of its own: others count as `other`. What was no request has none. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', ''];
 const OTHER = METHODS.length;
 /** 1xx to 5xx. */
 const CLASSES = 5;
@@ -39,15 +42,10 @@ export class Traffic {
     this.#mount = mount;
   }
 
-  /** A request is over, whatever came of it. */
-  count(request: FinishedRequest): void {
-    const method = METHODS.indexOf(request.method);
-    const place = (method < 0 ? OTHER : method) * CLASSES + Math.floor(request.status / 100) - 1;
-    this.#requests[place] = (this.#requests[place] as number) + 1;
+  /** A request is over that an application was to have; what Lido refuses at once says nothing of how fast that is. */
+  time(request: FinishedRequest): void {
     this.#duration.add(request.durationMs);
     this.#wait.add(request.waitMs);
-    this.#bytesSent += request.bytesSent;
-    this.#bytesReceived += request.bytesReceived;
     const fastest = this.#slowest.at(-1);
     if (
       fastest === undefined ||
@@ -55,6 +53,15 @@ export class Traffic {
       request.durationMs > fastest.durationMs
     )
       this.#keepSlow(request);
+  }
+
+  /** A request is over, whatever came of it. */
+  count(request: FinishedRequest): void {
+    const method = METHODS.indexOf(request.method);
+    const place = (method < 0 ? OTHER : method) * CLASSES + Math.floor(request.status / 100) - 1;
+    this.#requests[place] = (this.#requests[place] as number) + 1;
+    this.#bytesSent += request.bytesSent;
+    this.#bytesReceived += request.bytesReceived;
   }
 
   /** A request failed, or was refused. `request` is null where it was not looked at. */
@@ -106,7 +113,7 @@ export class Traffic {
   #listRequests(): Record<string, number> {
     const list: Record<string, number> = {};
     for (const [place, count] of this.#requests.entries()) {
-      const method = METHODS[Math.floor(place / CLASSES)] ?? 'other';
+      const method = (METHODS[Math.floor(place / CLASSES)] ?? 'other') || 'none';
       if (count > 0) list[`${method} ${(place % CLASSES) + 1}xx`] = count;
     }
     return list;

@@ -6,6 +6,7 @@ import type { HeadLimits } from '../http/wire/head-parser.js';
 import { HttpListener } from '../http/wire/listener.js';
 import type { ProxyOptions } from '../http/wire/proxied-socket.js';
 import type { Log } from '../log.js';
+import type { ApplicationObserver } from '../observe/observer.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
@@ -18,6 +19,7 @@ export function createHttpListener(
   settings: Settings,
   log: Log,
   handle: ConnectionOptions['handle'],
+  observer: ApplicationObserver | null,
 ): HttpListener {
   const applications = expandMounts(settings).map(([, own]) => own);
   return new HttpListener({
@@ -26,7 +28,10 @@ export function createHttpListener(
     keepAliveMs: settings.keepalive * 1000,
     sendTimeoutMs: findLongestSendTimeout(applications) * 1000,
     handle,
-    refused: (refusal, client) => logRefusal(log, refusal, client),
+    refused: (refusal, client) => {
+      logRefusal(log, refusal, client);
+      observer?.refusedHead(refusal, client);
+    },
     proxies: settings.proxyProtocol ? describeProxies(settings, log) : null,
   });
 }

@@ -34,13 +34,13 @@ export class Listener {
     address: BindAddress,
     settings: Settings,
     log: Log,
-    handle: MountTable['handle'],
+    mounts: MountTable,
     certificates: Certificates | null,
   ) {
     this.#address = address;
     this.#tls = certificates?.createServer() ?? null;
     this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
-    this.#protocol = createHttpListener(settings, log, handle);
+    this.#protocol = createHttpListener(settings, log, mounts.handle, mounts.strangers);
     this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
 

@@ -192,13 +192,7 @@ export class Server {
   }
 
   async #open(address: BindAddress, socket: ListeningHandle | 'given' | null): Promise<void> {
-    const listener = new Listener(
-      address,
-      this.#settings,
-      this.#log,
-      this.#mounts.handle,
-      this.#certificates,
-    );
+    const listener = new Listener(address, this.#settings, this.#log, this.#mounts, this.#certificates);
     if (socket !== 'given') await listener.open(socket);
     if (this.#closed !== null) {
       listener.destroy();

@@ -1,6 +1,6 @@
 /** Main thread. A request that Lido's own parser read. */
 import type { Connection } from '../connection.js';
-import { composeEnviron, type EnvironContext } from '../environ.js';
+import { composeEnviron, type EnvironContext, keyOfField } from '../environ.js';
 import type { GateLimits, Refusal } from '../gate.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from '../request.js';
 import { prefersHtml } from '../response-head.js';
@@ -41,6 +41,10 @@ export class WireRequest implements HttpRequest {
 
   get headers(): HttpRequest['headers'] {
     return this.#head.fields.toHeaders();
+  }
+
+  field(name: string): string | undefined {
+    return this.#head.fields.get(keyOfField(name));
   }
 
   get prefersHtml(): boolean {

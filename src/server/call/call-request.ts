@@ -50,6 +50,10 @@ export class CallRequest implements HttpRequest {
     this.rawHeaders = completeFields(fields.map(parseField), url?.host ?? 'localhost', body);
   }
 
+  field(name: string): string | undefined {
+    return this.headers[name] as string | undefined;
+  }
+
   get headers(): HttpRequest['headers'] {
     const headers: Record<string, string> = {};
     for (let index = 0; index < this.rawHeaders.length; index += 2) {

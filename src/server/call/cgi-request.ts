@@ -45,6 +45,10 @@ export class CgiRequest implements HttpRequest {
     this.connection = describeServer(variables);
   }
 
+  field(name: string): string | undefined {
+    return this.headers[name] as string | undefined;
+  }
+
   get headers(): HttpRequest['headers'] {
     const fields = Object.entries(this.#variables).filter(([key]) => key.startsWith('HTTP_'));
     return Object.fromEntries(
