@@ -6,12 +6,12 @@ const SO_ATTACH_FILTER = 26;
 /** A classic BPF program of one instruction: return 0, take nothing of the packet. linux/filter.h */
 const DROP_EVERYTHING = { len: 1, filter: [{ code: 0x06, jt: 0, jf: 0, k: 0 }] };
 
-koffi.struct('sock_filter', { code: 'uint16', jt: 'uint8', jf: 'uint8', k: 'uint32' });
-const program = koffi.struct('sock_fprog', { len: 'uint16', filter: 'sock_filter *' });
-const libc = koffi.load(null);
-const setsockopt = libc.func(
-  'int setsockopt(int fd, int level, int name, const sock_fprog *value, uint32_t size)',
-);
+// Without names, which a second copy of Lido in the thread would find taken.
+const instruction = koffi.struct({ code: 'uint16', jt: 'uint8', jf: 'uint8', k: 'uint32' });
+const program = koffi.struct({ len: 'uint16', filter: koffi.pointer(instruction) });
+const setsockopt = koffi
+  .load(null)
+  .func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(program), 'uint32']);
 
 /**
  * Lets the kernel drop what comes for a listening TCP socket: who tries to connect tries again in a second, while those

@@ -191,12 +191,19 @@ function findStrayed(outside, inside) {
 /** A row for each package, a column for each CPython with the versions of Node that it was tried in. */
 function writeTable() {
   const columns = [...new Set(known.map(({ python }) => python))].sort(byVersion);
+  // Where everything was tried: a column says no more than what was run.
+  const isWhole = (python, node) =>
+    Object.keys(PACKAGES).every((probe) =>
+      known.some((one) => one.python === python && one.node === node && one.probe === probe),
+    );
   const served = (python) =>
-    [...new Set(known.filter((one) => one.python === python).map(({ node }) => node))].sort(byVersion);
+    [...new Set(known.filter((one) => isWhole(python, one.node)).map(({ node }) => node))].sort(byVersion);
   const heads = columns.map((python) => `CPython ${python}, Node ${served(python).join(', ')}`);
   const rows = Object.entries(PACKAGES).map(([probe, name]) => {
     const cells = columns.map((python) =>
-      describe(known.filter((one) => one.python === python && one.probe === probe)),
+      describe(
+        known.filter((one) => one.python === python && one.probe === probe && isWhole(python, one.node)),
+      ),
     );
     return `| ${name}${probe.includes('_') ? ` (${probe.split('_')[1]})` : ''} | ${cells.join(' | ')} |`;
   });
