@@ -19,6 +19,8 @@ const ways = {
   'nothing asked for': [],
   'access log, combined': log('combined', 'combined'),
   'access log, json': log('json', 'json'),
+  metrics: ['--admin', `unix:${folder}/admin.sock`],
+  'metrics and access log': ['--admin', `unix:${folder}/both.sock`, ...log('both', 'combined')],
 };
 const applications = {
   JavaScript: `${javascriptApps}/hello.js:application`,
