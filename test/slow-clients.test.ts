@@ -1,13 +1,17 @@
 // A client that sends or takes slowly, or not at all, occupies nobody but itself.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createHandler } from '../dist/src/index.js';
 import type { UserSettings } from '../dist/src/settings/resolve.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { type Language, languages, startServer, venv } from './support/server.js';
+import { createMemoryLog, type Language, languages, startServer, venv } from './support/server.js';
 import { canMount, mountSmall } from './support/small-disk.js';
 
 const MiB = 2 ** 20;
@@ -21,6 +25,7 @@ const sources: Record<Language, string> = {
       const { PATH_INFO, QUERY_STRING } = environ;
       if (PATH_INFO === '/blocks') return blocks(Number(QUERY_STRING));
       if (PATH_INFO === '/endless') return endless(environ);
+      if (PATH_INFO === '/wait') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(QUERY_STRING));
       if (PATH_INFO === '/first') return [environ['wsgi.input'].readline()];
       if (PATH_INFO === '/lines') return environ['wsgi.input'];
       if (PATH_INFO !== '/digest') return [PATH_INFO];
@@ -143,7 +148,7 @@ describe.each(languages)('the worker of a %s application', (language) => {
       client.send(get('/blocks?70'));
       return client;
     });
-    await vi.waitUntil(async () => (await openFiles()).length === 5);
+    await vi.waitUntil(async () => (await openFiles()).length === 5, { timeout: 5000 });
     await vi.waitUntil(() => server.stats()[0]?.busy === 0);
     for (let count = 0; count < 5; count += 1) await answers();
     for (const client of clients) {
@@ -185,7 +190,7 @@ describe.each(languages)('the worker of a %s application', (language) => {
   });
 
   it('waits for a client once an answer has all the disk that it may, until sendTimeout', async () => {
-    const { path, findLine, openFiles } = await serve(language, { bufferDisk: 8 * MiB, sendTimeout: 1 });
+    const { path, findLine, openFiles } = await serve(language, { bufferDisk: 8 * MiB, sendTimeout: 4 });
     const client = new RawClient(path);
     client.socket.pause();
     client.send(get('/endless'));
@@ -322,4 +327,37 @@ describe('where there is no room', () => {
     greedy.send(body.subarray(89_000));
     expect((await greedy.readResponse()).body.toString()).toBe(`${digest(body)} 90000 `);
   });
+
+  it('in the budget, whoever comes is told to come back, and is served once there is room', async () => {
+    const { path, answers } = await serve('javascript', { bufferBudget: 100_000, threads: 1 });
+    const greedy = [new RawClient(path), new RawClient(path)];
+    for (const client of greedy) client.send(get('/wait?500') + get('/small').repeat(2000));
+    await vi.waitUntil(async () => (await exchange(path, get('/small'))).status === 503);
+    expect(await exchange(path, get('/small'))).toMatchObject({ headers: { 'retry-after': '1' } });
+    for (const client of greedy) for (let left = 2001; left > 0; left -= 1) await client.readResponse();
+    await answers();
+  });
+});
+
+it('a client of node:http that pipelines more than the budget has is cut off, and others are served', async () => {
+  const folder = makeFolder({ 'slow.mjs': sources.javascript });
+  const application = `${join(folder, 'slow.mjs')}:application`;
+  const handler = createHandler({
+    application,
+    threads: 1,
+    bufferBudget: 1_000_000,
+    log: createMemoryLog().log,
+  });
+  await handler.ready();
+  const server = http.createServer(handler).listen(0, '127.0.0.1');
+  onTestFinished(async () => {
+    server.close().closeAllConnections();
+    await handler.close();
+  });
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const greedy = new RawClient(port);
+  greedy.send(get('/wait?300') + get('/small').repeat(2000));
+  expect(await greedy.closes()).toBe(true);
+  await vi.waitUntil(async () => (await exchange(port, get('/small'))).status === 200);
 });

@@ -2,6 +2,7 @@
 import { describe, LidoError, traceOf } from '../contract/errors.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { Exchange } from '../dispatch/exchange.js';
+import type { AnswerBuffering } from '../http/answer-buffer.js';
 import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
 import type { GateLimits } from '../http/gate.js';
@@ -21,8 +22,8 @@ export interface AcceptorOptions {
   readonly body: BodyLimits;
   /** Where bodies and answers wait for their clients. */
   readonly store: SpoolStore;
-  /** Bytes of an answer in memory before it goes to a file; null where a worker waits for its client. */
-  readonly answerMemory: number | null;
+  /** Null where a worker waits for its client. */
+  readonly answers: AnswerBuffering | null;
   /** Milliseconds that a client may take nothing of a response; 0 for no limit. */
   readonly sendTimeoutMs: number;
   /** Send tracebacks to clients. */
@@ -113,19 +114,23 @@ class Reception {
     this.#options = options;
     this.#context = context;
     this.#closed = closed;
-    const { store, answerMemory } = options;
-    const buffering = answerMemory === null ? null : { store, memory: answerMemory };
     this.#exchange = new Exchange({
       requestId: context.requestId ?? options.requestIdOf(request),
       log: context.log ?? options.log,
       request,
       url: context.url,
-      writer: new ResponseWriter(sink, request.method, options.sendTimeoutMs, options.isDraining, buffering),
+      writer: new ResponseWriter(
+        sink,
+        request.method,
+        options.sendTimeoutMs,
+        options.isDraining,
+        options.answers,
+      ),
       debug: options.debug,
       observer: options.observer,
     });
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
-    this.#exchange.body = new RequestBodySource(request, options.body, store, (error) =>
+    this.#exchange.body = new RequestBodySource(request, options.body, options.store, (error) =>
       this.#refuseBody(error),
     );
   }

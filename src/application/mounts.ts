@@ -1,5 +1,6 @@
 /** Main thread. The table of applications by their paths, each with workers and settings of its own. */
 import { LidoError } from '../contract/errors.js';
+import type { Budget } from '../http/budget.js';
 import { decodePath, encodeAsLatin1 } from '../http/environ.js';
 import { answerRefusal } from '../http/refusal.js';
 import type { HttpRequest } from '../http/request.js';
@@ -44,6 +45,8 @@ export class MountTable {
   readonly #mounts: readonly Mount[];
   /** Who is told of requests that go to no application; null for nobody. */
   readonly strangers: ApplicationObserver | null;
+  /** Where what clients make the process hold is counted. */
+  readonly budget: Budget;
   /** Takes a request whose turn has come. */
   readonly handle: Handle;
 
@@ -51,6 +54,7 @@ export class MountTable {
     this.#settings = settings;
     this.strangers = observation?.observe(NOWHERE) ?? null;
     const store = openBuffers(settings, log);
+    this.budget = store.budget;
     this.#mounts = expandMounts(settings)
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),

@@ -151,7 +151,9 @@ function assemble(
       isBuffered: settings.requestBuffering,
     },
     store,
-    answerMemory: settings.responseBuffering ? settings.bufferMemory : null,
+    answers: settings.responseBuffering
+      ? { store, memory: settings.bufferMemory, isWorkerWanted: () => dispatcher.waiting > 0 }
+      : null,
     sendTimeoutMs: settings.sendTimeout * 1000,
     debug: settings.debug,
     log,

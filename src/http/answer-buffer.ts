@@ -2,15 +2,24 @@
 import type { ResponseSink } from './response-sink.js';
 import { Spool, type SpoolStore } from './spool.js';
 
+export interface AnswerBuffering {
+  readonly store: SpoolStore;
+  /** Bytes of one answer that lie in memory before they go to a file. */
+  readonly memory: number;
+  /** True while a request waits for a worker. */
+  readonly isWorkerWanted: () => boolean;
+}
+
 /** Where blocks go, to the sink or by way of a buffer. */
 export type BlockOutlet = Pick<ResponseSink, 'write' | 'end' | 'onceDrained'>;
 
 /**
- * How long the worker waits for a client that has not taken all of what it was sent. Copying and keeping everything would
- * halve the speed of a quick client, which makes room within this time; a slow one costs a worker no more than this.
- * Milliseconds.
+ * How long the worker waits for a client that has not taken all of what it was sent, while another request waits for the
+ * worker, and while none does. Copying and keeping everything would halve the speed of a quick client, which makes room
+ * within this time; a slow one costs a worker no more than this. Milliseconds.
  */
 const PATIENCE_MS = 50;
+const IDLE_PATIENCE_MS = 1000;
 /** Bytes from the buffer that the sink has before it has passed on those before them. */
 const MOST_PASSED_ON = 512 * 1024;
 /** An answer's file may have this part of the bytes that all files may have: one that never ends must not have all. */
@@ -22,9 +31,7 @@ const SHARE_OF_FILES = 1 / 4;
  */
 export class AnswerBuffer implements BlockOutlet {
   readonly #sink: ResponseSink;
-  readonly #store: SpoolStore;
-  /** Bytes. */
-  readonly #memory: number;
+  readonly #buffering: AnswerBuffering;
   /** Made once something has to wait here. */
   #spool: Spool | null = null;
   /** Bytes that the sink has, since it had passed on everything. */
@@ -33,12 +40,13 @@ export class AnswerBuffer implements BlockOutlet {
   /** The sink is to be ended once the spool is empty. */
   #isEnding = false;
   #patience: NodeJS.Timeout | null = null;
+  /** When the worker began to wait. performance.now(). */
+  #waitsSince = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(sink: ResponseSink, store: SpoolStore, memory: number) {
+  constructor(sink: ResponseSink, buffering: AnswerBuffering) {
     this.#sink = sink;
-    this.#store = store;
-    this.#memory = memory;
+    this.#buffering = buffering;
   }
 
   /** False where there is no room: `drained` is told when there is. */
@@ -79,7 +87,10 @@ export class AnswerBuffer implements BlockOutlet {
     if (this.#sink.write(block, giveBack)) return true;
     if (this.#passed === 0) this.#sink.onceDrained(this.#handleDrained);
     this.#passed += block.length;
-    if (!this.#isSlow) this.#patience ??= setTimeout(this.#loseWaiting, PATIENCE_MS);
+    if (!this.#isSlow && this.#patience === null) {
+      this.#waitsSince = performance.now();
+      this.#patience = setTimeout(this.#losePatience, PATIENCE_MS);
+    }
     return false;
   }
 
@@ -89,7 +100,12 @@ export class AnswerBuffer implements BlockOutlet {
     this.#pump();
   };
 
-  readonly #loseWaiting = (): void => {
+  readonly #losePatience = (): void => {
+    const waited = performance.now() - this.#waitsSince;
+    if (waited < IDLE_PATIENCE_MS && !this.#buffering.isWorkerWanted()) {
+      this.#patience?.refresh();
+      return;
+    }
     this.#isSlow = true;
     this.#stopWaiting();
     this.#tellDrained();
@@ -114,13 +130,14 @@ export class AnswerBuffer implements BlockOutlet {
     const spool = this.#openSpool();
     if (typeof block === 'string') spool.append(Buffer.from(block, 'latin1'));
     else spool.append(block.buffer instanceof SharedArrayBuffer ? Buffer.from(block) : block);
-    if (spool.length > this.#memory) spool.spill();
+    if (spool.length > this.#buffering.memory) spool.spill();
     return spool;
   }
 
   #openSpool(): Spool {
     if (this.#spool !== null) return this.#spool;
-    this.#spool = new Spool(this.#store, Math.floor(this.#store.files.limit * SHARE_OF_FILES), {
+    const { store } = this.#buffering;
+    this.#spool = new Spool(store, Math.floor(store.files.limit * SHARE_OF_FILES), {
       more: () => this.#pump(),
       room: () => this.#goOn(),
       // What is here is not lost, and the worker waits for its client, as it would without a buffer.

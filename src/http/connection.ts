@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { Account, Budget } from './budget.js';
 import { describeTls } from './tls-environ.js';
 
 export interface Connection {
@@ -18,6 +19,10 @@ export interface Connection {
 
 /** What is kept with a socket, for keep-alive asks again and again. */
 interface SocketState extends Connection {
+  /** What its requests make the process hold; null where nobody counts that. */
+  account: Account | null;
+  /** It holds more than others, and there is little room. */
+  isRelieved: boolean;
   /** Those behind the connection's last answer count too, and stay. */
   unanswered: number;
   isEnding: boolean;
@@ -37,6 +42,9 @@ export interface Turn {
 
 /** A connection with more unanswered requests is read no further; what came with them in one packet is taken in. */
 const MAX_PIPELINED = 64;
+
+/** What node:http makes of a request of the shortest kind, beside the text that came. Bytes. */
+const REQUEST_COST = 2048;
 
 const kState = Symbol('connection');
 
@@ -61,10 +69,34 @@ export function describeSocket(socket: Socket): Connection {
   };
 }
 
+/**
+ * What this request's connection makes the process hold is counted from now on. A connection whose requests in waiting
+ * have used up what there is for all ends: node:http has parsed them, and gives them back in no other way.
+ */
+export function countInBudget(request: IncomingMessage, budget: Budget): void {
+  const state = stateOf(request);
+  const { socket } = request;
+  if (state.account === null) {
+    const relieve = () => {
+      state.isRelieved = true;
+      stopReading(socket, state);
+    };
+    const resume = () => {
+      state.isRelieved = false;
+      if (!isFull(state)) socket.resume();
+    };
+    const account = budget.open({ relieve, resume });
+    state.account = account;
+    socket.once('close', () => account.close());
+  }
+  if (budget.isSpent && state.unanswered > MAX_PIPELINED) socket.destroy();
+}
+
 /** A request was taken in; countAnswer() follows when its response is over. */
 export function countRequest(request: IncomingMessage): void {
   const state = stateOf(request);
   state.unanswered += 1;
+  state.account?.add(costOf(request));
   if (state.unanswered === MAX_PIPELINED + 1) stopReading(request.socket, state);
 }
 
@@ -72,7 +104,8 @@ export function countRequest(request: IncomingMessage): void {
 export function countAnswer(request: IncomingMessage): void {
   const state = stateOf(request);
   state.unanswered -= 1;
-  if (state.unanswered === MAX_PIPELINED) request.socket.resume();
+  state.account?.add(-costOf(request));
+  if (state.unanswered === MAX_PIPELINED || state.isRelieved) request.socket.resume();
 }
 
 /**
@@ -112,8 +145,15 @@ function turnsOf(request: IncomingMessage): Set<Turn> {
   return turns;
 }
 
-function isFull({ unanswered }: SocketState): boolean {
-  return unanswered > MAX_PIPELINED;
+function isFull({ unanswered, isRelieved }: SocketState): boolean {
+  return unanswered > (isRelieved ? 1 : MAX_PIPELINED);
+}
+
+/** The same whenever it is asked for the same request, of which a framework may change the target. */
+function costOf({ rawHeaders }: IncomingMessage): number {
+  let length = 0;
+  for (const text of rawHeaders) length += text?.length ?? 0;
+  return REQUEST_COST + length;
 }
 
 /** Not at once, for node:http reads on after each request that it has parsed, and when the client has taken some answer. */
@@ -135,6 +175,8 @@ function stateOf(request: IncomingMessage): SocketState {
   const socket = request.socket as typeof request.socket & KnownSocket;
   socket[kState] ??= {
     ...describeSocket(socket),
+    account: null,
+    isRelieved: false,
     unanswered: 0,
     isEnding: false,
     turns: null,

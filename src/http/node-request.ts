@@ -1,9 +1,11 @@
 /** Main thread. A request that node:http parsed, or something that speaks its interface, as Lido needs it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Budget } from './budget.js';
 import {
   awaitTurn,
   type Connection,
   countAnswer,
+  countInBudget,
   countRequest,
   describeConnection,
   endAfter,
@@ -22,16 +24,18 @@ export type MakeSink = (closes: boolean) => ResponseSink;
 /**
  * Takes a request in, and hands it on when its turn comes: when all before it on its connection are answered. Those may
  * change what it is about, and one client must not fill the backlog. RFC 9112, section 9.3.2. `makeSink` is for responses
- * that are not written to node:http directly.
+ * that are not written to node:http directly; `budget` counts what waits, if anybody does.
  */
 export function takeIn(
   request: IncomingMessage,
   response: ServerResponse,
   makeSink: MakeSink | null,
+  budget: Budget | null,
   handle: (request: HttpRequest, sink: ResponseSink) => void,
 ): void {
   // The client may be gone since node:http told of the request: workers start, and a framework's hooks take their time.
   if (request.socket.destroyed) return;
+  if (budget !== null) countInBudget(request, budget);
   // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
   if (isBehindLast(request)) return;
   const own = new NodeRequest(request);

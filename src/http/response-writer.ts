@@ -1,11 +1,10 @@
 /** Main thread. [8] Head and blocks ► the way out: declared lengths, and what becomes of the connection. */
 import { STATUS_CODES } from 'node:http';
 import { LidoError } from '../contract/errors.js';
-import { AnswerBuffer, type BlockOutlet } from './answer-buffer.js';
+import { AnswerBuffer, type AnswerBuffering, type BlockOutlet } from './answer-buffer.js';
 import type { ErrorPage } from './error-page.js';
 import { type Head, parseHead } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
-import type { SpoolStore } from './spool.js';
 
 /**
  * - unstarted: nothing is on the wire
@@ -28,18 +27,11 @@ export interface ResponseEvents {
   stop(error: LidoError): void;
 }
 
-/** What the client has not taken waits here, so that no worker does. */
-export interface ResponseBuffering {
-  readonly store: SpoolStore;
-  /** Bytes of one answer that lie in memory before they go to a file. */
-  readonly memory: number;
-}
-
 /** Writes one response. */
 export class ResponseWriter {
   readonly #sink: ResponseSink;
   /** Null where whoever produces the answer is to wait for the client. */
-  readonly #buffering: ResponseBuffering | null;
+  readonly #buffering: AnswerBuffering | null;
   #buffer: AnswerBuffer | null = null;
   readonly #isHead: boolean;
   readonly #isDraining: () => boolean;
@@ -60,7 +52,7 @@ export class ResponseWriter {
     method: string,
     sendTimeoutMs: number,
     isDraining: () => boolean = () => false,
-    buffering: ResponseBuffering | null = null,
+    buffering: AnswerBuffering | null = null,
   ) {
     this.#sink = sink;
     this.#buffering = buffering;
@@ -114,7 +106,7 @@ export class ResponseWriter {
   /** From here on blocks are taken though the client does not take them. For a worker's; a file can wait by itself. */
   bufferBlocks(): void {
     const buffering = this.#buffering;
-    if (buffering !== null) this.#buffer = new AnswerBuffer(this.#sink, buffering.store, buffering.memory);
+    if (buffering !== null) this.#buffer = new AnswerBuffer(this.#sink, buffering);
   }
 
   /** The response is over, whole or not: told once to each listener. */

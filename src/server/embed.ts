@@ -55,7 +55,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const log = given ?? createLog(settings);
   const embedded = new EmbeddedApplications(settings, log);
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number) =>
-    takeIn(request, response, null, (own, sink) =>
+    takeIn(request, response, null, null, (own, sink) =>
       answerRefusal(own, sink, { status, reason: '' }, settings.sendTimeout * 1000),
     );
 
@@ -189,7 +189,8 @@ export class EmbeddedApplications {
     context: RequestContext,
     makeSink: MakeSink | null = null,
   ): void {
-    takeIn(request, response, makeSink, (own, sink) => this.#mounts.handle(own, sink, context));
+    const { budget, handle } = this.#mounts;
+    takeIn(request, response, makeSink, budget, (own, sink) => handle(own, sink, context));
   }
 
   /** Starts the workers, on the first call; later calls wait for the same start. Rejects with LIDO_SHUTTING_DOWN after close(). */

@@ -1,4 +1,5 @@
 /** Main thread. Lido's own HTTP as the settings want it. */
+import type { Budget } from '../http/budget.js';
 import type { Connection } from '../http/connection.js';
 import type { Refusal } from '../http/gate.js';
 import type { ConnectionOptions } from '../http/wire/connection.js';
@@ -18,6 +19,7 @@ const VERSION_NOT_SERVED = 505;
 export function createHttpListener(
   settings: Settings,
   log: Log,
+  budget: Budget,
   handle: ConnectionOptions['handle'],
   observer: ApplicationObserver | null,
 ): HttpListener {
@@ -27,6 +29,7 @@ export function createHttpListener(
     headerTimeoutMs: settings.headerTimeout * 1000,
     keepAliveMs: settings.keepalive * 1000,
     sendTimeoutMs: findLongestSendTimeout(applications) * 1000,
+    budget,
     handle,
     refused: (refusal, client) => {
       logRefusal(log, refusal, client);

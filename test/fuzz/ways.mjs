@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createJiti } from 'jiti';
+import { Budget } from '../../dist/src/http/budget.js';
 import { takeIn } from '../../dist/src/http/node-request.js';
 import { HttpConnection } from '../../dist/src/http/wire/connection.js';
 import { mutate } from './mutate.mjs';
@@ -24,6 +25,7 @@ const bases = Object.values(corpus)
   .filter((request) => request.length < 4000);
 
 const LIMITS = { requestLine: 8190, fields: 100, fieldSize: 8190 };
+const budget = new Budget(Number.POSITIVE_INFINITY);
 const GATE = { ...LIMITS, maxBodySize: 0 };
 const CLIENT = {
   scheme: 'http',
@@ -122,7 +124,7 @@ const nodeServer = http.createServer({
 });
 nodeServer.maxHeadersCount = 0;
 nodeServer.httpAllowHalfOpen = true;
-const take = (request, response) => takeIn(request, response, null, request.socket.seen.handle);
+const take = (request, response) => takeIn(request, response, null, null, request.socket.seen.handle);
 nodeServer.on('request', take).on('checkContinue', take).on('checkExpectation', take);
 nodeServer.on('connect', (_request, socket) => refuse(socket));
 nodeServer.on('clientError', (_error, socket) => refuse(socket));
@@ -168,6 +170,7 @@ const toOwn = (socket, seen) =>
       headerTimeoutMs: 0,
       keepAliveMs: 0,
       sendTimeoutMs: 0,
+      budget,
       handle: seen.handle,
       refused: ({ reason }) => {
         seen.refused = true;

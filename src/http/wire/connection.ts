@@ -4,6 +4,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Account, Budget, Holder } from '../budget.js';
 import type { Connection } from '../connection.js';
 import { buildErrorPage } from '../error-page.js';
 import type { Refusal } from '../gate.js';
@@ -22,6 +23,8 @@ export interface ConnectionOptions {
   readonly keepAliveMs: number;
   /** Milliseconds that a client may take nothing of what is written where no response says so; 0 for no limit. */
   readonly sendTimeoutMs: number;
+  /** Where what a client makes the process hold is counted. */
+  readonly budget: Budget;
   /** Takes a request. Those behind it on its connection are not looked at before it is answered. */
   readonly handle: (request: HttpRequest, sink: ResponseSink) => void;
   /** Told of what was refused without an application. */
@@ -45,7 +48,7 @@ const MAX_AHEAD = 64 * 1024;
  */
 const HALF_CLOSE_MS = 1000;
 
-export class HttpConnection implements BodyCarrier, ResponseCarrier {
+export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #parser: HeadParser;
@@ -66,13 +69,18 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   #packets: Buffer[] = [];
   #position = 0;
   #ahead = 0;
+  /** Bytes of the head that is being read, or was read last. */
+  #headBytes = 0;
+  readonly #account: Account;
+  /** It holds more than others, and there is little room. */
+  #isRelieved = false;
   #isReading = false;
   #isPaused = false;
   #isGathering = false;
   #sendTimeoutMs: number;
   /** How much of what was written the socket had taken, and when that was first seen. */
   #taken = 0;
-  #takenAt = 0;
+  #takenAt = this.#since;
   hasClientEnded = false;
   readonly keepAlive: string | null;
 
@@ -89,6 +97,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
     this.#parser = new HeadParser(options.limits);
     this.#sendTimeoutMs = options.sendTimeoutMs;
     this.keepAlive = keepAlive;
+    this.#account = options.budget.open(this);
     socket
       .on('data', (packet: Buffer) => this.#take(packet))
       .on('end', () => this.#hearEnd())
@@ -116,6 +125,19 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
     } else if (this.#state === 'idle' && isOver(age, keepAliveMs)) this.#linger();
     else if (this.#state === 'lingering' && age >= LINGER_MS) this.#socket.destroy();
     this.#checkSending(now);
+    this.#count();
+  }
+
+  /** For the budget. */
+  relieve(): void {
+    this.#isRelieved = true;
+    this.#regulateSocket();
+  }
+
+  /** For the budget. */
+  resume(): void {
+    this.#isRelieved = false;
+    this.#regulateSocket();
   }
 
   /** A client that takes nothing of what was written to it is as good as gone. */
@@ -159,6 +181,13 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
     this.#isReading = false;
     if (this.hasClientEnded && this.#packets.length === 0) this.#meetEnd();
     this.#regulateSocket();
+    this.#count();
+  }
+
+  /** What was not looked at, the head, and what the client has not taken; the last is looked at only now and then. */
+  #count(): void {
+    if (this.#state === 'over') return;
+    this.#account.add(this.#ahead + this.#headBytes + this.#socket.writableLength - this.#account.held);
   }
 
   /** False where nothing more is to be read for now. */
@@ -183,6 +212,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   #readHead(packet: Buffer, start: number): void {
     const parser = this.#parser;
     this.#position = parser.read(packet, start);
+    this.#headBytes += this.#position - start;
     const { head, refusal } = parser;
     if (head !== null) {
       parser.reset();
@@ -266,7 +296,9 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   #regulateSocket(): void {
     const body = this.#body;
     const isUnwanted = body !== null && !body.isWhole && !this.#isBodyOpen;
-    const holds = this.#state === 'request' && (isUnwanted || this.#ahead >= MAX_AHEAD);
+    const isFull = this.#ahead >= (this.#isRelieved ? 1 : MAX_AHEAD);
+    const holds =
+      (this.#state === 'request' && (isUnwanted || isFull)) || (this.#state === 'head' && this.#isRelieved);
     if (holds === this.#isPaused) return;
     this.#isPaused = holds;
     if (holds) this.#socket.pause();
@@ -324,6 +356,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
 
   #goOn(): void {
     this.#body = null;
+    this.#headBytes = 0;
     this.#enter('idle');
     this.#read();
   }
@@ -338,6 +371,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
     this.#body = null;
     this.#packets = [];
     this.#ahead = 0;
+    this.#headBytes = 0;
     this.#socket.end();
     this.#regulateSocket();
   }
@@ -345,6 +379,7 @@ export class HttpConnection implements BodyCarrier, ResponseCarrier {
   #end(): void {
     this.#state = 'over';
     this.#packets = [];
+    this.#account.close();
     const sink = this.#sink;
     this.#sink = null;
     sink?.tellClosed();
