@@ -28,6 +28,9 @@ const SLOW_MS = 5;
 /** Work that may wait in one worker before another is woken for it: about what it takes to wake one. Milliseconds. */
 const WORTH_WAKING_MS = 0.25;
 
+/** How long an application that has ended may take to be let go of. Milliseconds. */
+const UNLOAD_PATIENCE_MS = 2000;
+
 /** An application that is served. */
 export interface Running {
   readonly application: ApplicationSpec;
@@ -60,7 +63,7 @@ export async function startApplication(
     const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log);
     return { runtime, ...running };
   } catch (error) {
-    unload(running);
+    await unload(running);
     throw error;
   }
 }
@@ -86,7 +89,8 @@ export async function endApplication(running: Running): Promise<boolean> {
   const ended = await pool.close();
   // Whoever still waits, or comes later, is told so.
   dispatcher.declareUnavailable(new LidoError('LIDO_SHUTTING_DOWN'));
-  unload(running);
+  // Where one is stuck inside Python, nobody else may get in.
+  if (ended) await unload(running);
   return ended;
 }
 
@@ -103,8 +107,10 @@ async function loadShared(
   return { ...application, shared };
 }
 
-function unload({ application, host }: Pick<Running, 'application' | 'host'>): void {
-  if (application.runtime === 'cpython' && application.shared !== 0) host?.unload(application.shared);
+async function unload({ application, host }: Pick<Running, 'application' | 'host'>): Promise<void> {
+  if (application.runtime !== 'cpython' || application.shared === 0 || host === null) return;
+  // Python's main thread may be importing another application.
+  await Promise.race([host.unload(application.shared), sleep(UNLOAD_PATIENCE_MS, undefined, { ref: false })]);
 }
 
 function assemble(

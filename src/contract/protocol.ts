@@ -344,7 +344,7 @@ export type HostRequest =
   /** Import the application and call its factory, once for all threads. */
   | readonly [kind: 'load', token: number, application: PythonSpec]
   /** Let go of an application; its modules stay. */
-  | readonly [kind: 'unload', shared: number]
+  | readonly [kind: 'unload', token: number, shared: number]
   | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number]
   /** Let Python's threads finish and its atexit handlers run. `status` ends the process after `seconds`; null leaves that. */
   | readonly [
@@ -368,6 +368,7 @@ export type HostMessage =
   /** `lines` are for the log. */
   | readonly [kind: 'loaded', token: number, shared: number, lines: readonly string[]]
   | readonly [kind: 'refused', token: number, error: ErrorPayload, lines: readonly string[]]
+  | readonly [kind: 'unloaded', token: number]
   | readonly [kind: 'ended', token: number]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];

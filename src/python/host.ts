@@ -95,6 +95,7 @@ export class PythonHost {
   readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
   #isEnding = false;
+  #isLooking = false;
 
   constructor(worker: Worker, start: HostStart, thread: number) {
     this.#worker = worker;
@@ -125,8 +126,12 @@ export class PythonHost {
   /** Where the thread stands that loads applications; '' where it runs no Python, and where the GIL is not to be had. */
   async findStack(): Promise<string> {
     const { installation } = this.#start;
+    this.#isLooking = true;
     const look = new Worker(LOOK_FILE, { execArgv: [], workerData: { installation, thread: this.#thread } });
     look.unref();
+    look.once('exit', () => {
+      this.#isLooking = false;
+    });
     const stack = new Promise<string>((resolve) => {
       look.once('message', resolve);
       look.once('error', () => resolve(''));
@@ -150,6 +155,8 @@ export class PythonHost {
 
   /** For the process's 'exit' event, after which nothing waits: the same, for a shorter time. */
   endAtExit(status: number): void {
+    // Node would end it as soon as it has the GIL, and then wait for the host, which never gets that again.
+    if (this.#isLooking) process.kill(process.pid, 'SIGKILL');
     // What loads or ends is stuck, or somebody is in a hurry.
     if (this.#isEnding || this.#answers.size > 0) return;
     const limit = { seconds: UNTOLD_END_MS / 1000, status };
@@ -157,9 +164,12 @@ export class PythonHost {
     Atomics.wait(this.#start.ended, 0, 0, 2 * UNTOLD_END_MS);
   }
 
-  /** Lets go of an application that no worker runs any more. */
-  unload(shared: number): void {
-    this.#worker.postMessage(['unload', shared] satisfies HostRequest);
+  /**
+   * Lets go of an application that no worker runs any more. Wait for it: a thread that is ended in the midst of Python takes
+   * the GIL with it, as the end of a worker thread that served would do to this one.
+   */
+  async unload(shared: number): Promise<void> {
+    await this.#ask((token) => ['unload', token, shared]);
   }
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */

@@ -198,7 +198,8 @@ function answer(host: PythonHost, request: HostRequest): void {
       load(host, request[1], request[2]);
       return;
     case 'unload':
-      host.unload(request[1]);
+      host.unload(request[2]);
+      post(['unloaded', request[1]]);
       return;
     case 'interrupt':
       post(['interrupted', request[1], host.interrupt(request[2], request[3], request[4])]);
