@@ -14,6 +14,7 @@ import { parseLookLine } from './server/look/look-line.js';
 import { describeNodeRelease } from './server/node-release.js';
 import { describeConfig } from './server/print-config.js';
 import { serve } from './server/serve.js';
+import { readPassedSockets } from './server/systemd.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { loadEnvFiles } from './settings/env-file.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
@@ -51,7 +52,8 @@ async function resolve(config: string | null, flags: Source): Promise<Prepared> 
   const path = config ?? findConfig(process.cwd());
   const file = path === null ? null : await loadConfig(path);
   const port = readPort(process.env);
-  const sources = [flags, environment, ...(file === null ? [] : [file]), port];
+  const passed = readPassedSockets(process.env, process.pid);
+  const sources = [flags, environment, ...(file === null ? [] : [file]), passed, port];
   const isFileAsked = folder === null && file !== null && path !== null;
   const own = isFileAsked ? chooseFolder([file], dirname(resolvePath(path))) : null;
   const absolute = path === null ? null : resolvePath(path);
@@ -60,7 +62,7 @@ async function resolve(config: string | null, flags: Source): Promise<Prepared> 
   throwMistakes(loadEnvFiles(resolved.settings.envFile, resolved.origins.envFile));
   const readAgain = async () => {
     const fresh = absolute === null ? [] : [await loadConfig(absolute)];
-    const { settings, origins } = resolveSettings([flags, environment, ...fresh, port]);
+    const { settings, origins } = resolveSettings([flags, environment, ...fresh, passed, port]);
     for (const pair of settings.env) setVariable(pair);
     throwMistakes(loadEnvFiles(settings.envFile, origins.envFile));
     return settings;

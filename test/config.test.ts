@@ -79,7 +79,7 @@ bind = "1::2::3"
   - lido.config.toml:7: runtime takes auto, javascript, cpython, not "cpythn"; did you mean cpython?
   - lido.config.toml:8: unknown setting log-level; did you mean logLevel?
   - lido.config.toml:9: env takes a list of KEY=VALUE, not "KEY"
-  - lido.config.toml:10: bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "1::2::3": an IPv6 address stands in brackets, with its port behind them: [1::2::3]:8000
+  - lido.config.toml:10: bind takes HOST:PORT, [IPV6]:PORT, PORT, unix:PATH or fd://N, or a list of these, not "1::2::3": an IPv6 address stands in brackets, with its port behind them: [1::2::3]:8000
   lido --help lists every option with what it takes
 `);
     expect([code, stdout]).toEqual([2, '']);
@@ -154,7 +154,7 @@ export default defineConfig({
       'mounts /shop: timeout takes a number of seconds, 0 or more, not "30"',
       'mounts blog: a path looks like /shop or /shop/admin, unescaped, and / is the root',
       'threads takes a whole number, 1 or more, not 1.5',
-      'bind takes HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these, not "::": an IPv6 address stands in brackets, with its port behind them: [::]:8000',
+      'bind takes HOST:PORT, [IPV6]:PORT, PORT, unix:PATH or fd://N, or a list of these, not "::": an IPv6 address stands in brackets, with its port behind them: [::]:8000',
       'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, x-request-id, not "x-forwarded-fro"; did you mean x-forwarded-for?',
       'runtime takes auto, javascript, cpython, not "node"',
       'unknown setting max_requests; did you mean maxRequests?',

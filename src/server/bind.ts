@@ -23,6 +23,7 @@ export async function removeStaleSocket(address: BindAddress): Promise<void> {
 /** What a person is told who cannot listen there. */
 export function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
   if ('path' in address) return explainSocketError(error, address.path);
+  if ('fd' in address) return explainDescriptorError(error, address.fd);
   const remedies: Record<string, string> = {
     EADDRINUSE: 'another process listens there: stop it, or choose another with --bind',
     EACCES: 'this user may not: choose a port above 1023 or another path with --bind',
@@ -35,6 +36,13 @@ export function explainBindError(error: NodeJS.ErrnoException, address: BindAddr
     [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'],
     { cause: error },
   );
+}
+
+function explainDescriptorError(error: NodeJS.ErrnoException, fd: number): LidoError {
+  const remedy = 'it has to be a listening stream socket that was open when the process began';
+  return new LidoError('LIDO_CANNOT_LISTEN', [`fd://${fd}`, error.code ?? error.message, remedy], {
+    cause: error,
+  });
 }
 
 /** libuv says EACCES also where there is no folder. */

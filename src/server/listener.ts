@@ -99,7 +99,8 @@ export class Listener {
    */
   async stop(isLast: boolean): Promise<void> {
     const handle = handleOf(this.#sockets);
-    if (isLast && handle !== null) {
+    // What waits in a socket that outlives this process is for whoever is started next.
+    if (isLast && handle !== null && !('fd' in this.#address)) {
       if ('path' in this.#address) await unlink(this.#address.path).catch(() => {});
       else await shutDoor(handle);
       await takeIn(this.#sockets);

@@ -6,6 +6,7 @@ import type { Settings } from '../settings/resolve.js';
 import { openControlSocket } from './control-socket.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
+import { SystemdNotifier } from './systemd.js';
 
 /** What an operator can do to a server, alone or supervised. */
 export interface Operated {
@@ -30,15 +31,18 @@ export async function serve(
 ): Promise<void> {
   const removePidfile = writePidfile(settings.pidfile);
   const served = await createOperated(settings, log, readSettings);
+  const systemd = new SystemdNotifier(process.env, process.pid, log);
   let stopping = false;
   const stop = async (signal: string) => {
     stopping = true;
     log.info(`${signal}: finishing what runs`);
+    await systemd.stopping();
     const deadline = performance.now() + settings.gracefulTimeout * 1000;
     const ended = (await served.close()) && (await endPython(deadline - performance.now(), log));
     removePidfile();
     if (!ended) await exitPastPython(0);
   };
+  announceReloads(served, systemd);
   followSignals(served, stop, log);
   try {
     await openControlSocket(settings.controlSocket, served, log);
@@ -50,6 +54,16 @@ export async function serve(
     throw error;
   }
   log.info(served.describe());
+  await systemd.ready(served.describe());
+}
+
+/** Whoever asks for a reload, systemd hears of its beginning, and of its end whatever becomes of it. */
+function announceReloads(served: Operated, systemd: SystemdNotifier): void {
+  const reload = served.reload.bind(served);
+  served.reload = async () => {
+    await systemd.reloading();
+    await reload().finally(() => systemd.ready(served.describe()));
+  };
 }
 
 /** Python is loaded anew, and ended when it is stuck, by another process only. */

@@ -47,7 +47,9 @@ export class SharedSocket {
 
   /** As the setting `bind` has it, with the port that the system chose. */
   get bind(): string {
-    return 'path' in this.#address ? `unix:${this.#address.path}` : this.url.slice('http://'.length);
+    if ('path' in this.#address) return `unix:${this.#address.path}`;
+    if ('fd' in this.#address) return `fd://${this.#address.fd}`;
+    return this.url.slice('http://'.length);
   }
 
   /** What a process can listen on by itself. */
@@ -72,18 +74,27 @@ export class SharedSocket {
       this.#handle.close();
       return;
     }
-    if (!('path' in this.#address)) await shutDoor(this.#handle);
-    await takeIn(this.#server);
+    if ('host' in this.#address) await shutDoor(this.#handle);
+    // What waits in a socket that outlives this process is for whoever is started next.
+    if (!('fd' in this.#address)) await takeIn(this.#server);
     this.#server.close();
   }
 }
 
 async function createHandle(address: BindAddress): Promise<ListeningHandle> {
   const { _createServerHandle: create } = net as typeof net & WithHandles;
-  const made = 'path' in address ? create(address.path, -1, -1) : await createTcp(create, address);
+  const made = await createAny(create, address);
   if (typeof made !== 'number') return made;
   const code = getSystemErrorName(made);
   throw Object.assign(new Error(code), { code });
+}
+
+async function createAny(
+  create: WithHandles['_createServerHandle'],
+  address: BindAddress,
+): Promise<ListeningHandle | number> {
+  if ('path' in address) return create(address.path, -1, -1);
+  return 'fd' in address ? create(null, 0, null, address.fd) : createTcp(create, address);
 }
 
 async function createTcp(

@@ -9,9 +9,8 @@ const DROP_EVERYTHING = { len: 1, filter: [{ code: 0x06, jt: 0, jf: 0, k: 0 }] }
 // Without names, which a second copy of Lido in the thread would find taken.
 const instruction = koffi.struct({ code: 'uint16', jt: 'uint8', jf: 'uint8', k: 'uint32' });
 const program = koffi.struct({ len: 'uint16', filter: koffi.pointer(instruction) });
-const setsockopt = koffi
-  .load(null)
-  .func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(program), 'uint32']);
+const libc = koffi.load(null);
+const setsockopt = libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(program), 'uint32']);
 
 /**
  * Lets the kernel drop what comes for a listening TCP socket: who tries to connect tries again in a second, while those
@@ -19,4 +18,35 @@ const setsockopt = koffi
  */
 export function dropNewConnections(fd: number): boolean {
   return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, DROP_EVERYTHING, koffi.sizeof(program)) === 0;
+}
+
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_CLOEXEC = 0o2000000;
+/** What struct sockaddr_un has room for. */
+const LONGEST_PATH = 108;
+
+const socket = libc.func('int socket(int domain, int type, int protocol)');
+const sendto = libc.func(
+  'intptr_t sendto(int fd, const void *data, size_t size, int flags, const void *address, uint32_t length)',
+);
+const close = libc.func('int close(int fd)');
+
+/**
+ * Sends one datagram to a Unix socket, which Node cannot. A path that begins with @ is an abstract one. False where nobody
+ * took it.
+ */
+export function sendDatagram(path: string, text: string): boolean {
+  const name = Buffer.from(path.replace(/^@/, '\0'));
+  if (name.length >= LONGEST_PATH) return false;
+  const fd: number = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const family = Buffer.alloc(2);
+  new Uint16Array(family.buffer, family.byteOffset, 1)[0] = AF_UNIX;
+  // A path in the file system ends with a NUL, an abstract name where it ends.
+  const address = Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)]);
+  const data = Buffer.from(text);
+  const sent: number = sendto(fd, data, data.length, 0, address, address.length);
+  close(fd);
+  return sent === data.length;
 }

@@ -3,8 +3,11 @@ import type { AddressInfo } from 'node:net';
 import { LidoError } from '../contract/errors.js';
 import { Mistake } from './mistake.js';
 
-/** As net.Server.listen takes it. */
-export type BindAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+/** As net.Server.listen takes it. `fd` is a socket that somebody else has opened, and keeps. */
+export type BindAddress =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string }
+  | { readonly fd: number };
 
 const DEFAULT_PORT = 8000;
 const HIGHEST_PORT = 65_535;
@@ -12,9 +15,10 @@ const UNIX = 'unix:';
 /** sun_path of <sys/un.h> less its final NUL; the system cuts a longer one off and listens elsewhere. Bytes. */
 const LONGEST_SOCKET_PATH = process.platform === 'darwin' ? 103 : 107;
 
-/** Reads HOST:PORT, [IPV6]:PORT, HOST, :PORT, PORT or unix:PATH; a Mistake says what is wrong with it. */
+/** Reads HOST:PORT, [IPV6]:PORT, HOST, :PORT, PORT, unix:PATH or fd://N; a Mistake says what is wrong with it. */
 export function readAddress(text: string): BindAddress | Mistake {
   if (text.startsWith(UNIX)) return readSocketPath(text.slice(UNIX.length));
+  if (/^fd:/i.test(text)) return readDescriptor(text);
   if (/^\d+$/.test(text)) return readPort('127.0.0.1', text);
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/]*))(?::(\d+))?$/.exec(text);
   if (match === null || text === '') return new Mistake(explainAddress(text));
@@ -33,6 +37,7 @@ export function parseBind(text: string): BindAddress {
 /** The address as a URL; `bound` is what the system really gave, which tells the port where 0 was asked for. */
 export function formatAddress(address: BindAddress, bound: AddressInfo | string | null): string {
   if ('path' in address) return `unix:${address.path}`;
+  if ('fd' in address) return formatDescriptor(address.fd, bound);
   const port = bound !== null && typeof bound === 'object' ? bound.port : address.port;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   return `http://${host}:${port}`;
@@ -47,6 +52,20 @@ function readSocketPath(path: string): BindAddress | Mistake {
   );
 }
 
+/** Whoever started the process has opened it: systemd, or another server. 0 to 2 are the standard streams. */
+function readDescriptor(text: string): BindAddress | Mistake {
+  const [, digits] = /^fd:\/\/(\d{1,6})$/.exec(text) ?? [];
+  if (digits !== undefined && Number(digits) > 2) return { fd: Number(digits) };
+  return new Mistake('a socket that was opened before is written fd://N, and N is 3 or more');
+}
+
+function formatDescriptor(fd: number, bound: AddressInfo | string | null): string {
+  if (bound === null) return `fd://${fd}`;
+  if (typeof bound === 'string') return `unix:${bound}`;
+  const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return `http://${host}:${bound.port}`;
+}
+
 function readPort(host: string, digits: string): BindAddress | Mistake {
   const port = Number(digits);
   if (port <= HIGHEST_PORT) return { host, port };
@@ -58,11 +77,10 @@ function explainAddress(text: string): string {
   if (text === '') return 'an empty text is no address';
   const [, scheme, rest = ''] = /^(https?|tcp):\/\/([^/]*)/i.exec(text) ?? [];
   if (scheme !== undefined) return `an address has no scheme: write ${rest}`;
-  if (/^fd:/i.test(text)) return 'sockets of others are not taken over: name an address';
   if (text.includes('/')) return `write unix:${text} for a Unix socket`;
   const [, host = '', port] = /^([^:]*):([^:]*)$/.exec(text) ?? [];
   if (port !== undefined) return `${JSON.stringify(port)} is no port: write ${host}:${DEFAULT_PORT}`;
   if (/^[0-9A-Fa-f:.]+$/.test(text))
     return `an IPv6 address stands in brackets, with its port behind them: [${text}]:${DEFAULT_PORT}`;
-  return 'write HOST:PORT, [IPV6]:PORT or unix:PATH';
+  return 'write HOST:PORT, [IPV6]:PORT, unix:PATH or fd://N';
 }

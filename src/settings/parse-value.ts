@@ -128,7 +128,7 @@ function parseFolders(value: unknown): Readonly<Record<string, unknown>> | Mista
 }
 
 function parseAddresses({ isNeeded = false }: Setting, value: unknown): readonly string[] | Mistake {
-  const what = 'HOST:PORT, [IPV6]:PORT, PORT or unix:PATH, or a list of these';
+  const what = 'HOST:PORT, [IPV6]:PORT, PORT, unix:PATH or fd://N, or a list of these';
   // A server that listens nowhere serves nobody.
   if (isNeeded && Array.isArray(value) && value.length === 0) return reject(what, value);
   const list = parseList(value, typeof value === 'number' ? `${what}, as text` : what, () => true);

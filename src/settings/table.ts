@@ -170,7 +170,7 @@ export const settings = {
     scope: 'listener',
     default: ['127.0.0.1:8000'],
     why: 'only this machine reaches it until somebody says otherwise; 8000 is the port of gunicorn, uvicorn and runserver',
-    text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT or unix:PATH; repeatable; port 0 takes a free one',
+    text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT, unix:PATH, or fd://N for a socket that is open already; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
     also: ['address'],
   },
