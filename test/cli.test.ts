@@ -219,8 +219,8 @@ describe('the lido command', () => {
     expect(
       Math.max(
         ...help.stdout
+          .slice(help.stdout.indexOf('\n\n'))
           .split('\n')
-          .slice(6)
           .map(({ length }) => length),
       ),
     ).toBeLessThanOrEqual(80);

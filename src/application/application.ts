@@ -10,7 +10,12 @@ import type { ApplicationObserver } from '../observe/observer.js';
 import type { ApplicationSnapshot } from '../observe/snapshot.js';
 import { WorkerInspector } from '../observe/worker-inspector.js';
 import type { Settings } from '../settings/resolve.js';
-import { drainApplication, endApplication, type Running, startApplication } from './running.js';
+import {
+  drainApplication,
+  endApplication,
+  type RunningApplication,
+  startApplication,
+} from './running-application.js';
 
 /** An application as it stands at this moment: its workers, and the requests that they hold or that wait. */
 export interface ApplicationStats {
@@ -32,14 +37,14 @@ export interface ApplicationStats {
   readonly answered: number;
 }
 
-export class ApplicationHandler {
+export class ServedApplication {
   readonly #settings: Settings;
   readonly #log: Logger;
   readonly #runsOnce: boolean;
   readonly #inspector = new WorkerInspector();
   readonly #observer: ApplicationObserver | null;
   readonly #store: SpoolStore;
-  #running: Running | null = null;
+  #running: RunningApplication | null = null;
   #isStarting = false;
   #draining = false;
   /** Settles when the last reload has, and what it replaced is ended. */
@@ -161,7 +166,7 @@ export class ApplicationHandler {
     await endApplication(old);
   }
 
-  #startAnother(): Promise<Running> {
+  #startAnother(): Promise<RunningApplication> {
     const isDraining = () => this.#draining;
     return startApplication(
       this.#settings,

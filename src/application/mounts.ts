@@ -14,16 +14,16 @@ import type { ApplicationSnapshot } from '../observe/snapshot.js';
 import { NOWHERE } from '../observe/traffic.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
-import { ApplicationHandler, type ApplicationStats } from './application.js';
+import { type ApplicationStats, ServedApplication } from './application.js';
 import { openBuffers } from './buffers.js';
-import { readGateLimits } from './running.js';
+import { readGateLimits } from './running-application.js';
 import { StaticFiles } from './static/static-files.js';
 
 interface Mount {
   /** As SCRIPT_NAME: '' at the root, '/shop', in latin-1 characters that are UTF-8 bytes. */
   readonly path: string;
   readonly settings: Settings;
-  readonly handler: ApplicationHandler;
+  readonly application: ServedApplication;
 }
 
 export interface MountOptions {
@@ -59,12 +59,12 @@ export class MountTable {
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),
         settings: own,
-        handler: new ApplicationHandler(own, log, store, observation?.observe(path) ?? null, runsOnce),
+        application: new ServedApplication(own, log, store, observation?.observe(path) ?? null, runsOnce),
       }))
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;
     // One application at the root is spared the search.
-    const handle = settings.mounts === null && only !== undefined ? only.handler.handle : this.#route;
+    const handle = settings.mounts === null && only !== undefined ? only.application.handle : this.#route;
     this.#files =
       settings.static === null
         ? null
@@ -79,51 +79,51 @@ export class MountTable {
   /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */
   async start(): Promise<void> {
     await this.#files?.open();
-    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.start())));
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ application }) => application.start())));
   }
 
-  /** Loads each application anew, as ApplicationHandler.reload() does; rejects as start() does. */
+  /** Loads each application anew, as ServedApplication.reload() does; rejects as start() does. */
   async reload(): Promise<void> {
-    throwFailures(await Promise.allSettled(this.#inOrder().map(({ handler }) => handler.reload())));
+    throwFailures(await Promise.allSettled(this.#inOrder().map(({ application }) => application.reload())));
   }
 
   /** "hello.js:application by Node.js 20.20.2 on 2 threads", or a list of such with their paths. */
   describe(): string {
     const [only] = this.#mounts;
-    if (this.#settings.mounts === null && only !== undefined) return only.handler.describe();
+    if (this.#settings.mounts === null && only !== undefined) return only.application.describe();
     return this.#inOrder()
-      .map(({ path, handler }) => `${showPath(path)} (${handler.describe()})`)
+      .map(({ path, application }) => `${showPath(path)} (${application.describe()})`)
       .join(', ');
   }
 
   inspect(): readonly ApplicationSnapshot[] {
-    return this.#inOrder().map(({ path, handler }) => handler.inspect(showPath(path)));
+    return this.#inOrder().map(({ path, application }) => application.inspect(showPath(path)));
   }
 
   /** Requests that are being answered. */
   get unanswered(): number {
-    return this.#mounts.reduce((sum, { handler }) => sum + handler.unanswered, 0);
+    return this.#mounts.reduce((sum, { application }) => sum + application.unanswered, 0);
   }
 
   stats(): readonly ApplicationStats[] {
-    return this.#inOrder().map(({ path, handler }) => handler.stats(showPath(path)));
+    return this.#inOrder().map(({ path, application }) => application.stats(showPath(path)));
   }
 
   /** From now on each answer tells its client that it is the connection's last. */
   announceEnd(): void {
-    for (const { handler } of this.#mounts) handler.announceEnd();
+    for (const { application } of this.#mounts) application.announceEnd();
   }
 
   /** Waits until no request waits or runs, at most `graceMs`. */
   async drain(graceMs: number): Promise<void> {
     this.#isDraining = true;
     const files = this.#files?.whenAnswered(graceMs);
-    await Promise.all([files, ...this.#mounts.map(({ handler }) => handler.drain(graceMs))]);
+    await Promise.all([files, ...this.#mounts.map(({ application }) => application.drain(graceMs))]);
   }
 
-  /** Ends the workers; call drain() first. False when one is stuck inside Python, as ApplicationHandler.close() says. */
+  /** Ends the workers; call drain() first. False when one is stuck inside Python, as ServedApplication.close() says. */
   async close(): Promise<boolean> {
-    const ended = await Promise.all(this.#mounts.map(({ handler }) => handler.close()));
+    const ended = await Promise.all(this.#mounts.map(({ application }) => application.close()));
     return ended.every((whole) => whole);
   }
 
@@ -136,7 +136,7 @@ export class MountTable {
     const within = path.slice(context.scriptName.length);
     const mount = this.#mounts.find((candidate) => fits(candidate.path, within));
     if (mount === undefined) this.#answerNotFound(request, sink, context);
-    else mount.handler.handle(request, sink, { ...context, scriptName: context.scriptName + mount.path });
+    else mount.application.handle(request, sink, { ...context, scriptName: context.scriptName + mount.path });
   };
 
   /** A malformed request is called so even where nothing is mounted. */

@@ -31,6 +31,8 @@ export class Server {
       'python-interpreter': interpreter,
     };
     const words = Object.entries(options).map(([name, value]) => `--${name}=${value}`);
+    // What is attacked is the process with Python in it, and an application that is at work before a body is whole.
+    words.push('--no-supervise', '--no-request-buffering');
     this.#child = spawn(process.execPath, [cli, ...words, application], {
       cwd: folder,
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -32,7 +32,7 @@ const WORTH_WAKING_MS = 0.25;
 const UNLOAD_PATIENCE_MS = 2000;
 
 /** An application that is served. */
-export interface Running {
+export interface RunningApplication {
   readonly application: ApplicationSpec;
   /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
   readonly runtime: string;
@@ -52,7 +52,7 @@ export async function startApplication(
   observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
-): Promise<Running> {
+): Promise<RunningApplication> {
   const found = await resolveApplication(settings);
   const { count: threads } = chooseThreads(settings, found);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
@@ -70,7 +70,7 @@ export async function startApplication(
 
 /** Waits until every request is answered, to the last byte, at most `graceMs`. */
 export async function drainApplication(
-  { acceptor, dispatcher }: Running,
+  { acceptor, dispatcher }: RunningApplication,
   graceMs: number,
   log: Logger,
 ): Promise<void> {
@@ -83,7 +83,7 @@ export async function drainApplication(
 }
 
 /** Ends the workers. Resolves with false when one is stuck inside Python and only the process's end ends it. */
-export async function endApplication(running: Running): Promise<boolean> {
+export async function endApplication(running: RunningApplication): Promise<boolean> {
   const { dispatcher, pool } = running;
   running.stopWatching();
   const ended = await pool.close();
@@ -107,7 +107,10 @@ async function loadShared(
   return { ...application, shared };
 }
 
-async function unload({ application, host }: Pick<Running, 'application' | 'host'>): Promise<void> {
+async function unload({
+  application,
+  host,
+}: Pick<RunningApplication, 'application' | 'host'>): Promise<void> {
   if (application.runtime !== 'cpython' || application.shared === 0 || host === null) return;
   // Python's main thread may be importing another application.
   await Promise.race([host.unload(application.shared), sleep(UNLOAD_PATIENCE_MS, undefined, { ref: false })]);
@@ -123,7 +126,7 @@ function assemble(
   observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
-): Omit<Running, 'application' | 'runtime' | 'host'> {
+): Omit<RunningApplication, 'application' | 'runtime' | 'host'> {
   const policy = {
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
