@@ -5,8 +5,8 @@ import { type ErrorPayload, fromPayload, LidoError, toPayload } from '../contrac
 import { AdminServer, sendJson } from '../observe/admin-server.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
+import type { Operated } from './operated.js';
 import { readPid } from './pidfile.js';
-import type { Operated } from './serve.js';
 
 /** Listens at the path until the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(

@@ -4,24 +4,10 @@ import { servesPython } from '../application/find.js';
 import { endPython, exitPastPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { openControlSocket } from './control-socket.js';
+import type { Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
 import { SystemdNotifier } from './systemd.js';
-
-/** What an operator can do to a server, alone or supervised. */
-export interface Operated {
-  listen(): Promise<void>;
-  describe(): string;
-  /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */
-  reload(): Promise<void>;
-  reopenLogs(): void;
-  /** One process more, or one fewer; resolves with how many there are to be. Only a supervisor can. */
-  scale?(by: 1 | -1): Promise<number>;
-  /** Finishes what runs. False where the process can only be ended past Python. */
-  close(): Promise<boolean>;
-  /** Ends the processes that serve at once, with what they run. */
-  kill?(): void;
-}
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
 export async function serve(

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import type { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
-import type { Operated } from './serve.js';
+import type { Operated } from './operated.js';
 
 /**
  * TERM and INT finish what runs, then exit with 0; a second one, and QUIT, end all at once. HUP loads settings and

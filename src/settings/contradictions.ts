@@ -1,6 +1,6 @@
 /** Main thread. Settings that are right each by itself, and wrong together. Pure. */
 import type { PlacedMistake } from './mistake.js';
-import type { Resolved } from './resolve.js';
+import type { Resolved } from './resolved.js';
 import type { SettingName, Settings } from './table.js';
 
 /** The place where a setting was given a value; null for a default, and for what a mount has from the server. */

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../contract/errors.js';
 import { checkSource, isSettingName, type Source, suggestSetting } from './check-source.js';
 import { findContradictions } from './contradictions.js';
 import { type PlacedMistake, throwMistakes } from './mistake.js';
+import type { Resolved } from './resolved.js';
 import {
   isList,
   type Setting,
@@ -17,13 +18,8 @@ import {
 
 export type { Origin, Source } from './check-source.js';
 export { suggestSetting } from './check-source.js';
+export type { Resolved } from './resolved.js';
 export type { MountSettings, Mounts, Settings, UserMounts, UserSettings } from './table.js';
-
-export interface Resolved {
-  readonly settings: Settings;
-  /** Where each value came from: "default", or a source's place. */
-  readonly origins: Readonly<Record<SettingName, string>>;
-}
 
 /**
  * Puts sources together, the first one winning. Throws one error, LIDO_WRONG_SETTING unless `code` says otherwise, that
