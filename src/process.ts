@@ -42,7 +42,8 @@ async function serve(settings: Settings): Promise<void> {
   } catch (error) {
     if (!(error instanceof LidoError)) throw error;
     await post(['failed', toPayload(error)]);
-    process.exit(error.exit ?? 1);
+    // Not by process.exit(), which waits for a thread that is still in the midst of an import.
+    await exitPastPython(error.exit ?? 1);
   }
   await post(['ready', server.describeApplications()]);
   reportRegularly(
