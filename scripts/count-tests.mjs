@@ -1,8 +1,9 @@
 // Prints "N passed, N failed" for a report of vitest's JSON reporter, and exits with 1 unless all is well.
-// node scripts/count-tests.mjs REPORT [FAILED-STEPS]: steps beside the tests that failed are counted as failures.
+// node scripts/count-tests.mjs REPORT [FAILED-STEPS [STATUS]]: steps beside the tests that failed are counted as failures, and
+// so is a run that ended with another status than 0 although its report tells of none, as when a file's process is killed.
 import { readFileSync } from 'node:fs';
 
-const [file, steps = '0'] = process.argv.slice(2);
+const [file, steps = '0', status = '0'] = process.argv.slice(2);
 const { passed, failed } = countTests(readReport(file));
 const allFailed = failed + Number(steps);
 console.log(`${passed} passed, ${allFailed} failed`);
@@ -17,7 +18,8 @@ function countTests(report) {
     ({ status, assertionResults }) =>
       status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
   ).length;
-  const elsewhere = !report.success && failed + broken === 0 ? 1 : 0;
+  const isSound = report.success && status === '0';
+  const elsewhere = !isSound && failed + broken === 0 ? 1 : 0;
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
     failed: failed + broken + elsewhere,

@@ -35,5 +35,7 @@ it.each([
 it('counts a failed step, and a report that was never written', () => {
   const report = JSON.stringify({ success: true, testResults: [describeFile('passed')] });
   expect(count(report, '2')).toEqual(['1 passed, 2 failed\n', 1]);
+  // The process of a file was killed: the report knows nothing of it, and only the status tells.
+  expect(count(report, '0', '1')).toEqual(['1 passed, 1 failed\n', 1]);
   expect(count('', '0')).toEqual(['0 passed, 1 failed\n', 1]);
 });
