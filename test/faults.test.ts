@@ -131,6 +131,26 @@ describe.each(languages)('a %s worker', (language) => {
     expect((await client.readResponse()).body.length).toBe(200_000);
   });
 
+  test.each([
+    ['HTTP/1.0, counted', 'POST / HTTP/1.0\r\nContent-Length: 10\r\n\r\nabc'],
+    ['HTTP/1.1, counted', 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc'],
+    ['HTTP/1.1, in chunks', 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\na\r\nabc'],
+  ])(
+    'a body that breaks off is answered with 400, and the connection is not reset: %s',
+    async (_name, bytes) => {
+      const { port, server } = await startServer(fixture(language, 'echo'));
+      const client = new RawClient(port);
+      const errors: Error[] = [];
+      client.socket.on('error', (error) => errors.push(error));
+      client.send(bytes);
+      client.socket.end();
+      expect((await client.readResponse()).status).toBe(400);
+      expect(await client.closes()).toBe(true);
+      expect(errors).toEqual([]);
+      expect(server.stats()[0]?.sent).toBe(0);
+    },
+  );
+
   test.each([true, false])(
     'an upload whose sender disappears frees the worker, taken in first: %s',
     async (requestBuffering) => {
