@@ -15,6 +15,7 @@ import { describeNodeRelease } from './server/node-release.js';
 import { describeConfig } from './server/print-config.js';
 import { serve } from './server/serve.js';
 import { readPassedSockets } from './server/systemd.js';
+import { findAddress, findServer } from './server/whereabouts.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { loadEnvFiles } from './settings/env-file.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
@@ -33,13 +34,13 @@ async function main([first = '', ...rest]: readonly string[]): Promise<void> {
     await answerCall(await resolve(config, flags), request);
   } else if (first === 'stats') {
     const { config, flags, json } = parseLookLine(first, rest);
-    await printStats((await resolve(config, flags)).settings, json);
+    await printStats(findAddress((await resolve(config, flags)).settings, flags), json);
   } else if (first === 'top') {
     const { config, flags } = parseLookLine(first, rest);
-    await showTop((await resolve(config, flags)).settings);
+    await showTop(findAddress((await resolve(config, flags)).settings, flags));
   } else {
     const { action, config, flags } = parseCommandLine([first, ...rest].filter((word) => word !== ''));
-    await perform(action, await resolve(config, flags));
+    await perform(action, await resolve(config, flags), flags);
   }
 }
 
@@ -104,7 +105,7 @@ function setVariable(pair: string): void {
   process.env[pair.slice(0, equals)] = pair.slice(equals + 1);
 }
 
-async function perform(action: Action, resolved: Prepared): Promise<void> {
+async function perform(action: Action, resolved: Prepared, flags: Source): Promise<void> {
   if (action === 'config') {
     process.stdout.write(await describeConfig(resolved));
     return;
@@ -118,7 +119,7 @@ async function perform(action: Action, resolved: Prepared): Promise<void> {
     return;
   }
   if (action === 'reload') {
-    await askForReload(settings);
+    await askForReload(findServer(settings, flags));
     return;
   }
   if (action === 'cgi') {

@@ -1,10 +1,12 @@
 // `lido stats` and `lido top`: what a running server does, in a terminal.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
 import { drawScreen } from '../dist/src/server/look/screen.js';
-import { makeFolder, runLido, startLido } from './support/command.js';
+import { makeFolder, runLido, serveLido, startLido } from './support/command.js';
 import { exchange, get } from './support/raw-client.js';
 import { root, startServer, venv } from './support/server.js';
 
@@ -47,9 +49,7 @@ it('top shows it each second until the server is gone', async () => {
   await server.close();
   expect(await ended).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining(
-      `LIDO_ADMIN_NOT_REACHED no server answers at the admin listener ${admin}: it ended`,
-    ),
+    stderr: expect.stringContaining(`LIDO_NOT_REACHED no server answers at ${admin}: it ended`),
   });
 });
 
@@ -98,17 +98,85 @@ it('top sorts, pauses and quits by keys, and gives the terminal back', async () 
   expect(seen.endsWith('\x1b[?25h\x1b[?1049l')).toBe(true);
 });
 
+const SITE = `export function application(environ, startResponse) {
+  startResponse('200 OK', []);
+  return ['served'];
+}`;
+
+/** A server that the command started, with these words, in a folder of its own. */
+async function serveSite(...words: string[]) {
+  const cwd = makeFolder({ 'site.mjs': SITE });
+  const server = await serveLido([...words, 'site.mjs'], { cwd });
+  await fetch(server.url);
+  return { cwd, server, run: (...asked: string[]) => runLido(asked, { cwd }) };
+}
+
+const READY = expect.stringMatching(/^lido: ready; 1 process, .*\n1 requests so far/s);
+
+it('the control socket answers as the admin listener does, and the pidfile leads to it', async () => {
+  const { cwd, server, run } = await serveSite('--control-socket', 'control.sock', '--pidfile', 'lido.pid');
+  await server.waitFor('serving');
+  expect(await run('stats', '--control-socket', 'control.sock')).toMatchObject({ code: 0, stdout: READY });
+  expect(await run('stats', '--pidfile', 'lido.pid')).toMatchObject({ code: 0, stdout: READY });
+  const elsewhere = await runLido(['stats', '--pidfile', join(cwd, 'lido.pid')], { cwd: '/' });
+  expect(elsewhere).toMatchObject({ code: 0, stdout: READY });
+  const top = startLido(['top', '--pidfile', 'lido.pid'], { cwd });
+  const stdout = top.child.stdout as Readable;
+  await once(stdout, 'data');
+  expect(await run('reload', '--pidfile', 'lido.pid')).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('serving site.mjs'),
+  });
+  server.child.kill('SIGTERM');
+  expect(await top.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('LIDO_NOT_REACHED') });
+  expect(await server.ended).toMatchObject({ code: 0 });
+  expect(readdirSync(cwd)).toEqual(['site.mjs']);
+  expect(await run('stats', '--pidfile', 'lido.pid')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no server answers at lido.pid: no process is named there'),
+  });
+});
+
+it('a pidfile leads to the admin listener where there is no control socket; that changes nothing', async () => {
+  const { server, run } = await serveSite('--admin', '127.0.0.1:0', '--pidfile', 'lido.pid');
+  expect(await run('stats', '--pidfile', 'lido.pid')).toMatchObject({ code: 0, stdout: READY });
+  const [, admin = ''] = /admin at (http:\S+)/.exec(server.stderr()) ?? [];
+  expect((await fetch(`${admin}/reload`, { method: 'POST' })).status).toBe(404);
+  expect((await fetch(`${admin}/stats`, { method: 'POST' })).status).toBe(405);
+});
+
+it('a pidfile of a server that can be asked nowhere says what it takes', async () => {
+  const { server, run } = await serveSite('--pidfile', 'lido.pid');
+  expect(await run('top', '--pidfile', 'lido.pid')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(
+      `pidfile: process ${server.child.pid} can be asked nowhere: start it with --control-socket PATH`,
+    ),
+  });
+  const sent = await run('reload', '--pidfile', 'lido.pid');
+  expect(sent).toMatchObject({ code: 0, stdout: expect.stringContaining('SIGHUP is sent to process') });
+  await server.waitFor('the application is loaded anew');
+});
+
+it('what the command line names is asked, whatever the config file names', async () => {
+  const { cwd, run } = await serveSite('--control-socket', 'control.sock');
+  writeFileSync(join(cwd, 'lido.config.toml'), 'controlSocket = "another.sock"\n');
+  expect(await run('stats', '--control-socket', 'control.sock')).toMatchObject({ code: 0, stdout: READY });
+  const other = await run('stats', '--admin', 'unix:none.sock');
+  expect(other).toMatchObject({ code: 1, stderr: expect.stringContaining('at unix:none.sock: ENOENT') });
+  const file = await run('stats');
+  expect(file).toMatchObject({ code: 1, stderr: expect.stringContaining('at unix:another.sock: ENOENT') });
+});
+
 it('says where nobody answers, and what it takes', async () => {
   const folder = makeFolder({});
   const nobody = await runLido(['stats', '--admin', `unix:${folder}/none.sock`], { cwd: folder });
   expect(nobody.code).toBe(1);
-  expect(nobody.stderr).toContain(
-    `LIDO_ADMIN_NOT_REACHED no server answers at the admin listener unix:${folder}/none.sock: ENOENT`,
-  );
+  expect(nobody.stderr).toContain(`LIDO_NOT_REACHED no server answers at unix:${folder}/none.sock: ENOENT`);
   const nowhere = await runLido(['top'], { cwd: folder });
   expect(nowhere).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining('admin: name where the server has its admin listener'),
+    stderr: expect.stringContaining('controlSocket: name it, or admin, or pidfile'),
   });
   const word = await runLido(['stats', 'hello.js:application'], { cwd: folder });
   expect(word).toMatchObject({ code: 2, stderr: expect.stringContaining('stats takes no words') });

@@ -102,12 +102,6 @@ export const catalogue = {
     remedy:
       "for example lido call hello.js:application GET '/path?query'; lido call --help lists every option",
   },
-  LIDO_ADMIN_NOT_REACHED: {
-    group: 'Usage and settings',
-    exit: EXIT_CANNOT_LISTEN,
-    message: 'no server answers at the admin listener %s: %s',
-    remedy: 'start one with this --admin, or say where it listens',
-  },
   LIDO_NO_CGI_REQUEST: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,
@@ -160,8 +154,9 @@ export const catalogue = {
   LIDO_NOT_REACHED: {
     group: 'Usage and settings',
     exit: EXIT_CANNOT_LISTEN,
-    message: 'no server answers at the control socket %s: %s',
-    remedy: 'start one with this --control-socket, as the same user',
+    message: 'no server answers at %s: %s',
+    remedy:
+      'start one with this --control-socket or --admin, or say where it is; a socket answers the user who runs the server alone',
   },
 
   // Loading the application

@@ -7,6 +7,15 @@ import { NOWHERE } from './traffic.js';
 
 export interface ObservationSettings extends AccessLogSettings {
   readonly admin: readonly string[];
+  readonly controlSocket: string | null;
+}
+
+/** Somebody may ask what the process is at. */
+export function isWatched({
+  admin,
+  controlSocket,
+}: Pick<ObservationSettings, 'admin' | 'controlSocket'>): boolean {
+  return admin.length > 0 || controlSocket !== null;
 }
 
 export class Observation {
@@ -17,7 +26,7 @@ export class Observation {
   /** Writes nothing before open(). */
   constructor(settings: ObservationSettings, log: Log) {
     this.#accessLog = createAccessLog(settings, log);
-    this.#isOn = this.#accessLog !== null || settings.admin.length > 0;
+    this.#isOn = this.#accessLog !== null || isWatched(settings);
   }
 
   /** Opens the access log. Throws LIDO_WRONG_SETTING where it cannot be written. */

@@ -3,6 +3,7 @@ import type { Log } from '../log.js';
 import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer } from '../observe/admin-server.js';
 import { Hub } from '../observe/hub.js';
+import { isWatched } from '../observe/observation.js';
 import { parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
@@ -41,7 +42,7 @@ export class Admin {
       this.#servers.push(server);
       await server.listen();
     }
-    if (admin.length > 0) this.hub.start();
+    if (isWatched(this.#settings)) this.hub.start();
   }
 
   /** Idempotent. */

@@ -29,10 +29,10 @@ const USAGE = `[options] MODULE:CALLABLE
        lido [options]                            with a config file that names the application
        lido check [options] [MODULE:CALLABLE]    check the settings, import the application, serve nothing
        lido config [options] [MODULE:CALLABLE]   print the settings and where each came from
-       lido reload [options]                     let the server at --control-socket read its settings and application anew
+       lido reload [options]                     let a running server read its settings and application anew
        lido call [options] [MODULE:CALLABLE] PATH  answer one request and print it; lido call --help has more
-       lido stats --admin ADDRESS                print what a running server does; --json prints everything
-       lido top --admin ADDRESS                  show it live
+       lido stats [options]                      print what a running server does; --json prints everything
+       lido top [options]                        show it live
        lido cgi [options] [MODULE:CALLABLE]      answer the request of a web server's CGI`;
 
 /** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */

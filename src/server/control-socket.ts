@@ -1,17 +1,17 @@
-/** Main thread. The control socket: what changes a running server is asked there, by `lido reload`. */
+/** Main thread. The control socket: it answers what the admin listener answers, and it alone may change anything. */
 import { request } from 'node:http';
 import type { Logger } from 'pino';
 import { type ErrorPayload, fromPayload, LidoError, toPayload } from '../contract/errors.js';
+import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer, sendJson } from '../observe/admin-server.js';
-import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
 import type { Operated } from './operated.js';
-import { readPid } from './pidfile.js';
+import type { Whereabouts } from './whereabouts.js';
 
 /** Listens at the path until the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(
   path: string | null,
-  served: Pick<Operated, 'reload' | 'describe'>,
+  served: Pick<Operated, 'admin' | 'reload' | 'describe'>,
   log: Logger,
 ): Promise<void> {
   if (path === null) return;
@@ -21,6 +21,7 @@ export async function openControlSocket(
     hosts: [],
     log,
     routes: [
+      ...createAdminRoutes(served.admin.hub),
       {
         method: 'POST',
         path: '/reload',
@@ -41,17 +42,16 @@ export async function openControlSocket(
 }
 
 /**
- * Lets the server at the control socket read its settings and application anew. Resolves once the new ones serve; rejects
- * with the LidoError of what failed there, or with LIDO_NOT_REACHED. Knows nothing but the pidfile: sends SIGHUP.
+ * Lets a server read its settings and application anew. Resolves once the new ones serve; rejects with the LidoError of
+ * what failed there, or with LIDO_NOT_REACHED. Where nothing but its process is known, sends SIGHUP.
  */
-export async function askForReload({ controlSocket, pidfile }: Settings): Promise<void> {
+export async function askForReload({ controlSocket, pid }: Whereabouts): Promise<void> {
   if (controlSocket !== null) {
     const { status, body } = await post(controlSocket, '/reload');
     if (status !== 200) throw fromPayload(JSON.parse(body) as ErrorPayload);
     process.stdout.write(`${(JSON.parse(body) as { serving: string }).serving}\n`);
     return;
   }
-  const pid = pidfile === null ? null : readPid(pidfile);
   if (pid === null)
     throw new LidoError('LIDO_WRONG_SETTING', ['reload', 'needs --control-socket, or --pidfile']);
   process.kill(pid, 'SIGHUP');

@@ -1,7 +1,11 @@
 /** Main thread. What can be done to whatever the command serves by: a server, or a supervisor with its processes. Types only. */
 
+import type { Admin } from './admin.js';
+
 /** What an operator can do to a server, alone or supervised. */
 export interface Operated {
+  /** Where it is looked at. */
+  readonly admin: Pick<Admin, 'hub' | 'addresses'>;
   listen(): Promise<void>;
   describe(): string;
   /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */

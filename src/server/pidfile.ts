@@ -32,7 +32,7 @@ export function readPid(path: string): number | null {
   }
 }
 
-function isRunning(pid: number): boolean {
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

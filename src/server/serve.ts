@@ -8,6 +8,7 @@ import type { Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
 import { SystemdNotifier } from './systemd.js';
+import { writeWhereabouts } from './whereabouts.js';
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
 export async function serve(
@@ -16,6 +17,7 @@ export async function serve(
   readSettings: () => Promise<Settings>,
 ): Promise<void> {
   const removePidfile = writePidfile(settings.pidfile);
+  let removeWhereabouts = () => {};
   const served = await createOperated(settings, log, readSettings);
   const systemd = new SystemdNotifier(process.env, process.pid, log);
   let stopping = false;
@@ -25,6 +27,7 @@ export async function serve(
     await systemd.stopping();
     const deadline = performance.now() + settings.gracefulTimeout * 1000;
     const ended = (await served.close()) && (await endPython(deadline - performance.now(), log));
+    removeWhereabouts();
     removePidfile();
     if (!ended) await exitPastPython(0);
   };
@@ -33,6 +36,7 @@ export async function serve(
   try {
     await openControlSocket(settings.controlSocket, served, log);
     await served.listen();
+    removeWhereabouts = writeWhereabouts(settings, served.admin.addresses);
   } catch (error) {
     // Told to stop before it served: the end of the process is on its way.
     if (stopping) return;

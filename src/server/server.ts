@@ -5,7 +5,7 @@ import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
-import { Observation } from '../observe/observation.js';
+import { isWatched, Observation } from '../observe/observation.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
@@ -30,7 +30,8 @@ export class Server {
   readonly #log: Log;
   readonly #observation: Observation;
   readonly #vitals = new VitalsMonitor();
-  readonly #admin: Admin;
+  /** The admin listeners, and what they are answered from. */
+  readonly admin: Admin;
   readonly #mounts: MountTable;
   readonly #listeners: Listener[] = [];
   #addresses: string[] = [];
@@ -44,7 +45,7 @@ export class Server {
     this.#binds = settings.bind.map(parseBind);
     this.#observation = new Observation(settings, log);
     this.#mounts = new MountTable(settings, log, { observation: this.#observation });
-    this.#admin = new Admin(settings, log, async () => this.#admin.hub.update(this, this.inspect()));
+    this.admin = new Admin(settings, log, async () => this.admin.hub.update(this, this.inspect()));
   }
 
   /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -58,7 +59,7 @@ export class Server {
    */
   async listen(): Promise<void> {
     // Under a supervisor it is that which answers, for all processes.
-    await this.#admin.open();
+    await this.admin.open();
     await this.serve(this.#binds.map(() => null));
   }
 
@@ -71,7 +72,7 @@ export class Server {
       this.#observation.open();
       if (this.#settings.certfile.length > 0)
         this.#certificates = new Certificates(this.#settings, this.#log);
-      if (this.#settings.admin.length > 0) this.#vitals.start();
+      if (isWatched(this.#settings)) this.#vitals.start();
       await this.#mounts.start();
       for (const [index, address] of this.#binds.entries()) await this.#open(address, sockets[index] ?? null);
       this.#isServing = true;
@@ -133,7 +134,7 @@ export class Server {
 
   /** Where the admin listeners are, as URLs. */
   get adminAddresses(): readonly string[] {
-    return this.#admin.addresses;
+    return this.admin.addresses;
   }
 
   /** Each application as it stands at this moment, by the path that it is mounted at. */
@@ -153,7 +154,7 @@ export class Server {
 
   /** One line for people: what is served, by what, on how many threads, where. */
   describe(): string {
-    return `serving ${this.describeApplications()} at ${this.#addresses.join(', ')}${this.#admin.describe()}`;
+    return `serving ${this.describeApplications()} at ${this.#addresses.join(', ')}${this.admin.describe()}`;
   }
 
   /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
@@ -187,7 +188,7 @@ export class Server {
     await this.#observation.close();
     this.#certificates?.close();
     this.#vitals.stop();
-    await this.#admin.close();
+    await this.admin.close();
     return ended;
   }
 

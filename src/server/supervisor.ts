@@ -29,7 +29,8 @@ export interface SupervisorDependencies {
 
 export class Supervisor {
   readonly #log: Logger;
-  readonly #admin: Admin;
+  /** The admin listeners, and what they are answered from. */
+  readonly admin: Admin;
   readonly #readSettings: () => Promise<Settings>;
   /** As they were read; those that hold name the ports that the system chose, and as many processes as there are to be. */
   #asked: Settings;
@@ -51,14 +52,14 @@ export class Supervisor {
     this.#asked = settings;
     this.#settings = settings;
     this.#log = log;
-    this.#admin = new Admin(settings, log, () => this.#lookAtAll());
+    this.admin = new Admin(settings, log, () => this.#lookAtAll());
     this.#readSettings = readSettings;
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
   async listen(): Promise<void> {
     try {
-      await this.#admin.open();
+      await this.admin.open();
       for (const text of this.#settings.bind) this.#sockets.push(await SharedSocket.bind(parseBind(text)));
       this.#settings = { ...this.#settings, bind: this.#sockets.map(({ bind }) => bind) };
       if (this.#settings.processes > 1) await this.#giveOut();
@@ -75,7 +76,7 @@ export class Supervisor {
   describe(): string {
     const { processes } = this.#settings;
     const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
-    return `serving ${this.#applications}${shape} at ${this.#describeAddresses()}${this.#admin.describe()}`;
+    return `serving ${this.#applications}${shape} at ${this.#describeAddresses()}${this.admin.describe()}`;
   }
 
   #describeAddresses(): string {
@@ -148,7 +149,7 @@ export class Supervisor {
     for (const each of this.#processes) this.#retire(each, this.#isAlone && each.isServing);
     await Promise.all([...this.#processes].map(({ ended }) => ended));
     this.#distribution.close();
-    await this.#admin.close();
+    await this.admin.close();
     return true;
   }
 
@@ -198,8 +199,8 @@ export class Supervisor {
     void forked.ended.then(() => {
       this.#processes.delete(forked);
       // What it said last, as it ended, may not have been taken in yet.
-      if (forked.snapshot !== null) this.#admin.hub.update(forked, forked.snapshot);
-      this.#admin.hub.forget(forked);
+      if (forked.snapshot !== null) this.admin.hub.update(forked, forked.snapshot);
+      this.admin.hub.forget(forked);
       for (const arrival of forked.takeBack()) this.#distribution.give(arrival);
     });
     return forked;
@@ -208,7 +209,7 @@ export class Supervisor {
   async #lookAtAll(): Promise<void> {
     await Promise.all([...this.#processes].map((running) => running.look()));
     for (const running of this.#processes)
-      if (running.snapshot !== null) this.#admin.hub.update(running, running.snapshot);
+      if (running.snapshot !== null) this.admin.hub.update(running, running.snapshot);
   }
 
   /** Lets a process finish what it runs and end, and kills it when that takes too long. */
@@ -227,7 +228,7 @@ export class Supervisor {
     const how = await serving.ended;
     if (this.#closed !== null || serving.isStopped) return;
     this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
-    this.#admin.hub.countRestart(serving.pid, how);
+    this.admin.hub.countRestart(serving.pid, how);
     const age = performance.now() - (serving.servingSince ?? 0);
     if (age >= STEADY_MS) this.#endsInARow = 0;
     this.#replaceLater();

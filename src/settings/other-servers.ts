@@ -510,7 +510,7 @@ const ROWS: readonly Row[] = [
     null,
     'there are no hooks: what an import does happens once for each process; background work is for Celery, RQ or a service of its own',
   ],
-  [G, 'control-socket', 'controlSocket', 'for lido reload; --admin shows what a server is at'],
+  [G, 'control-socket', 'controlSocket', 'for lido reload, top and stats'],
   [
     G,
     'control-socket-* no-control-socket',

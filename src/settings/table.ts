@@ -560,7 +560,7 @@ export const settings = {
     scope: 'process',
     default: null,
     why: 'what changes the server is off until it is asked for',
-    text: 'a Unix socket for lido reload, which only the user who runs the server may use',
+    text: 'a Unix socket for lido reload, top and stats, which only the user who runs the server may use',
     value: 'PATH',
   },
   logLevel: {

@@ -1,7 +1,6 @@
 /** Main thread. `lido stats` and `lido top`: what another process, the server, does. */
 import type { Overview } from '../../observe/hub.js';
-import type { Settings } from '../../settings/resolve.js';
-import { askStats, findAdmin, follow } from './ask.js';
+import { askStats, follow } from './ask.js';
 import { drawScreen, ORDERS } from './screen.js';
 
 /** Where what is drawn goes to: lines may be as long as they are. */
@@ -10,9 +9,9 @@ const UNBOUNDED = Number.POSITIVE_INFINITY;
 const DEFAULT_WIDTH = 80;
 const DEFAULT_HEIGHT = 24;
 
-/** Prints once what the server does. Rejects with LIDO_ADMIN_NOT_REACHED. */
-export async function printStats(settings: Settings, json: boolean): Promise<void> {
-  const text = await askStats(findAdmin(settings));
+/** Prints once what the server at `where` does. Rejects with LIDO_NOT_REACHED. */
+export async function printStats(where: string, json: boolean): Promise<void> {
+  const text = await askStats(where);
   if (json) process.stdout.write(text);
   else {
     const lines = drawScreen(JSON.parse(text) as Overview, 'by worker', UNBOUNDED, UNBOUNDED);
@@ -21,11 +20,11 @@ export async function printStats(settings: Settings, json: boolean): Promise<voi
 }
 
 /** Shows live what the server does until `q`, Ctrl-C, or the server's end. Without a terminal it prints one screen a second. */
-export async function showTop(settings: Settings): Promise<void> {
+export async function showTop(where: string): Promise<void> {
   const screen = new Screen();
   screen.open();
   try {
-    for await (const overview of follow(findAdmin(settings))) {
+    for await (const overview of follow(where)) {
       if (screen.isClosed) break;
       screen.show(overview);
     }

@@ -23,18 +23,16 @@ export function parseLookLine(look: Look, argv: readonly string[]): LookLine {
   if (word !== undefined)
     throw new LidoError('LIDO_WRONG_COMMAND', [
       word,
-      `${look} takes no words: it asks the server at --admin`,
+      `${look} takes no words: it asks the server at --control-socket, --admin or --pidfile`,
     ]);
   return { ...readFlags(command, options), json: json === true };
 }
 
 function createLookCommand(look: Look): Command {
-  const command = createCommand().usage(`${look} --admin ADDRESS`);
+  const command = createCommand().usage(`${look} [--control-socket PATH | --admin ADDRESS | --pidfile PATH]`);
   if (look === 'top')
-    return command.description(
-      'Shows live what the server at --admin does. Keys: s sorts, p pauses, q quits.',
-    );
+    return command.description('Shows live what a running server does. Keys: s sorts, p pauses, q quits.');
   return command
-    .description('Prints what the server at --admin does now.')
+    .description('Prints what a running server does now.')
     .addOption(new Option('--json', 'everything, as JSON').helpGroup('Output:'));
 }
