@@ -33,7 +33,7 @@ function createText(): DestinationStream {
     colorize: process.stderr.isTTY === true,
     translateTime: false,
     customPrettifiers: { time: createClock() },
-    ignore: 'traceback,requestId,method,url,code',
+    ignore: 'traceback,requestId,traceId,method,url,code',
     messageFormat: formatMessage,
   });
 }
@@ -68,11 +68,12 @@ function pad(number: number, digits: number): string {
   return String(number).padStart(digits, '0');
 }
 
-/** `LIDO_APPLICATION_RAISED GET /path [id] message`, and the traceback below it. */
+/** `LIDO_APPLICATION_RAISED GET /path [id trace] message`, and the traceback below it. */
 function formatMessage(line: Record<string, unknown>, messageKey: string): string {
-  const { code, method, url, requestId, traceback } = line;
+  const { code, method, url, requestId, traceId, traceback } = line;
   const request = method === undefined ? [] : [String(method), String(url)];
-  const words = [code, ...request, requestId === undefined ? undefined : `[${requestId}]`, line[messageKey]];
+  const names = [requestId, traceId].filter((name) => name !== undefined);
+  const words = [code, ...request, ...(names.length === 0 ? [] : [`[${names.join(' ')}]`]), line[messageKey]];
   const message = words
     .filter((word) => word !== undefined)
     .map((word) => escapeControls(String(word)))

@@ -5,11 +5,12 @@ import { Exchange } from '../dispatch/exchange.js';
 import type { AnswerBuffering } from '../http/answer-buffer.js';
 import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
-import type { GateLimits } from '../http/gate.js';
+import type { GateLimits, Refusal } from '../http/gate.js';
 import { answerRefusal } from '../http/refusal.js';
 import type { HttpRequest } from '../http/request.js';
 import { type BodyLimits, RequestBodySource } from '../http/request-body.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import { nameRequest, type RequestNaming } from '../http/request-naming.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { ResponseWriter } from '../http/response-writer.js';
 import type { SpoolStore } from '../http/spool.js';
@@ -33,8 +34,8 @@ export interface AcceptorOptions {
   readonly connectionOf: (request: HttpRequest) => Connection;
   /** True once the server is about to close. */
   readonly isDraining: () => boolean;
-  /** The id of a request, for the log and the environ. */
-  readonly requestIdOf: (request: HttpRequest) => string;
+  /** The names of requests, for the log and the environ. */
+  readonly naming: RequestNaming;
   /** Tells clients the ids of their requests. */
   readonly sendsRequestId: boolean;
   /** Null where nobody wants to know what becomes of requests. */
@@ -63,13 +64,20 @@ export class Acceptor {
   ): void => {
     const refusal = request.check(this.options.gate);
     if (refusal !== null) {
-      const writer = answerRefusal(request, sink, refusal, this.options.sendTimeoutMs);
-      this.options.observer?.refused(request, refusal, writer, context);
+      this.#refuse(request, sink, context, refusal);
     } else {
       this.#unanswered += 1;
       new Reception(this.options, request, sink, context, this.#countAnswered).begin();
     }
   };
+
+  #refuse(request: HttpRequest, sink: ResponseSink, context: RequestContext, refusal: Refusal): void {
+    const { naming, sendsRequestId, sendTimeoutMs, observer } = this.options;
+    const names = nameRequest(naming, request, context.requestId);
+    const requestId = sendsRequestId ? names.requestId : null;
+    const writer = answerRefusal(request, sink, refusal, { sendTimeoutMs, requestId });
+    observer?.refused(request, refusal, writer, context, names);
+  }
 
   /** Requests whose answers are over, whole or not. */
   get answered(): number {
@@ -115,7 +123,8 @@ class Reception {
     this.#context = context;
     this.#closed = closed;
     this.#exchange = new Exchange({
-      requestId: context.requestId ?? options.requestIdOf(request),
+      requestId: context.requestId ?? options.naming.idOf(request),
+      naming: options.naming,
       log: context.log ?? options.log,
       request,
       url: context.url,

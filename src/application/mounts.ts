@@ -5,6 +5,7 @@ import { decodePath, encodeAsLatin1 } from '../http/environ.js';
 import { answerRefusal } from '../http/refusal.js';
 import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
+import { createRequestNaming, nameRequest, type RequestNaming } from '../http/request-naming.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
@@ -16,7 +17,7 @@ import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { type ApplicationStats, ServedApplication } from './application.js';
 import { openBuffers } from './buffers.js';
-import { readGateLimits } from './running-application.js';
+import { readGateLimits, readTrust } from './running-application.js';
 import { StaticFiles } from './static/static-files.js';
 
 interface Mount {
@@ -45,6 +46,8 @@ export class MountTable {
   readonly #mounts: readonly Mount[];
   /** Who is told of requests that go to no application; null for nobody. */
   readonly strangers: ApplicationObserver | null;
+  /** The names of requests that go to no application. */
+  readonly naming: RequestNaming;
   /** Where what clients make the process hold is counted. */
   readonly budget: Budget;
   /** Takes a request whose turn has come. */
@@ -53,6 +56,7 @@ export class MountTable {
   constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
     this.#settings = settings;
     this.strangers = observation?.observe(NOWHERE) ?? null;
+    this.naming = createRequestNaming(readTrust(settings));
     const store = openBuffers(settings, log);
     this.budget = store.budget;
     this.#mounts = expandMounts(settings)
@@ -71,6 +75,7 @@ export class MountTable {
         : new StaticFiles(settings, {
             log,
             observer: observation?.observe(FILES) ?? null,
+            naming: this.naming,
             isDraining: () => this.#isDraining,
           });
     this.handle = this.#files === null ? handle : handleFilesFirst(this.#files, handle);
@@ -143,9 +148,14 @@ export class MountTable {
   #answerNotFound(request: HttpRequest, sink: ResponseSink, context: RequestContext): void {
     const breach = request.check(readGateLimits(this.#settings));
     const refusal = breach ?? { status: 404, reason: 'nothing is served at this path' };
-    const sendTimeoutMs = this.#settings.sendTimeout * 1000;
-    const writer = answerRefusal(request, sink, refusal, sendTimeoutMs, breach === null);
-    this.strangers?.refused(request, refusal, writer, context);
+    const { sendTimeout, sendRequestId } = this.#settings;
+    const names = nameRequest(this.naming, request, context.requestId);
+    const writer = answerRefusal(request, sink, refusal, {
+      sendTimeoutMs: sendTimeout * 1000,
+      keeps: breach === null,
+      requestId: sendRequestId ? names.requestId : null,
+    });
+    this.strangers?.refused(request, refusal, writer, context, names);
   }
 
   #inOrder(): readonly Mount[] {

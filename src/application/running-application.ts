@@ -9,7 +9,7 @@ import type { Exchange } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
-import { createRequestIds } from '../http/request-id.js';
+import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
@@ -168,7 +168,7 @@ function assemble(
     log,
     connectionOf: chooseConnection(settings),
     isDraining,
-    requestIdOf: createRequestIds(readTrust(settings)),
+    naming: createRequestNaming(readTrust(settings)),
     sendsRequestId: settings.sendRequestId,
     observer,
   });
@@ -187,7 +187,7 @@ export function readGateLimits(settings: Settings): GateLimits {
 }
 
 /** Null where no proxy is trusted. */
-function readTrust({ forwardedAllowIps, forwardedFields }: Settings): Trust | null {
+export function readTrust({ forwardedAllowIps, forwardedFields }: Settings): Trust | null {
   return forwardedAllowIps.length === 0 ? null : trustProxies(forwardedAllowIps, forwardedFields);
 }
 
@@ -226,5 +226,5 @@ function logFromWorker(
   text: string,
 ): void {
   if (exchange === null) log[level](text);
-  else exchange.log[level]({ requestId: exchange.requestId }, text);
+  else exchange.log[level](exchange.names, text);
 }

@@ -98,10 +98,10 @@ async function interruptUntilOver(
 }
 
 function logPlace(
-  { requestId, log }: Exchange,
+  { names, log }: Exchange,
   { code, message }: LidoError,
   place: string,
   traceback?: string,
 ): void {
-  log.error({ requestId, code, traceback }, `${message}; ${place}`);
+  log.error({ ...names, code, traceback }, `${message}; ${place}`);
 }

@@ -4,6 +4,7 @@ import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
 import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
+import { findTraceId, type RequestNames, type RequestNaming } from '../http/request-naming.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { Log } from '../log.js';
 import { FIRST_GUESS, type Manner } from './manners.js';
@@ -39,6 +40,7 @@ export interface ExchangeObserver {
 export interface ExchangeParts {
   /** As in the log and in the environ's `lido.request_id`. */
   readonly requestId: string;
+  readonly naming: RequestNaming;
   readonly log: Log;
   readonly request: HttpRequest;
   /** The target as the client sent it, where a framework has cut it; null where the request has it. */
@@ -71,14 +73,16 @@ export class Exchange {
   #begunAt = 0;
   /** What is known of requests like this; found by the dispatcher. */
   manner: Manner = FIRST_GUESS;
+  readonly #naming: RequestNaming;
   readonly #url: string | null;
   readonly #debug: boolean;
   #state: ExchangeState = 'receiving';
   #id = 0;
   #holder: ExchangeHolder | null = null;
 
-  constructor({ requestId, log, request, url, writer, debug, observer }: ExchangeParts) {
+  constructor({ requestId, naming, log, request, url, writer, debug, observer }: ExchangeParts) {
     this.requestId = requestId;
+    this.#naming = naming;
     this.log = log;
     this.request = request;
     this.writer = writer;
@@ -87,6 +91,12 @@ export class Exchange {
     this.client = request.connection;
     this.observer = observer;
     this.receivedAt = observer === null ? 0 : performance.now();
+  }
+
+  /** Its names as log lines have them. */
+  get names(): RequestNames {
+    const traceId = findTraceId(this.#naming, this.request);
+    return traceId === undefined ? { requestId: this.requestId } : { requestId: this.requestId, traceId };
   }
 
   /** The target as the client sent it. */
@@ -210,7 +220,7 @@ export class Exchange {
   }
 
   #log({ code, message, traceback }: LidoError): void {
-    const fields = { requestId: this.requestId, method: this.request.method, url: this.url, code };
+    const fields = { ...this.names, method: this.request.method, url: this.url, code };
     this.log.error(traceback === undefined ? fields : { ...fields, traceback }, message);
   }
 

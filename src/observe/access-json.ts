@@ -10,7 +10,7 @@ const INFO = 30;
 export function formatJson(request: FinishedRequest): string {
   const { requestId, mount, remoteAddress, method, url, httpVersion, status, bytesSent, bytesReceived } =
     request;
-  return `{"level":${INFO},"time":${Date.now()},"requestId":${quote(requestId)},"mount":${quote(mount)},"remoteAddress":${quote(remoteAddress)},"method":${quote(method)},"url":${quote(url)},"httpVersion":"${httpVersion}","status":${status},"bytesSent":${bytesSent},"bytesReceived":${bytesReceived},"durationMs":${roundTime(request.durationMs)},"waitMs":${roundTime(request.waitMs)}${writeField('referer', request.requestField('referer'))}${writeField('userAgent', request.requestField('user-agent'))}${writeField('traceId', readTraceId(request.requestField('traceparent')))},"msg":"request"}`;
+  return `{"level":${INFO},"time":${Date.now()},"requestId":${quote(requestId)},"mount":${quote(mount)},"remoteAddress":${quote(remoteAddress)},"method":${quote(method)},"url":${quote(url)},"httpVersion":"${httpVersion}","status":${status},"bytesSent":${bytesSent},"bytesReceived":${bytesReceived},"durationMs":${roundTime(request.durationMs)},"waitMs":${roundTime(request.waitMs)}${writeField('referer', request.requestField('referer'))}${writeField('userAgent', request.requestField('user-agent'))}${writeField('traceId', request.traceId)},"msg":"request"}`;
 }
 
 const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
@@ -26,9 +26,4 @@ function writeField(name: string, value: string | undefined): string {
 /** To microseconds. */
 function roundTime(ms: number): number {
   return Math.round(ms * 1000) / 1000;
-}
-
-/** W3C Trace Context, section 3.2: version, trace, parent, flags. */
-export function readTraceId(traceparent: string | undefined): string | undefined {
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '')?.[1];
 }

@@ -2,6 +2,8 @@
 
 export interface FinishedRequest {
   readonly requestId: string;
+  /** W3C Trace Context's; undefined where nobody traces. */
+  readonly traceId: string | undefined;
   /** Where its application is mounted: '/' or '/shop'. */
   readonly mount: string;
   readonly method: string;

@@ -5,6 +5,7 @@ import type { Connection } from '../http/connection.js';
 import type { Refusal } from '../http/gate.js';
 import type { HttpRequest } from '../http/request.js';
 import type { RequestContext } from '../http/request-context.js';
+import type { RequestNames } from '../http/request-naming.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { AccessLog } from './access-log.js';
 import { CLIENT_GONE, type FinishedRequest } from './finished-request.js';
@@ -40,20 +41,28 @@ export class ApplicationObserver implements ExchangeObserver {
     { status, reason }: Refusal,
     writer: ResponseWriter,
     context: RequestContext,
+    names: RequestNames,
   ): void {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
-    this.#tell(new OwnAnswer(request, writer, context, this.mount, 0));
+    this.#tell(new OwnAnswer(request, writer, context, names, this.mount, 0));
   }
 
   /** A file was sent in place of an application's answer, or its client is gone. */
-  sentFile(request: HttpRequest, writer: ResponseWriter, context: RequestContext, durationMs: number): void {
-    this.#tell(new OwnAnswer(request, writer, context, this.mount, durationMs));
+  sentFile(
+    request: HttpRequest,
+    writer: ResponseWriter,
+    context: RequestContext,
+    names: RequestNames,
+    durationMs: number,
+  ): void {
+    this.#tell(new OwnAnswer(request, writer, context, names, this.mount, durationMs));
   }
 
   /** What came was no request: nobody knows what was asked. */
-  refusedHead({ status, reason }: Refusal, client: Connection): void {
+  refusedHead({ status, reason }: Refusal, client: Connection, requestId: string): void {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
-    this.#tell({ ...NO_REQUEST, mount: this.mount, remoteAddress: client.remoteAddress, status });
+    const { remoteAddress } = client;
+    this.#tell({ ...NO_REQUEST, requestId, mount: this.mount, remoteAddress, status });
   }
 
   #tell(request: FinishedRequest): void {
@@ -64,6 +73,7 @@ export class ApplicationObserver implements ExchangeObserver {
 
 const NO_REQUEST: FinishedRequest = {
   requestId: '',
+  traceId: undefined,
   mount: '',
   method: '',
   url: '',
@@ -96,6 +106,10 @@ class ObservedExchange implements FinishedRequest {
 
   get requestId(): string {
     return this.#exchange.requestId;
+  }
+
+  get traceId(): string | undefined {
+    return this.#exchange.names.traceId;
   }
 
   get method(): string {
@@ -142,6 +156,7 @@ class ObservedExchange implements FinishedRequest {
 /** No application had a part in it, so there is no environ. */
 class OwnAnswer implements FinishedRequest {
   readonly requestId: string;
+  readonly traceId: string | undefined;
   readonly mount: string;
   readonly url: string;
   readonly durationMs: number;
@@ -155,11 +170,13 @@ class OwnAnswer implements FinishedRequest {
     request: HttpRequest,
     writer: ResponseWriter,
     context: RequestContext,
+    { requestId, traceId }: RequestNames,
     mount: string,
     durationMs: number,
   ) {
     this.durationMs = durationMs;
-    this.requestId = context.requestId ?? '';
+    this.requestId = requestId;
+    this.traceId = traceId;
     this.mount = mount;
     this.url = context.url ?? request.target;
     this.#request = request;

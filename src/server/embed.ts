@@ -56,7 +56,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const embedded = new EmbeddedApplications(settings, log);
   const refuse = (request: IncomingMessage, response: ServerResponse, status: number) =>
     takeIn(request, response, null, null, (own, sink) =>
-      answerRefusal(own, sink, { status, reason: '' }, settings.sendTimeout * 1000),
+      answerRefusal(own, sink, { status, reason: '' }, { sendTimeoutMs: settings.sendTimeout * 1000 }),
     );
 
   function serve(request: IncomingMessage, response: ServerResponse): void {

@@ -1,13 +1,11 @@
 /** Main thread. Lido's own HTTP as the settings want it. */
-import type { Budget } from '../http/budget.js';
+import type { MountTable } from '../application/mounts.js';
 import type { Connection } from '../http/connection.js';
 import type { Refusal } from '../http/gate.js';
-import type { ConnectionOptions } from '../http/wire/connection.js';
 import type { HeadLimits } from '../http/wire/head-parser.js';
 import { HttpListener } from '../http/wire/listener.js';
 import type { ProxyOptions } from '../http/wire/proxied-socket.js';
 import type { Log } from '../log.js';
-import type { ApplicationObserver } from '../observe/observer.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
@@ -19,9 +17,7 @@ const VERSION_NOT_SERVED = 505;
 export function createHttpListener(
   settings: Settings,
   log: Log,
-  budget: Budget,
-  handle: ConnectionOptions['handle'],
-  observer: ApplicationObserver | null,
+  { budget, handle, strangers, naming }: MountTable,
 ): HttpListener {
   const applications = expandMounts(settings).map(([, own]) => own);
   return new HttpListener({
@@ -32,8 +28,9 @@ export function createHttpListener(
     budget,
     handle,
     refused: (refusal, client) => {
-      logRefusal(log, refusal, client);
-      observer?.refusedHead(refusal, client);
+      const requestId = naming.idOf(null);
+      logRefusal(log, refusal, client, requestId);
+      strangers?.refusedHead(refusal, client, requestId);
     },
     proxies: settings.proxyProtocol ? describeProxies(settings, log) : null,
   });
@@ -63,6 +60,12 @@ function describeProxies({ forwardedAllowIps }: Settings, log: Log): ProxyOption
 }
 
 /** What is wrong with a single request is for its client to see; a client of another version never shows it to anybody. */
-function logRefusal(log: Log, { status, reason }: Refusal, { remoteAddress }: Connection): void {
-  if (status === VERSION_NOT_SERVED) log.warn({ status, remoteAddress }, `refused a client: ${reason}`);
+function logRefusal(
+  log: Log,
+  { status, reason }: Refusal,
+  { remoteAddress }: Connection,
+  requestId: string,
+): void {
+  if (status === VERSION_NOT_SERVED)
+    log.warn({ requestId, status, remoteAddress }, `refused a client: ${reason}`);
 }

@@ -40,7 +40,7 @@ export class Listener {
     this.#address = address;
     this.#tls = certificates?.createServer() ?? null;
     this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
-    this.#protocol = createHttpListener(settings, log, mounts.budget, mounts.handle, mounts.strangers);
+    this.#protocol = createHttpListener(settings, log, mounts);
     this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
 

@@ -372,8 +372,8 @@ export const settings = {
     type: 'strings',
     group: 'Listening',
     scope: 'server',
-    default: ['x-forwarded-for', 'x-forwarded-proto', 'x-request-id'],
-    why: "those that nginx, Apache, Caddy and the clouds' balancers set by themselves, and an id, with which a client gets no further than the log; any other that the proxy passes on unset would be the client's word",
+    default: ['x-forwarded-for', 'x-forwarded-proto', 'x-request-id', 'traceparent'],
+    why: "those that nginx, Apache, Caddy and the clouds' balancers set by themselves, and an id and a trace, with which a client gets no further than the logs; any other that the proxy passes on unset would be the client's word",
     choices: [
       'x-forwarded-for',
       'x-forwarded-proto',
@@ -381,6 +381,7 @@ export const settings = {
       'x-forwarded-port',
       'forwarded',
       'x-request-id',
+      'traceparent',
     ],
     text: 'header fields that those proxies set themselves; any other comes from the client as it is',
     value: 'FIELD',

@@ -9,6 +9,7 @@ export const FORWARDED_FIELDS = [
   'x-forwarded-port',
   'forwarded',
   'x-request-id',
+  'traceparent',
 ] as const;
 
 export type ForwardedField = (typeof FORWARDED_FIELDS)[number];

@@ -9,6 +9,7 @@ export function finished(changes: Partial<FinishedRequest> = {}): FinishedReques
   };
   return {
     requestId: 'abc-1',
+    traceId: undefined,
     mount: '/',
     method: 'GET',
     url: '/shop?q=1',

@@ -17,6 +17,7 @@ export interface LogLine {
   readonly msg: string;
   readonly code?: string;
   readonly requestId?: string;
+  readonly traceId?: string;
   readonly traceback?: string;
 }
 

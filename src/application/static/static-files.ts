@@ -7,6 +7,7 @@ import { sendFile } from '../../dispatch/file-body.js';
 import { decodePath, encodeAsLatin1 } from '../../http/environ.js';
 import type { HttpRequest } from '../../http/request.js';
 import type { RequestContext } from '../../http/request-context.js';
+import { nameRequest, type RequestNaming } from '../../http/request-naming.js';
 import type { ResponseSink } from '../../http/response-sink.js';
 import { ResponseWriter } from '../../http/response-writer.js';
 import { parseTarget } from '../../http/target.js';
@@ -40,6 +41,8 @@ export interface Surroundings {
   readonly log: Log;
   /** Who is told of the answers; null for nobody. */
   readonly observer: ApplicationObserver | null;
+  /** The names of requests. */
+  readonly naming: RequestNaming;
   /** True once the server is about to close. */
   readonly isDraining: () => boolean;
 }
@@ -137,12 +140,14 @@ export class StaticFiles {
   }
 
   #createWriter({ request, sink, context, began }: Asked): ResponseWriter {
-    const { observer, isDraining } = this.#surroundings;
+    const { observer, naming, isDraining } = this.#surroundings;
+    const names = nameRequest(naming, request, context.requestId);
     const writer = new ResponseWriter(sink, request.method, this.#settings.sendTimeout * 1000, isDraining);
     const countOver = this.#count.add();
+    if (this.#settings.sendRequestId) writer.addField(['X-Request-ID', names.requestId]);
     writer.onceClosed(() => {
       countOver();
-      observer?.sentFile(request, writer, context, performance.now() - began);
+      observer?.sentFile(request, writer, context, names, performance.now() - began);
     });
     return writer;
   }

@@ -17,6 +17,7 @@ function createExchange() {
   };
   const exchange = new Exchange({
     requestId: 'a-1',
+    naming: { idOf: () => 'a-1', trustsTrace: () => false },
     log: { error: ({ code }: { code: string }) => told.push(`log ${code}`) } as never,
     request: { method: 'GET', target: '/', prefersHtml: false } as never,
     url: null,

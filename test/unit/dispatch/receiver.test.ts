@@ -36,6 +36,7 @@ function receive(...kinds: string[]) {
   };
   const exchange = new Exchange({
     requestId: 'a-1',
+    naming: { idOf: () => 'a-1', trustsTrace: () => false },
     log: { error: (_: object, text: string) => logged.push(text) } as never,
     request: { method: 'GET', target: '/', prefersHtml: false } as never,
     url: null,
