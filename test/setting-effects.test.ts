@@ -69,6 +69,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   logFormat: ['cli', 'as JSON is one object a line'],
   accessLog: ['access-log', 'has a line for each request of %s'],
   accessLogFormat: ['access-log', 'shows fields of the request and of the answer, and the environ'],
+  tracing: ['tracing', 'says of a request what the semantic conventions want'],
   admin: ['admin', 'is nowhere unless asked for, and not where applications are'],
   adminHosts: ['admin', 'is asked by the names in adminHosts'],
   readyWait: ['admin', 'is not ready while a request waits for longer than readyWait'],

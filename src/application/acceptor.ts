@@ -128,6 +128,7 @@ class Reception {
       log: context.log ?? options.log,
       request,
       url: context.url,
+      client: context.connection ?? options.connectionOf(request),
       writer: new ResponseWriter(
         sink,
         request.method,
@@ -183,16 +184,16 @@ class Reception {
   }
 
   #buildEnviron(): string {
-    const { request, requestId, body } = this.#exchange;
-    const { connection, environ, scriptName, url } = this.#context;
+    const { request, requestId, body, client } = this.#exchange;
+    const { environ, scriptName, url } = this.#context;
+    const trace = this.#options.observer?.begin(this.#exchange) ?? null;
     // Every key is written out: objects made by spreading get a hidden class each, which V8 then has to collect.
-    this.#exchange.client = connection ?? this.#options.connectionOf(request);
-    return request.buildEnviron(this.#exchange.client, {
+    return request.buildEnviron(client, {
       requestId,
       url,
       scriptName,
       contentLength: body.isWhole && request.bodyLength !== 0 ? body.received : null,
-      extra: addTls(environ, this.#exchange.client.tls),
+      extra: joinExtra(environ, client.tls, trace),
     });
   }
 
@@ -229,9 +230,11 @@ function asInternal(error: unknown): LidoError {
   });
 }
 
-function addTls(
+/** What whoever embeds Lido says goes before what Lido knows itself. */
+function joinExtra(
   environ: RequestContext['environ'],
   tls: Readonly<Record<string, string>> | undefined,
+  trace: Readonly<Record<string, string>> | null,
 ): RequestContext['environ'] {
-  return tls === undefined ? environ : { ...tls, ...environ };
+  return tls === undefined && trace === null ? environ : { ...tls, ...trace, ...environ };
 }

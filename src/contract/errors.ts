@@ -102,6 +102,13 @@ export const catalogue = {
     remedy:
       "for example lido call hello.js:application GET '/path?query'; lido call --help lists every option",
   },
+  LIDO_TRACING_NOT_INSTALLED: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: 'tracing is on, and the package @opentelemetry/api is not installed',
+    remedy:
+      'npm install @opentelemetry/api, and an SDK such as @opentelemetry/sdk-node; or leave --tracing out',
+  },
   LIDO_NO_CGI_REQUEST: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

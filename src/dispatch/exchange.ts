@@ -45,6 +45,8 @@ export interface ExchangeParts {
   readonly request: HttpRequest;
   /** The target as the client sent it, where a framework has cut it; null where the request has it. */
   readonly url: string | null;
+  /** Who asks, seen through trusted proxies. */
+  readonly client: Connection;
   readonly writer: ResponseWriter;
   /** Send tracebacks to the client. */
   readonly debug: boolean;
@@ -62,8 +64,8 @@ export class Exchange {
   body!: RequestBodySource;
   /** The environ on the wire; kept until the request is over, for it may be recalled and sent again. */
   environ = '';
-  /** Who asks, seen through trusted proxies; known once the environ is built. */
-  client: Connection;
+  /** Who asks, seen through trusted proxies. */
+  readonly client: Connection;
   readonly observer: ExchangeObserver | null;
   /** Times are performance.now(), and 0 until they come, or where nobody observes. */
   readonly receivedAt: number;
@@ -71,8 +73,12 @@ export class Exchange {
   readyAt = 0;
   #sentAt = 0;
   #begunAt = 0;
+  /** A worker was done with it. */
+  endedAt = 0;
   /** What is known of requests like this; found by the dispatcher. */
   manner: Manner = FIRST_GUESS;
+  /** Of Lido's own span; undefined before it has one, and where nobody traces. */
+  traceId: string | undefined = undefined;
   readonly #naming: RequestNaming;
   readonly #url: string | null;
   readonly #debug: boolean;
@@ -80,7 +86,7 @@ export class Exchange {
   #id = 0;
   #holder: ExchangeHolder | null = null;
 
-  constructor({ requestId, naming, log, request, url, writer, debug, observer }: ExchangeParts) {
+  constructor({ requestId, naming, log, request, url, client, writer, debug, observer }: ExchangeParts) {
     this.requestId = requestId;
     this.#naming = naming;
     this.log = log;
@@ -88,15 +94,20 @@ export class Exchange {
     this.writer = writer;
     this.#url = url;
     this.#debug = debug;
-    this.client = request.connection;
+    this.client = client;
     this.observer = observer;
     this.receivedAt = observer === null ? 0 : performance.now();
   }
 
   /** Its names as log lines have them. */
   get names(): RequestNames {
-    const traceId = findTraceId(this.#naming, this.request);
+    const traceId = this.traceId ?? findTraceId(this.#naming, this.request);
     return traceId === undefined ? { requestId: this.requestId } : { requestId: this.requestId, traceId };
+  }
+
+  /** Whether it continues the trace that its client names. */
+  get isTraceTrusted(): boolean {
+    return this.#naming.trustsTrace(this.request);
   }
 
   /** The target as the client sent it. */
@@ -173,7 +184,10 @@ export class Exchange {
   /** Any state but over ► over: its worker is done with it or lost, or none will have it. The error is logged and answered. */
   finish(error: LidoError | null): void {
     this.#expect('finish', this.#state !== 'over', 'not over');
-    if (this.observer !== null && this.#holder !== null) this.#noteBegin(this.#holder);
+    if (this.observer !== null && this.#holder !== null) {
+      this.#noteBegin(this.#holder);
+      this.endedAt = performance.now();
+    }
     this.#end();
     if (error !== null) this.fail(error);
   }

@@ -15,6 +15,8 @@ export interface FinishedRequest {
   readonly remoteAddress: string;
   /** As it was sent; 499 where the client was gone, or the answer given up, before there was one. */
   readonly status: number;
+  /** False where that stands on no wire. */
+  readonly isAnswered: boolean;
   /** Of the body, as the application gave it. */
   readonly bytesSent: number;
   /** Of the body, as the client sent it. */
@@ -23,6 +25,8 @@ export interface FinishedRequest {
   readonly durationMs: number;
   /** What of that it waited for a worker. Milliseconds. */
   readonly waitMs: number;
+  /** What of that a worker had it. Milliseconds. */
+  readonly applicationMs: number;
   /** A field of the request, by its name in lower case. */
   requestField(name: string): string | undefined;
   /** A field of the response, by its name in lower case. */

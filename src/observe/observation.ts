@@ -3,11 +3,13 @@ import type { Log } from '../log.js';
 import { type AccessLog, type AccessLogSettings, createAccessLog } from './access-log.js';
 import { ApplicationObserver } from './observer.js';
 import type { TrafficData } from './snapshot.js';
+import { Tracing } from './tracing.js';
 import { NOWHERE } from './traffic.js';
 
 export interface ObservationSettings extends AccessLogSettings {
   readonly admin: readonly string[];
   readonly controlSocket: string | null;
+  readonly tracing: boolean;
 }
 
 /** Somebody may ask what the process is at. */
@@ -21,17 +23,25 @@ export function isWatched({
 export class Observation {
   readonly #accessLog: AccessLog | null;
   readonly #isOn: boolean;
+  readonly #isTraced: boolean;
+  readonly #log: Log;
+  #tracing: Tracing | null = null;
   readonly #observers = new Map<string, ApplicationObserver>();
 
   /** Writes nothing before open(). */
   constructor(settings: ObservationSettings, log: Log) {
     this.#accessLog = createAccessLog(settings, log);
-    this.#isOn = this.#accessLog !== null || isWatched(settings);
+    this.#isOn = this.#accessLog !== null || settings.tracing || isWatched(settings);
+    this.#isTraced = settings.tracing;
+    this.#log = log;
   }
 
-  /** Opens the access log. Throws LIDO_WRONG_SETTING where it cannot be written. */
-  open(): void {
+  /** Opens the access log, and loads what traces. Rejects with LIDO_WRONG_SETTING, LIDO_TRACING_NOT_INSTALLED. */
+  async open(): Promise<void> {
     this.#accessLog?.open();
+    if (!this.#isTraced) return;
+    this.#tracing = await Tracing.load(this.#log);
+    for (const observer of this.#observers.values()) observer.tracing = this.#tracing;
   }
 
   /** Who is told of an application's requests, the same for all its lives; null where nobody asked for anything. */
@@ -59,6 +69,6 @@ export class Observation {
 
   /** Writes what is left. Never rejects. */
   async close(): Promise<void> {
-    await this.#accessLog?.close();
+    await Promise.all([this.#accessLog?.close(), this.#tracing?.flush()]);
   }
 }

@@ -9,6 +9,7 @@ import type { RequestNames } from '../http/request-naming.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { AccessLog } from './access-log.js';
 import { CLIENT_GONE, type FinishedRequest } from './finished-request.js';
+import type { RequestSpan, TraceEnviron, Tracing } from './tracing.js';
 import { Traffic } from './traffic.js';
 import { findInEnviron } from './wire-environ.js';
 
@@ -17,6 +18,10 @@ export class ApplicationObserver implements ExchangeObserver {
   readonly mount: string;
   readonly traffic: Traffic;
   readonly #accessLog: AccessLog | null;
+  /** Null where nobody traces. */
+  tracing: Tracing | null = null;
+  /** Of requests whose environ is built. */
+  readonly #spans = new WeakMap<Exchange, RequestSpan>();
 
   constructor(mount: string, accessLog: AccessLog | null) {
     this.mount = mount;
@@ -24,13 +29,27 @@ export class ApplicationObserver implements ExchangeObserver {
     this.#accessLog = accessLog;
   }
 
+  /** Its environ is about to be built: gives what that says of the request's trace; null where nobody traces. */
+  begin(exchange: Exchange): TraceEnviron | null {
+    if (this.tracing === null) return null;
+    const { request, url, client, receivedAt, isTraceTrusted } = exchange;
+    const span = this.tracing.begin(request, url, client, receivedAt, isTraceTrusted);
+    this.#spans.set(exchange, span);
+    exchange.traceId = span.traceId;
+    return span.environ;
+  }
+
   failed(exchange: Exchange, error: LidoError): void {
     const { requestId, request, url } = exchange;
+    this.#spans.get(exchange)?.fail(error);
     this.traffic.fail(error, { requestId, method: request.method, url });
   }
 
   closed(exchange: Exchange): void {
     const request = new ObservedExchange(exchange, this.mount);
+    // One whose body never came has no environ.
+    if (!this.#spans.has(exchange)) this.begin(exchange);
+    this.#spans.get(exchange)?.end(request);
     this.traffic.time(request);
     this.#tell(request);
   }
@@ -44,7 +63,7 @@ export class ApplicationObserver implements ExchangeObserver {
     names: RequestNames,
   ): void {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
-    this.#tell(new OwnAnswer(request, writer, context, names, this.mount, 0));
+    this.#tellOwn(request, writer, context, names, 0);
   }
 
   /** A file was sent in place of an application's answer, or its client is gone. */
@@ -55,7 +74,7 @@ export class ApplicationObserver implements ExchangeObserver {
     names: RequestNames,
     durationMs: number,
   ): void {
-    this.#tell(new OwnAnswer(request, writer, context, names, this.mount, durationMs));
+    this.#tellOwn(request, writer, context, names, durationMs);
   }
 
   /** What came was no request: nobody knows what was asked. */
@@ -63,6 +82,25 @@ export class ApplicationObserver implements ExchangeObserver {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);
     const { remoteAddress } = client;
     this.#tell({ ...NO_REQUEST, requestId, mount: this.mount, remoteAddress, status });
+  }
+
+  #tellOwn(
+    request: HttpRequest,
+    writer: ResponseWriter,
+    context: RequestContext,
+    names: RequestNames,
+    durationMs: number,
+  ): void {
+    const url = context.url ?? request.target;
+    const client = context.connection ?? request.connection;
+    const receivedAt = performance.now() - durationMs;
+    const isTrusted = names.traceId !== undefined;
+    const span = this.tracing?.begin(request, url, client, receivedAt, isTrusted);
+    const { requestId, traceId = span?.traceId } = names;
+    const own = { requestId, traceId, mount: this.mount, url, durationMs };
+    const answer = new OwnAnswer(request, writer, client, own);
+    span?.end(answer);
+    this.#tell(answer);
   }
 
   #tell(request: FinishedRequest): void {
@@ -80,10 +118,12 @@ const NO_REQUEST: FinishedRequest = {
   httpVersion: '',
   remoteAddress: '',
   status: 0,
+  isAnswered: true,
   bytesSent: 0,
   bytesReceived: 0,
   durationMs: 0,
   waitMs: 0,
+  applicationMs: 0,
   requestField: () => undefined,
   responseField: () => undefined,
   environKey: () => undefined,
@@ -93,14 +133,16 @@ class ObservedExchange implements FinishedRequest {
   readonly mount: string;
   readonly durationMs: number;
   readonly waitMs: number;
+  readonly applicationMs: number;
   readonly #exchange: Exchange;
 
   constructor(exchange: Exchange, mount: string) {
-    const { receivedAt, readyAt, begunAt } = exchange;
+    const { receivedAt, readyAt, begunAt, endedAt } = exchange;
     const now = performance.now();
     this.#exchange = exchange;
     this.mount = mount;
     this.durationMs = now - receivedAt;
+    this.applicationMs = begunAt === 0 ? 0 : Math.max(0, (endedAt === 0 ? now : endedAt) - begunAt);
     this.waitMs = readyAt === 0 ? 0 : Math.max(0, (begunAt === 0 ? now : begunAt) - readyAt);
   }
 
@@ -132,6 +174,10 @@ class ObservedExchange implements FinishedRequest {
     return this.#exchange.writer.status ?? CLIENT_GONE;
   }
 
+  get isAnswered(): boolean {
+    return this.#exchange.writer.status !== null;
+  }
+
   get bytesSent(): number {
     return this.#exchange.writer.written;
   }
@@ -161,27 +207,26 @@ class OwnAnswer implements FinishedRequest {
   readonly url: string;
   readonly durationMs: number;
   readonly waitMs = 0;
+  readonly applicationMs = 0;
   readonly bytesReceived = 0;
   readonly #request: HttpRequest;
   readonly #writer: ResponseWriter;
-  readonly #connection: Connection;
+  readonly #client: Connection;
 
   constructor(
     request: HttpRequest,
     writer: ResponseWriter,
-    context: RequestContext,
-    { requestId, traceId }: RequestNames,
-    mount: string,
-    durationMs: number,
+    client: Connection,
+    own: Pick<FinishedRequest, 'requestId' | 'traceId' | 'mount' | 'url' | 'durationMs'>,
   ) {
-    this.durationMs = durationMs;
-    this.requestId = requestId;
-    this.traceId = traceId;
-    this.mount = mount;
-    this.url = context.url ?? request.target;
+    this.requestId = own.requestId;
+    this.traceId = own.traceId;
+    this.mount = own.mount;
+    this.url = own.url;
+    this.durationMs = own.durationMs;
     this.#request = request;
     this.#writer = writer;
-    this.#connection = context.connection ?? request.connection;
+    this.#client = client;
   }
 
   get method(): string {
@@ -193,11 +238,15 @@ class OwnAnswer implements FinishedRequest {
   }
 
   get remoteAddress(): string {
-    return this.#connection.remoteAddress;
+    return this.#client.remoteAddress;
   }
 
   get status(): number {
     return this.#writer.status ?? CLIENT_GONE;
+  }
+
+  get isAnswered(): boolean {
+    return this.#writer.status !== null;
   }
 
   get bytesSent(): number {

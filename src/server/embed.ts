@@ -217,7 +217,7 @@ export class EmbeddedApplications {
 
   async #start(): Promise<void> {
     try {
-      this.#observation.open();
+      await this.#observation.open();
       await this.#mounts.start();
       this.#isReady = true;
     } catch (error) {

@@ -69,7 +69,7 @@ export class Server {
    */
   async serve(sockets: readonly (ListeningHandle | 'given' | null)[]): Promise<void> {
     try {
-      this.#observation.open();
+      await this.#observation.open();
       if (this.#settings.certfile.length > 0)
         this.#certificates = new Certificates(this.#settings, this.#log);
       if (isWatched(this.#settings)) this.#vitals.start();

@@ -608,6 +608,15 @@ export const settings = {
     why: 'an application may have a field of that name of its own; whoever wants this says so',
     text: 'tell clients the id of their request, which log lines have too, as X-Request-ID',
   },
+  tracing: {
+    type: 'boolean',
+    group: 'Log',
+    scope: 'server',
+    default: false,
+    why: 'a span for each request costs time, and is of use only where an OpenTelemetry SDK takes it',
+    text: 'make an OpenTelemetry span for each request, which the application can continue; needs @opentelemetry/api',
+    also: ['otel', 'opentelemetry'],
+  },
   admin: {
     type: 'addresses',
     group: 'Listening',

@@ -21,6 +21,7 @@ function createExchange() {
     log: { error: ({ code }: { code: string }) => told.push(`log ${code}`) } as never,
     request: { method: 'GET', target: '/', prefersHtml: false } as never,
     url: null,
+    client: {} as never,
     writer: writer as never,
     debug: false,
     observer: null,

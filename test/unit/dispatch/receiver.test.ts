@@ -40,6 +40,7 @@ function receive(...kinds: string[]) {
     log: { error: (_: object, text: string) => logged.push(text) } as never,
     request: { method: 'GET', target: '/', prefersHtml: false } as never,
     url: null,
+    client: {} as never,
     writer: writer as never,
     debug: false,
     observer: null,
