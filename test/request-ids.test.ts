@@ -112,7 +112,7 @@ const traceparent = `traceparent: 00-${TRACE}-b7ad6b7169203331-01\r\n`;
 
 describe('the trace that a trusted proxy names', () => {
   const source = `export function application(environ, startResponse) {
-    environ['wsgi.errors'].write('said');
+    environ['wsgi.errors'].write('said\\n');
     if (environ.PATH_INFO === '/fails') throw new Error('no');
     startResponse('200 OK', []);
     return [environ.HTTP_TRACEPARENT];

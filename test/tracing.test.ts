@@ -34,7 +34,7 @@ it('says of a request what the semantic conventions want', async () => {
   const before = Date.now() / 1000;
   await exchange(
     port,
-    get('/a/b?q=1&sig=secret', 'User-Agent: curl/8\r\nHost: lido.test:81\r\n').replace('Host: a\r\n', ''),
+    'GET /a/b?q=1&sig=secret HTTP/1.1\r\nHost: lido.test:81\r\nUser-Agent: curl/8\r\n\r\n',
   );
   const { name, kind, attributes, status, startTime, endTime, parentSpanContext } = await onlySpan();
   expect({ name, kind, status, parentSpanContext }).toEqual({
@@ -230,7 +230,7 @@ it('is a mistake at the start where OpenTelemetry is not installed', async () =>
 
 it('warns where nothing records, and sends what is left at the end where something does', async () => {
   const cwd = makeFolder({
-    'site.py': `def application(environ, start_response):
+    'tells.py': `def application(environ, start_response):
     start_response('200 OK', [])
     return [environ.get('HTTP_TRACEPARENT', 'none').encode()]
 `,
@@ -243,7 +243,7 @@ it('warns where nothing records, and sends what is left at the end where somethi
       const processor = new BatchSpanProcessor(new ConsoleSpanExporter(), { scheduledDelayMillis: 3_600_000 });
       if (isMainThread) new NodeTracerProvider({ spanProcessors: [processor] }).register();`,
   });
-  const words = ['--tracing', '--python', venv, 'site.py'];
+  const words = ['--tracing', '--python', venv, 'tells.py'];
   const silent = await serveLido(words, { cwd });
   await silent.waitFor('tracing is on, and nothing records it');
   expect(await (await fetch(silent.url)).text()).toBe('none');
