@@ -20,6 +20,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   static: ['static-files', 'answers the files of a folder before the application'],
   staticCacheControl: ['static-files', 'says by the pattern how long a file lasts'],
   staticLinks: ['static-files', 'follows links where it is told to'],
+  privateFiles: ['private-files', 'sends the file that the application names'],
   bind: ['cli', 'gives --env to the application, and listens on every --bind'],
   processes: ['supervisor', '--processes'],
   threads: ['setting-effects', 'threads run as many requests at the same time'],

@@ -1,7 +1,7 @@
 /** Main thread. [1] One request: gate, body, environ, dispatch, clean up. */
 import { describe, LidoError, traceOf } from '../contract/errors.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
-import { Exchange } from '../dispatch/exchange.js';
+import { Exchange, type Substitute } from '../dispatch/exchange.js';
 import type { AnswerBuffering } from '../http/answer-buffer.js';
 import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
@@ -40,6 +40,8 @@ export interface AcceptorOptions {
   readonly sendsRequestId: boolean;
   /** Null where nobody wants to know what becomes of requests. */
   readonly observer: ApplicationObserver | null;
+  /** Null where the application lets out no files by their names. */
+  readonly substitute: Substitute | null;
 }
 
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
@@ -138,6 +140,7 @@ class Reception {
       ),
       debug: options.debug,
       observer: options.observer,
+      substitute: options.substitute,
     });
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
     this.#exchange.body = new RequestBodySource(request, options.body, options.store, (error) =>

@@ -5,7 +5,7 @@ import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec, WorkerSettings } from '../contract/protocol.js';
 import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
-import type { Exchange } from '../dispatch/exchange.js';
+import type { Exchange, Substitute } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
@@ -19,6 +19,7 @@ import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { resolveApplication } from './find.js';
 import { tellWhileSlow } from './slow-start.js';
+import { PrivateFiles } from './static/private-files.js';
 import { chooseThreads, sharesGil } from './threads.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
@@ -53,11 +54,24 @@ export async function startApplication(
   isDraining: () => boolean,
   runsOnce: boolean,
 ): Promise<RunningApplication> {
+  const { privateFiles } = settings;
+  const substitute = privateFiles === null ? null : await PrivateFiles.open(privateFiles);
   const found = await resolveApplication(settings);
   const { count: threads } = chooseThreads(settings, found);
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host, log);
-  const parts = assemble(settings, application, threads, host, log, store, observer, isDraining, runsOnce);
+  const parts = assemble(
+    settings,
+    application,
+    threads,
+    host,
+    log,
+    store,
+    observer,
+    isDraining,
+    runsOnce,
+    substitute,
+  );
   const running = { application, host, ...parts };
   try {
     const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log);
@@ -126,6 +140,7 @@ function assemble(
   observer: ApplicationObserver | null,
   isDraining: () => boolean,
   runsOnce: boolean,
+  substitute: Substitute | null,
 ): Omit<RunningApplication, 'application' | 'runtime' | 'host'> {
   const policy = {
     concurrency: settings.concurrency,
@@ -171,6 +186,7 @@ function assemble(
     naming: createRequestNaming(readTrust(settings)),
     sendsRequestId: settings.sendRequestId,
     observer,
+    substitute,
   });
   const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   return { acceptor, dispatcher, pool, stopWatching };

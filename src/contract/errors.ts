@@ -132,7 +132,8 @@ export const catalogue = {
     group: 'Usage and settings',
     exit: EXIT_USAGE,
     message: 'the folder %s for %s cannot be served: %s',
-    remedy: 'make it, for example by manage.py collectstatic, or name another with --static',
+    remedy:
+      'make it, for example by manage.py collectstatic, or name another with --static or --private-files',
   },
   LIDO_WRONG_CERTIFICATE: {
     group: 'Usage and settings',
@@ -385,6 +386,12 @@ export const catalogue = {
     group: 'What the application did',
     message: 'the body is longer than its Content-Length of %s bytes; the rest was cut off',
     remedy: 'let Content-Length say how many bytes follow, or leave it out',
+  },
+  LIDO_FILE_NOT_LET_OUT: {
+    group: 'What the application did',
+    status: 500,
+    message: 'the application answered with %s: %s, but %s',
+    remedy: 'name a file in one of the folders that privateFiles has, which the application may let out',
   },
   LIDO_FILE_NOT_READABLE: {
     group: 'What the application did',

@@ -37,6 +37,14 @@ export interface ExchangeObserver {
   closed(exchange: Exchange): void;
 }
 
+/** Who answers in place of the application, where its head asks for that. */
+export interface Substitute {
+  /** Whether this head does. */
+  isFor(head: string): boolean;
+  /** Writes the whole answer of an exchange that is detached from its worker. Never rejects. */
+  answer(exchange: Exchange, head: string): Promise<void>;
+}
+
 export interface ExchangeParts {
   /** As in the log and in the environ's `lido.request_id`. */
   readonly requestId: string;
@@ -52,6 +60,8 @@ export interface ExchangeParts {
   readonly debug: boolean;
   /** Null where nobody wants to know; then no clock is looked at. */
   readonly observer: ExchangeObserver | null;
+  /** Null where the application answers for itself whatever it says. */
+  readonly substitute: Substitute | null;
 }
 
 /** Each verb throws LIDO_INVALID_TRANSITION in a state where it may not be. */
@@ -67,6 +77,7 @@ export class Exchange {
   /** Who asks, seen through trusted proxies. */
   readonly client: Connection;
   readonly observer: ExchangeObserver | null;
+  readonly substitute: Substitute | null;
   /** Times are performance.now(), and 0 until they come, or where nobody observes. */
   readonly receivedAt: number;
   /** A worker could have had it from here on. */
@@ -86,7 +97,18 @@ export class Exchange {
   #id = 0;
   #holder: ExchangeHolder | null = null;
 
-  constructor({ requestId, naming, log, request, url, client, writer, debug, observer }: ExchangeParts) {
+  constructor({
+    requestId,
+    naming,
+    log,
+    request,
+    url,
+    client,
+    writer,
+    debug,
+    observer,
+    substitute,
+  }: ExchangeParts) {
     this.requestId = requestId;
     this.#naming = naming;
     this.log = log;
@@ -96,6 +118,7 @@ export class Exchange {
     this.#debug = debug;
     this.client = client;
     this.observer = observer;
+    this.substitute = substitute;
     this.receivedAt = observer === null ? 0 : performance.now();
   }
 

@@ -73,10 +73,15 @@ export class Receiver {
     slot.lastSign = 0;
     switch (message[0]) {
       case 'response':
-        this.finish(slot, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
+        if (replaceAnswer(exchange, message[2])) this.finish(slot, null);
+        else this.finish(slot, exchange.isSent ? writer.writeWhole(message[2], message[3]) : null);
         return;
       case 'head':
         slot.answer = 'open';
+        if (replaceAnswer(exchange, message[2])) {
+          slot.stop();
+          return;
+        }
         this.#listen(slot, exchange);
         if (exchange.isSent) writer.writeHead(message[2], message[3]);
         return;
@@ -140,7 +145,7 @@ export class Receiver {
 
   /** From here on the response is nobody's but the file's: the worker is done with it, whatever becomes of the client. */
   #takeFile(exchange: Exchange, [, , head, fd, position, length]: FileMessage): boolean {
-    if (!exchange.isSent) return true;
+    if (!exchange.isSent || replaceAnswer(exchange, head)) return true;
     const file = openAgain(fd);
     if (file === null) return false;
     exchange.detach();
@@ -179,6 +184,15 @@ export class Receiver {
       slot.signal();
     });
   }
+}
+
+/** True where somebody else answers: whatever else the worker says of it is not wanted. */
+function replaceAnswer(exchange: Exchange, head: string): boolean {
+  const { substitute } = exchange;
+  if (substitute === null || !exchange.isSent || !substitute.isFor(head)) return false;
+  exchange.detach();
+  void substitute.answer(exchange, head);
+  return true;
 }
 
 /** A client that goes away before the head leaves the worker nothing to say but that it is done. */

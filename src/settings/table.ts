@@ -163,6 +163,15 @@ export const settings = {
     why: 'a link may lead out of the folder, and whoever may write there must not choose where',
     text: 'follow symbolic links below the static folders, wherever they lead',
   },
+  privateFiles: {
+    type: 'folders',
+    group: 'Static files',
+    default: null,
+    why: 'an application that can be brought to name any file must not be able to let it out',
+    text: 'send the file that an answer of the application names by X-Sendfile (DIR/FILE) or X-Accel-Redirect (PATH/FILE), if it is in this folder; repeatable',
+    value: 'PATH=DIR',
+    also: ['x-sendfile', 'xsendfile', 'x-accel-redirect', 'sendfile_root'],
+  },
   bind: {
     type: 'addresses',
     isNeeded: true,

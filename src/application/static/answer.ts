@@ -18,13 +18,16 @@ export interface FileAnswer {
   readonly part: { readonly position: number; readonly length: number } | null;
 }
 
-/** Chooses the variant and the answer to a GET or a HEAD. */
-export function chooseAnswer(request: HttpRequest, variants: Variants, cacheControl: string): FileAnswer {
+/** What of a request says how a file is answered with. */
+type Asked = Pick<HttpRequest, 'method' | 'headers'>;
+
+/** Chooses the variant and the answer to a GET or a HEAD, which has these fields, too: names and values. */
+export function chooseAnswer(request: Asked, variants: Variants, own: readonly string[]): FileAnswer {
   const file = chooseVariant(request, variants);
   const conditions = readConditions(request);
   const fields = [
     ...(variants.length > 1 ? ['Vary', 'Accept-Encoding'] : []),
-    ...['Cache-Control', cacheControl],
+    ...own,
     ...['Last-Modified', file.stats.mtime.toUTCString()],
     ...['ETag', createEtag(file.stats)],
   ];
@@ -70,7 +73,7 @@ export function chooseAnswer(request: HttpRequest, variants: Variants, cacheCont
 }
 
 /** A part is one of the plain file: a client that joins parts counts the bytes of what it sees. */
-function chooseVariant({ headers }: HttpRequest, [plain, ...compressed]: Variants): StaticFile {
+function chooseVariant({ headers }: Asked, [plain, ...compressed]: Variants): StaticFile {
   const accepted = headers['accept-encoding'];
   if (compressed.length === 0 || typeof accepted !== 'string' || headers.range !== undefined) return plain;
   const coding = negotiate(accepted, [...compressed.map((file) => file.coding as string), 'identity']);
@@ -78,7 +81,7 @@ function chooseVariant({ headers }: HttpRequest, [plain, ...compressed]: Variant
 }
 
 /** lido/static knows the conditions by their keys in the environ. */
-function readConditions({ headers }: HttpRequest): Environ {
+function readConditions({ headers }: Asked): Environ {
   return {
     HTTP_IF_MATCH: headers['if-match'],
     HTTP_IF_NONE_MATCH: headers['if-none-match'],

@@ -60,15 +60,24 @@ async function look(rules: FolderRules, path: string, coding: Coding | null): Pr
   try {
     // A link is another name for something else: where none may be followed, the real name is the one that was asked for.
     if (!rules.links && (await realpath(file)) !== file) return null;
-    const stats = await stat(file);
-    if (!stats.isFile()) return null;
-    const content = stats.size <= SMALL_FILE ? await readFile(file) : await checkReadable(file);
-    // What grew in between is looked at again the next time.
-    if (content !== null && content.length !== stats.size) return null;
-    return { path: file, stats, type: nameType(path), coding, content };
+    return await readFacts(file, nameType(path), coding);
   } catch {
     return null;
   }
+}
+
+/** What there is to say of a regular file, and what it holds where that is little; null for anything else. Rejects where it cannot be read. */
+export async function readFacts(
+  path: string,
+  type: string,
+  coding: Coding | null,
+): Promise<StaticFile | null> {
+  const stats = await stat(path);
+  if (!stats.isFile()) return null;
+  const content = stats.size <= SMALL_FILE ? await readFile(path) : await checkReadable(path);
+  // What grew in between is looked at again the next time.
+  if (content !== null && content.length !== stats.size) return null;
+  return { path, stats, type, coding, content };
 }
 
 async function checkReadable(file: string): Promise<null> {

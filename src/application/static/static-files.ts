@@ -1,9 +1,7 @@
 /** Main thread. Files below a path that are answered before the application: no worker is bothered with them. */
-import { openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import picomatch from 'picomatch';
 import { LidoError } from '../../contract/errors.js';
-import { sendFile } from '../../dispatch/file-body.js';
 import { decodePath, encodeAsLatin1 } from '../../http/environ.js';
 import type { HttpRequest } from '../../http/request.js';
 import type { RequestContext } from '../../http/request-context.js';
@@ -16,9 +14,10 @@ import type { ApplicationObserver } from '../../observe/observer.js';
 import type { Settings } from '../../settings/table.js';
 import { AnswerCount } from '../answer-count.js';
 import { readGateLimits } from '../running-application.js';
-import { chooseAnswer, type FileAnswer } from './answer.js';
+import { chooseAnswer } from './answer.js';
 import { FileMemory } from './file-memory.js';
 import { type FolderRules, findFile, resolveFolder, type Variants } from './folder.js';
+import { sendAnswer } from './send.js';
 
 /** Bytes of small files, and of what is known of large ones, that are held in all. */
 const MEMORY_LIMIT = 16 * 1024 * 1024;
@@ -130,13 +129,12 @@ export class StaticFiles {
     const { request, folder } = asked;
     const writer = this.#createWriter(asked);
     const relative = variants[0].path.slice(folder.rules.folder.length + 1);
-    const answer = chooseAnswer(request, variants, this.#findCacheControl(relative));
-    if (answer.part === null || request.method === 'HEAD') writer.writeWhole(answer.head, '');
-    else if (answer.file.content === null) this.#sendLarge(request, writer, answer);
-    else {
-      const { position, length } = answer.part;
-      writer.writeWhole(answer.head, answer.file.content.subarray(position, position + length));
-    }
+    const cacheControl = ['Cache-Control', this.#findCacheControl(relative)];
+    const fail = ({ code, message }: LidoError) => {
+      this.#surroundings.log.error({ method: request.method, url: request.target, code }, message);
+      writer.abort();
+    };
+    sendAnswer({ writer, fail }, request, chooseAnswer(request, variants, cacheControl));
   }
 
   #createWriter({ request, sink, context, began }: Asked): ResponseWriter {
@@ -150,21 +148,6 @@ export class StaticFiles {
       observer?.sentFile(request, writer, context, names, performance.now() - began);
     });
     return writer;
-  }
-
-  /** A file that is gone by now, or cannot be opened, breaks its promised length: the connection says so. */
-  #sendLarge(request: HttpRequest, writer: ResponseWriter, { file, head, part }: FileAnswer): void {
-    const { log } = this.#surroundings;
-    const fail = ({ code, message }: LidoError) => {
-      log.error({ method: request.method, url: request.target, code }, message);
-      writer.abort();
-    };
-    try {
-      const fd = openSync(file.path, 'r');
-      sendFile({ writer, fail }, head, { fd, ...(part ?? { position: 0, length: 0 }) });
-    } catch (error) {
-      fail(new LidoError('LIDO_FILE_NOT_READABLE', [(error as Error).message], { cause: error }));
-    }
   }
 
   #findCacheControl(name: string): string {

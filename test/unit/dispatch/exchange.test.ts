@@ -25,6 +25,7 @@ function createExchange() {
     writer: writer as never,
     debug: false,
     observer: null,
+    substitute: null,
   });
   exchange.body = { isWhole: true, close: () => told.push('close') } as never;
   return { exchange, writer, told };

@@ -44,6 +44,7 @@ function receive(...kinds: string[]) {
     writer: writer as never,
     debug: false,
     observer: null,
+    substitute: null,
   });
   exchange.body = { isWhole: true, close: () => {}, addCredit: note('credit') } as never;
   const receiver = new Receiver(slots, new BodyChannel(port1, null, control), null, {
