@@ -150,7 +150,11 @@ function assemble(
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };
-  const dispatcher = new Dispatcher({ policy, backlog: settings.backlog });
+  const dispatcher = new Dispatcher({
+    policy,
+    backlog: settings.backlog,
+    backlogTimeoutMs: settings.backlogTimeout * 1000,
+  });
   const pool = new WorkerPool({
     settings: describeWorkers(settings, application, threads, runsOnce),
     threads,

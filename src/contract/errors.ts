@@ -407,6 +407,25 @@ export const catalogue = {
     message: 'the backlog is full',
     remedy: 'raise --backlog, add threads, or let the load balancer try elsewhere',
   },
+  LIDO_WAITED_TOO_LONG: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'the request has waited for a worker for %s s',
+    remedy: 'add threads or processes, or raise --backlog-timeout',
+  },
+  LIDO_TOO_MANY_CONNECTIONS: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'there are %s connections already',
+    remedy: 'raise --max-connections if the machine has room, or let the load balancer try elsewhere',
+  },
+  LIDO_TOO_MANY_FROM_ADDRESS: {
+    group: 'What befell the request',
+    status: 429,
+    message: 'there are %s connections from %s already',
+    remedy:
+      'nothing: the client has to use fewer; raise --max-connections-per-address where many share one address',
+  },
   LIDO_TIMED_OUT: {
     group: 'What befell the request',
     status: 504,
@@ -499,13 +518,15 @@ export class LidoError extends Error {
   readonly exit: number | undefined;
   /** The application's own traceback, as its language prints it. */
   readonly traceback: string | undefined;
+  /** When it is worth to ask again, where that is known. Seconds. */
+  readonly retryAfter: number | undefined;
   /** What failed beside it, where several applications are started together and more than one fails. */
   declare others?: readonly LidoError[];
 
   constructor(
     code: ErrorCode,
     args: readonly (string | number)[] = [],
-    details: { cause?: unknown; traceback?: string; status?: number } = {},
+    details: { cause?: unknown; traceback?: string; status?: number; retryAfter?: number } = {},
   ) {
     const entry: CatalogueEntry = catalogue[code];
     const rest = [...args];
@@ -515,6 +536,7 @@ export class LidoError extends Error {
     this.status = details.status ?? entry.status;
     this.exit = entry.exit;
     this.traceback = details.traceback;
+    this.retryAfter = details.retryAfter;
     this.#showTraceback();
   }
 

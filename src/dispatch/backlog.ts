@@ -3,6 +3,8 @@
 /** What the backlog needs of a request. */
 export interface Waiting {
   readonly state: string;
+  /** When it began to wait, by the dispatcher's clock; 0 before. */
+  waitingSince: number;
   /** It begins to wait. */
   wait(): void;
   /** It is not wanted any more. */
@@ -31,14 +33,16 @@ export class Backlog<J extends Waiting> {
     return null;
   }
 
-  push(job: J): void {
+  push(job: J, now: number): void {
     job.wait();
+    job.waitingSince = now;
     this.#queue.push(job);
     this.#size += 1;
   }
 
   /** Puts requests that were recalled, and so wait already, in front: they have waited longest. */
-  putBack(jobs: readonly J[]): void {
+  putBack(jobs: readonly J[], now: number): void {
+    for (const job of jobs) if (job.waitingSince === 0) job.waitingSince = now;
     this.#queue.splice(0, this.#head, ...jobs);
     this.#head = 0;
     this.#size += jobs.length;
@@ -63,6 +67,20 @@ export class Backlog<J extends Waiting> {
       return job;
     }
     return null;
+  }
+
+  /** All that have waited since then or longer; they are no longer in it. */
+  takeOlderThan(since: number): J[] {
+    const old: J[] = [];
+    for (let index = this.#head; index < this.#queue.length; index += 1) {
+      const job = this.#queue[index];
+      if (!isWanted(job) || job.waitingSince > since) continue;
+      this.#queue[index] = null;
+      old.push(job);
+    }
+    this.#size -= old.length;
+    this.#skipOver();
+    return old;
   }
 
   /** A request in the backlog was given up. */

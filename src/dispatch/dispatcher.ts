@@ -1,15 +1,16 @@
 /** Main thread. [3] Holds the backlog, and gives each request to a worker. */
 
 import { LidoError } from '../contract/errors.js';
-import { Backlog, type Waiting } from './backlog.js';
+import { Backlog } from './backlog.js';
 import type { Exchange } from './exchange.js';
 import { chooseLateUnderGil, chooseUnderGil, type GilWorkerView, isOverdue, mostHeld } from './gil-policy.js';
 import { type Manner, Manners, readManner } from './manners.js';
+import { type Impatient, Patience } from './patience.js';
 import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './policy.js';
 import type { Session } from './session.js';
 
 /** What the dispatcher needs of a request. */
-export interface Job<J> extends Waiting {
+export interface Job<J> extends Impatient {
   readonly state: 'receiving' | 'waiting' | 'sent' | 'detached' | 'over';
   /** What it asks for: requests for the same are taken to be alike. */
   readonly target: string;
@@ -43,6 +44,8 @@ export interface DispatcherOptions {
   readonly policy: DispatchPolicy;
   /** Requests that may wait for a worker; one more is answered with 503. */
   readonly backlog: number;
+  /** Milliseconds that one may wait, 0 for no limit; then it is answered with 503. */
+  readonly backlogTimeoutMs: number;
   readonly clock?: Clock;
 }
 
@@ -55,6 +58,7 @@ const REAL_TIME: Clock = {
 export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   readonly #policy: DispatchPolicy;
   readonly #backlog = new Backlog<J>();
+  readonly #patience: Patience<J>;
   readonly #clock: Clock;
   /** Asked only where workers share one GIL. */
   readonly #manners = new Manners();
@@ -65,9 +69,10 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   #isWatching = false;
   #idleWaiters: (() => void)[] = [];
 
-  constructor({ policy, backlog, clock = REAL_TIME }: DispatcherOptions) {
+  constructor({ policy, backlog, backlogTimeoutMs, clock = REAL_TIME }: DispatcherOptions) {
     this.#policy = policy;
     this.#limit = backlog;
+    this.#patience = new Patience(this.#backlog, backlogTimeoutMs);
     this.#clock = clock;
   }
 
@@ -105,13 +110,15 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     // Under one GIL those in the backlog may wait for one another, and a request of another kind need not.
     const session = this.#backlog.size === 0 || this.#policy.sharedGil ? this.#choose(exchange) : null;
     const waits = session === null || session.load >= this.#policy.concurrency;
-    if (waits && this.waiting >= this.#limit) throw new LidoError('LIDO_BACKLOG_FULL');
+    if (waits && this.waiting >= this.#limit) throw this.#describeFull();
     if (session !== null) {
       this.#send(session, exchange);
       return;
     }
-    this.#backlog.push(exchange);
+    const now = this.#clock.now();
+    this.#backlog.push(exchange, now);
     this.#watchSlowWorkers();
+    this.#lookLater(this.#patience.begin(now));
   }
 
   /** The client is gone, or the request is otherwise not wanted any more. */
@@ -159,6 +166,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   /** A worker finished a request. */
   released(session: W): void {
+    this.#patience.countAnswer();
     if (this.#policy.sharedGil && this.#mayRunElsewhere(session))
       this.#putBack(session.recall(Number.POSITIVE_INFINITY));
     if (this.#backlog.size > 0) this.#drainBacklog();
@@ -212,6 +220,20 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     }
   }
 
+  #describeFull(): LidoError {
+    const retryAfter = this.#patience.secondsToAnswer(this.waiting, this.#clock.now());
+    return new LidoError('LIDO_BACKLOG_FULL', [], { retryAfter });
+  }
+
+  /** Only while somebody waits. */
+  #lookLater(ms: number | null): void {
+    if (ms === null) return;
+    this.#clock.after(ms, () => {
+      this.#lookLater(this.#patience.look(this.#clock.now()));
+      this.#settleIdle();
+    });
+  }
+
   #stealFor(idle: W): void {
     let busiest: W | null = null;
     for (const session of this.#sessions) {
@@ -230,9 +252,16 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   #putBack(exchanges: readonly J[]): void {
     if (exchanges.length === 0) return;
-    this.#backlog.putBack(exchanges);
+    this.#keepFirst(exchanges);
     this.#drainBacklog();
     this.#watchSlowWorkers();
+  }
+
+  /** They have waited already, in the worker that they were recalled from. */
+  #keepFirst(exchanges: readonly J[]): void {
+    const now = this.#clock.now();
+    this.#backlog.putBack(exchanges, now);
+    this.#lookLater(this.#patience.begin(now));
   }
 
   /** Runs only while something is queued behind a running request, or waits for a worker. */
@@ -254,7 +283,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
       if (this.#isSlow(session, now)) recalled.push(...session.recall(Number.POSITIVE_INFINITY));
       else queued = true;
     }
-    if (recalled.length > 0) this.#backlog.putBack(recalled);
+    if (recalled.length > 0) this.#keepFirst(recalled);
     this.#drainBacklog();
     // Under a shared GIL a waiting request opens another worker once the hot one turns out slow.
     if (queued || (this.#policy.sharedGil && this.#backlog.size > 0)) this.#watchSlowWorkers();

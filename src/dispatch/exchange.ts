@@ -82,6 +82,8 @@ export class Exchange {
   readonly receivedAt: number;
   /** A worker could have had it from here on. */
   readyAt = 0;
+  /** For the backlog. */
+  waitingSince = 0;
   #sentAt = 0;
   #begunAt = 0;
   /** A worker was done with it. */

@@ -180,7 +180,8 @@ export class ResponseWriter {
       return;
     }
     const status = error.status ?? 500;
-    const fields: Record<string, string> = status === 503 ? { 'Retry-After': '1' } : {};
+    const fields: Record<string, string> =
+      status === 503 ? { 'Retry-After': String(error.retryAfter ?? 1) } : {};
     if (this.#sink.answerError(error, fields, this.#decideClosing())) {
       this.#state = 'complete';
       this.#hostStatus = status;

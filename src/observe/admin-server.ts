@@ -7,7 +7,7 @@ import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describe, LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
-import { type BindAddress, formatAddress } from '../settings/address.js';
+import { formatAddress, type ListenAddress } from '../settings/address.js';
 
 /** One thing that can be asked. GET looks, POST changes something; a HEAD is answered as GET without its body. */
 export interface AdminRoute {
@@ -19,7 +19,7 @@ export interface AdminRoute {
 }
 
 export interface AdminServerOptions {
-  readonly address: BindAddress;
+  readonly address: ListenAddress;
   readonly routes: readonly AdminRoute[];
   /** Names by which it may be asked, beside addresses and `localhost`. */
   readonly hosts: readonly string[];
@@ -155,7 +155,7 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.end(body);
 }
 
-function explain(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
+function explain(error: NodeJS.ErrnoException, address: ListenAddress): LidoError {
   const code = error.code ?? error.message;
   const remedy = 'choose another with --admin, or stop what listens there';
   return new LidoError('LIDO_CANNOT_LISTEN', [formatAddress(address, null), code, remedy], { cause: error });

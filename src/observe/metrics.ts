@@ -117,6 +117,9 @@ function addTimes(families: Families, mount: string, traffic: TrafficData): void
 /** Codes of requests that Lido refused itself, and what they are called here; the rest failed in the application. */
 const REFUSALS: Readonly<Record<string, string>> = {
   LIDO_BACKLOG_FULL: 'backlog_full',
+  LIDO_WAITED_TOO_LONG: 'waited_too_long',
+  LIDO_TOO_MANY_CONNECTIONS: 'too_many_connections',
+  LIDO_TOO_MANY_FROM_ADDRESS: 'too_many_from_address',
   LIDO_NO_WORKER: 'no_worker',
   LIDO_SHUTTING_DOWN: 'shutting_down',
 };
@@ -128,10 +131,16 @@ function addFailures(families: Families, mount: string, failures: Readonly<Recor
     const reason = status === undefined ? REFUSALS[code] : `status_${status}`;
     if (code === 'LIDO_TIMED_OUT') timedOut += count;
     else if (reason !== undefined)
-      families.add('lido_refusals_total', 'counter', 'Requests that Lido refused, by the reason.', count, {
-        mount,
-        reason,
-      });
+      families.add(
+        'lido_refusals_total',
+        'counter',
+        'Requests and connections that Lido refused, by the reason.',
+        count,
+        {
+          mount,
+          reason,
+        },
+      );
     else
       families.add('lido_errors_total', 'counter', 'Requests that failed, by the error.', count, {
         mount,

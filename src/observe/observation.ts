@@ -57,8 +57,8 @@ export class Observation {
   /** What came of requests so far, by mount. */
   read(): Readonly<Record<string, TrafficData>> {
     const all = [...this.#observers].map(([mount, { traffic }]) => [mount, traffic.read()] as const);
-    const isTold = ([mount, { requests }]: (typeof all)[number]) =>
-      mount !== NOWHERE || Object.keys(requests).length > 0;
+    const isTold = ([mount, { requests, failures }]: (typeof all)[number]) =>
+      mount !== NOWHERE || Object.keys(requests).length + Object.keys(failures).length > 0;
     return Object.fromEntries(all.filter(isTold));
   }
 

@@ -77,6 +77,11 @@ export class ApplicationObserver implements ExchangeObserver {
     this.#tellOwn(request, writer, context, names, durationMs);
   }
 
+  /** A connection was not let in: nobody knows what would have been asked. */
+  turnedAway(error: LidoError): void {
+    this.traffic.turnAway(error);
+  }
+
   /** What came was no request: nobody knows what was asked. */
   refusedHead({ status, reason }: Refusal, client: Connection, requestId: string): void {
     this.traffic.fail(new LidoError('LIDO_REQUEST_REFUSED', [reason], { status }), null);

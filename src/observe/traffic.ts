@@ -86,6 +86,11 @@ export class Traffic {
     this.#errors.length = Math.min(this.#errors.length, MAX_ERRORS);
   }
 
+  /** A connection was not let in. There may be thousands of them, and they say nothing of the application. */
+  turnAway({ code }: LidoError): void {
+    increase(this.#failures, code);
+  }
+
   /** A worker was replaced, for this reason. */
   restart(error: LidoError): void {
     increase(this.#restarts, error.code);

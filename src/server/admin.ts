@@ -4,7 +4,7 @@ import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer } from '../observe/admin-server.js';
 import { Hub } from '../observe/hub.js';
 import { isWatched } from '../observe/observation.js';
-import { parseBind } from '../settings/address.js';
+import { parseAdminAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
 
@@ -36,7 +36,7 @@ export class Admin {
     const { admin, adminHosts: hosts } = this.#settings;
     const routes = createAdminRoutes(this.hub);
     for (const text of admin) {
-      const address = parseBind(text);
+      const address = parseAdminAddress(text);
       await removeStaleSocket(address);
       const server = new AdminServer({ address, routes, hosts, log: this.#log });
       this.#servers.push(server);

@@ -1,10 +1,22 @@
 /** Main thread. What is done with an address before it is listened on. */
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { LidoError } from '../contract/errors.js';
-import { type BindAddress, formatAddress } from '../settings/address.js';
+import { type BindAddress, formatAddress, type ListenAddress } from '../settings/address.js';
+
+/** The address as Node can listen on it: an abstract socket is opened here. Throws as bind(2) fails. */
+export async function openAbstract(address: BindAddress): Promise<ListenAddress> {
+  if (!('abstract' in address)) return address;
+  const { bindAbstract } = await import('./system-calls.js');
+  return { fd: bindAbstract(address.abstract) };
+}
+
+/** Says who may connect to a Unix socket, where somebody has chosen that. `mode`: octal digits. */
+export function setSocketMode(address: BindAddress, mode: string | null): void {
+  if (mode !== null && 'path' in address) chmodSync(address.path, Number.parseInt(mode, 8));
+}
 
 /** Removes a Unix socket that a process which is gone left behind; one that answers is left alone. */
 export async function removeStaleSocket(address: BindAddress): Promise<void> {

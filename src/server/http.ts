@@ -9,6 +9,7 @@ import type { Log } from '../log.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
+import type { Door } from './door.js';
 
 /** RFC 9110, section 15.6.6. */
 const VERSION_NOT_SERVED = 505;
@@ -18,6 +19,7 @@ export function createHttpListener(
   settings: Settings,
   log: Log,
   { budget, handle, strangers, naming }: MountTable,
+  door: Door | null,
 ): HttpListener {
   const applications = expandMounts(settings).map(([, own]) => own);
   return new HttpListener({
@@ -25,6 +27,7 @@ export function createHttpListener(
     headerTimeoutMs: settings.headerTimeout * 1000,
     keepAliveMs: settings.keepalive * 1000,
     sendTimeoutMs: findLongestSendTimeout(applications) * 1000,
+    mostRequests: settings.keepaliveRequests,
     budget,
     handle,
     refused: (refusal, client) => {
@@ -33,6 +36,7 @@ export function createHttpListener(
       strangers?.refusedHead(refusal, client, requestId);
     },
     proxies: settings.proxyProtocol ? describeProxies(settings, log) : null,
+    admits: door?.admitFrom ?? null,
   });
 }
 

@@ -1,15 +1,17 @@
 /** Main thread. One address that is listened on, and the connections that came from there: opened, served, ended. */
+import { once } from 'node:events';
 import { unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { MountTable } from '../application/mounts.js';
 import { type HttpListener, SOCKET_OPTIONS } from '../http/wire/listener.js';
 import type { Log } from '../log.js';
-import { type BindAddress, formatAddress } from '../settings/address.js';
+import { type BindAddress, formatAddress, type ListenAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
-import { explainBindError, removeStaleSocket } from './bind.js';
+import { explainBindError, openAbstract, removeStaleSocket, setSocketMode } from './bind.js';
+import type { Door } from './door.js';
 import { createHttpListener } from './http.js';
-import { handleOf, type ListeningHandle, shutDoor, takeIn } from './listening.js';
+import { handleOf, type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
 import type { Certificates } from './tls.js';
 
 /** A client that is heard no more for so long at the end has asked nothing that is still on its way. Milliseconds. */
@@ -17,11 +19,17 @@ const QUIET_MS = 300;
 /** How often that is looked at. Milliseconds. */
 const QUIET_CHECK_MS = 20;
 
+/** What net.Server.listen() takes; Node's types know not all of it. */
+type ListenTarget = (ListenAddress & { readonly reusePort?: boolean }) | ListeningHandle;
+
 export class Listener {
   readonly #address: BindAddress;
+  readonly #settings: Settings;
   readonly #sockets: net.Server;
   readonly #protocol: HttpListener;
   readonly #tls: TlsServer | null;
+  /** Null where everybody is let in. */
+  readonly #door: Door | null;
   readonly #connections = new Set<Socket>();
   /** What the connections had sent when they were last looked at. */
   #heardBytes = 0;
@@ -36,26 +44,36 @@ export class Listener {
     log: Log,
     mounts: MountTable,
     certificates: Certificates | null,
+    door: Door | null,
   ) {
     this.#address = address;
+    this.#settings = settings;
+    this.#door = door;
     this.#tls = certificates?.createServer() ?? null;
     this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
-    this.#protocol = createHttpListener(settings, log, mounts);
+    this.#protocol = createHttpListener(settings, log, mounts, door);
     this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
 
   /** Listens at its address, or on a socket that others have too. Rejects with LIDO_CANNOT_LISTEN. */
   async open(shared: ListeningHandle | null = null): Promise<void> {
-    if (shared === null) await removeStaleSocket(this.#address);
-    await new Promise<void>((resolve, reject) => {
-      this.#sockets.once('error', (error: NodeJS.ErrnoException) =>
-        reject(explainBindError(error, this.#address)),
-      );
-      this.#sockets.listen(shared ?? this.#address, () => {
-        this.#sockets.removeAllListeners('error');
-        resolve();
-      });
-    });
+    try {
+      await this.#listen(shared ?? (await this.#chooseTarget()));
+      if (shared === null) setSocketMode(this.#address, this.#settings.unixMode);
+    } catch (error) {
+      throw explainBindError(error as NodeJS.ErrnoException, this.#address);
+    }
+  }
+
+  async #chooseTarget(): Promise<ListenTarget> {
+    await removeStaleSocket(this.#address);
+    const address = await openAbstract(this.#address);
+    return 'host' in address ? { ...address, reusePort: this.#settings.reusePort } : address;
+  }
+
+  async #listen(target: ListenTarget): Promise<void> {
+    const sockets = this.#sockets.listen(target, this.#settings.socketBacklog);
+    await once(sockets, 'listening');
   }
 
   /** Where it listens, as a URL: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -78,6 +96,7 @@ export class Listener {
 
   /** Serves a connection. */
   take(socket: Socket): void {
+    if (this.#door !== null && !this.#door.admit(socket)) return;
     this.#connections.add(socket);
     socket.once('close', () => {
       this.#bytesOfClosed += socket.bytesWritten;
@@ -86,6 +105,11 @@ export class Listener {
     });
     if (this.#tls === null) this.#protocol.accept(socket);
     else this.#tls.emit('connection', socket);
+  }
+
+  /** The connection that has been idle for longest; null where none is. */
+  findIdlest(): ReturnType<HttpListener['findIdlest']> {
+    return this.#protocol.findIdlest();
   }
 
   /** Takes no more connections from a socket that others have too: they take what waits there. */
@@ -102,6 +126,7 @@ export class Listener {
     // What waits in a socket that outlives this process is for whoever is started next.
     if (isLast && handle !== null && !('fd' in this.#address)) {
       if ('path' in this.#address) await unlink(this.#address.path).catch(() => {});
+      else if ('abstract' in this.#address) await shutAbstractDoor(this.#sockets, handle);
       else await shutDoor(handle);
       await takeIn(this.#sockets);
     }

@@ -19,6 +19,17 @@ export function handleOf(server: Server): ListeningHandle | null {
 }
 
 /**
+ * Lets nobody in any more to an abstract socket, whose name is free only once it is closed. What has come already is accepted;
+ * behind that its server is told of the end as of an error.
+ */
+export async function shutAbstractDoor(server: Server, { fd }: ListeningHandle): Promise<void> {
+  if (fd === undefined) return;
+  const { refuseNewConnections } = await import('./system-calls.js');
+  server.on('error', () => {});
+  refuseNewConnections(fd);
+}
+
+/**
  * Lets nobody in any more. Who came between the last look into the kernel's queue and the socket's end would be connected,
  * and then reset. A Unix socket's door is its path: remove that instead.
  */

@@ -6,6 +6,9 @@ import type { SettingName } from '../settings/table.js';
 /** Sockets stay open from one set of processes to the next, and the supervisor stays what it is. */
 const LASTING: readonly SettingName[] = [
   'bind',
+  'unixMode',
+  'socketBacklog',
+  'reusePort',
   'chdir',
   'supervise',
   'pidfile',

@@ -11,9 +11,13 @@ import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
+import { createDoor, type Door } from './door.js';
 import { Listener } from './listener.js';
 import type { ListeningHandle } from './listening.js';
 import { Certificates } from './tls.js';
+
+/** A client that asks one request after the other pauses for less. Milliseconds. */
+const IDLE_MS = 1000;
 
 export interface ServerDependencies {
   readonly log: Log;
@@ -34,6 +38,7 @@ export class Server {
   readonly admin: Admin;
   readonly #mounts: MountTable;
   readonly #listeners: Listener[] = [];
+  readonly #door: Door | null;
   #addresses: string[] = [];
   #certificates: Certificates | null = null;
   #isServing = false;
@@ -45,6 +50,11 @@ export class Server {
     this.#binds = settings.bind.map(parseBind);
     this.#observation = new Observation(settings, log);
     this.#mounts = new MountTable(settings, log, { observation: this.#observation });
+    this.#door = createDoor(settings, {
+      log,
+      makeRoom: () => this.#endIdlest(),
+      refused: (error) => this.#mounts.strangers?.turnedAway(error),
+    });
     this.admin = new Admin(settings, log, async () => this.admin.hub.update(this, this.inspect()));
   }
 
@@ -177,6 +187,15 @@ export class Server {
     return this.#closed;
   }
 
+  /** Whoever has asked nothing for a while makes room for others; one in the midst of asking does not. */
+  #endIdlest(): boolean {
+    const idle = this.#listeners.map((listener) => listener.findIdlest()).filter((found) => found !== null);
+    const [idlest] = idle.sort((one, other) => one.since - other.since);
+    if (idlest === undefined || performance.now() - idlest.since < IDLE_MS) return false;
+    idlest.connection.destroy();
+    return true;
+  }
+
   async #drain(isLast: boolean): Promise<boolean> {
     const graceMs = this.#settings.gracefulTimeout * 1000;
     const end = performance.now() + graceMs;
@@ -184,6 +203,7 @@ export class Server {
     await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop(isLast))));
     await this.#mounts.drain(Math.max(0, end - performance.now()));
     for (const listener of this.#listeners) listener.destroy();
+    this.#door?.close();
     const ended = await this.#mounts.close();
     await this.#observation.close();
     this.#certificates?.close();
@@ -193,7 +213,14 @@ export class Server {
   }
 
   async #open(address: BindAddress, socket: ListeningHandle | 'given' | null): Promise<void> {
-    const listener = new Listener(address, this.#settings, this.#log, this.#mounts, this.#certificates);
+    const listener = new Listener(
+      address,
+      this.#settings,
+      this.#log,
+      this.#mounts,
+      this.#certificates,
+      this.#door,
+    );
     if (socket !== 'given') await listener.open(socket);
     if (this.#closed !== null) {
       listener.destroy();

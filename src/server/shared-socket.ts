@@ -8,8 +8,9 @@ import { unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { type BindAddress, formatAddress } from '../settings/address.js';
-import { explainBindError, removeStaleSocket } from './bind.js';
-import { type ListeningHandle, shutDoor, takeIn } from './listening.js';
+import type { Settings } from '../settings/resolve.js';
+import { explainBindError, openAbstract, removeStaleSocket, setSocketMode } from './bind.js';
+import { type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
 
 /** What Node's own cluster module makes its sockets with: bound, and not yet listened on. */
 interface WithHandles {
@@ -18,26 +19,38 @@ interface WithHandles {
     port: number,
     type: 4 | 6 | -1 | null,
     fd?: number,
+    flags?: number,
   ): ListeningHandle | number;
 }
+
+/** SO_REUSEPORT, where Node knows it: from 22.12 on. uv.h */
+const UV_TCP_REUSEPORT = 2;
+
+export type SocketSettings = Pick<Settings, 'unixMode' | 'socketBacklog' | 'reusePort'>;
 
 export class SharedSocket {
   readonly #address: BindAddress;
   readonly #handle: ListeningHandle;
+  readonly #backlog: number;
   #server: Server | null = null;
 
-  private constructor(address: BindAddress, handle: ListeningHandle) {
+  private constructor(address: BindAddress, handle: ListeningHandle, backlog: number) {
     this.#address = address;
     this.#handle = handle;
+    this.#backlog = backlog;
   }
 
   /** Rejects with LIDO_CANNOT_LISTEN. */
-  static async bind(address: BindAddress): Promise<SharedSocket> {
+  static async bind(address: BindAddress, settings: SocketSettings): Promise<SharedSocket> {
     await removeStaleSocket(address);
-    const handle = await createHandle(address).catch((error: NodeJS.ErrnoException) => {
-      throw explainBindError(error, address);
-    });
-    return new SharedSocket(address, handle);
+    try {
+      const handle = await createHandle(address, settings.reusePort);
+      // Nobody can connect before it is listened on.
+      setSocketMode(address, settings.unixMode);
+      return new SharedSocket(address, handle, settings.socketBacklog);
+    } catch (error) {
+      throw explainBindError(error as NodeJS.ErrnoException, address);
+    }
   }
 
   /** Where it listens, as a URL: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -47,9 +60,8 @@ export class SharedSocket {
 
   /** As the setting `bind` has it, with the port that the system chose. */
   get bind(): string {
-    if ('path' in this.#address) return `unix:${this.#address.path}`;
     if ('fd' in this.#address) return `fd://${this.#address.fd}`;
-    return this.url.slice('http://'.length);
+    return 'host' in this.#address ? this.url.slice('http://'.length) : this.url;
   }
 
   /** What a process can listen on by itself. */
@@ -63,7 +75,7 @@ export class SharedSocket {
     this.#server = server;
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => reject(explainBindError(error, this.#address)));
-      server.listen(this.#handle, resolve);
+      server.listen(this.#handle, this.#backlog, resolve);
     });
   }
 
@@ -75,15 +87,16 @@ export class SharedSocket {
       return;
     }
     if ('host' in this.#address) await shutDoor(this.#handle);
+    if ('abstract' in this.#address) await shutAbstractDoor(this.#server, this.#handle);
     // What waits in a socket that outlives this process is for whoever is started next.
     if (!('fd' in this.#address)) await takeIn(this.#server);
     this.#server.close();
   }
 }
 
-async function createHandle(address: BindAddress): Promise<ListeningHandle> {
+async function createHandle(address: BindAddress, reusesPort: boolean): Promise<ListeningHandle> {
   const { _createServerHandle: create } = net as typeof net & WithHandles;
-  const made = await createAny(create, address);
+  const made = await createAny(create, address, reusesPort);
   if (typeof made !== 'number') return made;
   const code = getSystemErrorName(made);
   throw Object.assign(new Error(code), { code });
@@ -91,18 +104,22 @@ async function createHandle(address: BindAddress): Promise<ListeningHandle> {
 
 async function createAny(
   create: WithHandles['_createServerHandle'],
-  address: BindAddress,
+  bind: BindAddress,
+  reusesPort: boolean,
 ): Promise<ListeningHandle | number> {
+  const address = await openAbstract(bind);
   if ('path' in address) return create(address.path, -1, -1);
-  return 'fd' in address ? create(null, 0, null, address.fd) : createTcp(create, address);
+  if ('fd' in address) return create(null, 0, null, address.fd);
+  return createTcp(create, address, reusesPort);
 }
 
 async function createTcp(
   create: WithHandles['_createServerHandle'],
   { host, port }: { readonly host: string; readonly port: number },
+  reusesPort: boolean,
 ): Promise<ListeningHandle | number> {
   const { address, family } = await lookup(host);
-  return create(address, port, family === 6 ? 6 : 4);
+  return create(address, port, family === 6 ? 6 : 4, undefined, reusesPort ? UV_TCP_REUSEPORT : 0);
 }
 
 function addressOf(handle: ListeningHandle): AddressInfo | null {

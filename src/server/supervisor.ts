@@ -60,7 +60,8 @@ export class Supervisor {
   async listen(): Promise<void> {
     try {
       await this.admin.open();
-      for (const text of this.#settings.bind) this.#sockets.push(await SharedSocket.bind(parseBind(text)));
+      for (const text of this.#settings.bind)
+        this.#sockets.push(await SharedSocket.bind(parseBind(text), this.#settings));
       this.#settings = { ...this.#settings, bind: this.#sockets.map(({ bind }) => bind) };
       if (this.#settings.processes > 1) await this.#giveOut();
       await this.#startTogether(this.#settings, this.#settings.processes);

@@ -1,4 +1,5 @@
 /** Main thread. System calls that Node lacks, made through koffi. Loaded only when one is needed. */
+import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 
 const SOL_SOCKET = 1;
@@ -21,7 +22,9 @@ export function dropNewConnections(fd: number): boolean {
 }
 
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 /** What struct sockaddr_un has room for. */
 const LONGEST_PATH = 108;
@@ -30,23 +33,50 @@ const socket = libc.func('int socket(int domain, int type, int protocol)');
 const sendto = libc.func(
   'intptr_t sendto(int fd, const void *data, size_t size, int flags, const void *address, uint32_t length)',
 );
+const bind = libc.func('int bind(int fd, const void *address, uint32_t length)');
+const shutdown = libc.func('int shutdown(int fd, int how)');
 const close = libc.func('int close(int fd)');
+const SHUT_RD = 0;
 
 /**
  * Sends one datagram to a Unix socket, which Node cannot. A path that begins with @ is an abstract one. False where nobody
  * took it.
  */
 export function sendDatagram(path: string, text: string): boolean {
-  const name = Buffer.from(path.replace(/^@/, '\0'));
-  if (name.length >= LONGEST_PATH) return false;
+  const address = encodeAddress(path);
+  if (address === null) return false;
   const fd: number = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
-  const family = Buffer.alloc(2);
-  new Uint16Array(family.buffer, family.byteOffset, 1)[0] = AF_UNIX;
-  // A path in the file system ends with a NUL, an abstract name where it ends.
-  const address = Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)]);
   const data = Buffer.from(text);
   const sent: number = sendto(fd, data, data.length, 0, address, address.length);
   close(fd);
   return sent === data.length;
+}
+
+/**
+ * Opens an abstract Unix socket, bound and not yet listened on; returns its descriptor. Node before 22 fills the name up with
+ * NULs, so that clients do not find it. Throws an error with a `code` such as EADDRINUSE.
+ */
+export function bindAbstract(name: string): number {
+  const address = encodeAddress(`@${name}`);
+  const fd: number = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (address !== null && fd >= 0 && bind(fd, address, address.length) === 0) return fd;
+  const code = getSystemErrorName(-koffi.errno());
+  if (fd >= 0) close(fd);
+  throw Object.assign(new Error(code), { code });
+}
+
+/** Lets nobody connect to a listening Unix socket any more; who is connected already can be accepted. Linux. */
+export function refuseNewConnections(fd: number): void {
+  shutdown(fd, SHUT_RD);
+}
+
+/** As struct sockaddr_un; null where it has no room. A path that begins with @ is an abstract name. */
+function encodeAddress(path: string): Buffer | null {
+  const name = Buffer.from(path.replace(/^@/, '\0'));
+  if (name.length >= LONGEST_PATH + (path.startsWith('@') ? 1 : 0)) return null;
+  const family = Buffer.alloc(2);
+  new Uint16Array(family.buffer, family.byteOffset, 1)[0] = AF_UNIX;
+  // A path in the file system ends with a NUL, an abstract name where it ends.
+  return Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)]);
 }

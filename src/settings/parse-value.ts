@@ -46,6 +46,8 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
       return parseText(setting, value);
     case 'access-format':
       return parseFormat(value);
+    case 'mode':
+      return parseMode(value);
   }
 }
 
@@ -173,6 +175,12 @@ function parseFormat(value: unknown): string | Mistake {
   } catch (error) {
     return new Mistake((error as RangeError).message);
   }
+}
+
+/** As text only: a config file's 660 would be a number of another base. */
+function parseMode(value: unknown): string | Mistake {
+  const isMode = typeof value === 'string' && /^0?[0-7]{3}$/.test(value);
+  return isMode ? value : reject('three octal digits as text, such as "660"', value);
 }
 
 function parseText({ choices }: Setting, value: unknown): string | Mistake {

@@ -4,6 +4,7 @@ import type { ErrorCode } from '../contract/errors.js';
 import { checkSource, isSettingName, type Source, suggestSetting } from './check-source.js';
 import { findContradictions } from './contradictions.js';
 import { type PlacedMistake, throwMistakes } from './mistake.js';
+import { findUnsupported } from './platform.js';
 import type { Resolved } from './resolved.js';
 import {
   isList,
@@ -20,6 +21,8 @@ export type { Origin, Source } from './check-source.js';
 export { suggestSetting } from './check-source.js';
 export type { Resolved } from './resolved.js';
 export type { MountSettings, Mounts, Settings, UserMounts, UserSettings } from './table.js';
+
+const HERE = { system: process.platform, node: process.versions.node };
 
 /**
  * Puts sources together, the first one winning. Throws one error, LIDO_WRONG_SETTING unless `code` says otherwise, that
@@ -44,7 +47,7 @@ export function resolveSettings(
     settings: Object.freeze(values) as Settings,
     origins: origins as Record<SettingName, string>,
   };
-  mistakes.push(...findContradictions(resolved));
+  mistakes.push(...findContradictions(resolved), ...findUnsupported(resolved, HERE));
   throwMistakes(mistakes, code);
   return resolved;
 }

@@ -34,6 +34,7 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   if (setting.type === 'boolean') return { ...description, type: 'boolean' };
   if (setting.type === 'application') return { ...description, type: 'string', pattern: '^[^:]' };
   if (setting.type === 'access-format') return { ...description, type: 'string', minLength: 1 };
+  if (setting.type === 'mode') return { ...description, type: 'string', pattern: '^0?[0-7]{3}$' };
   if (setting.type === 'string') {
     return setting.choices === undefined
       ? { ...description, type: 'string', minLength: 1 }
@@ -108,6 +109,7 @@ function describeType({ type, choices, min = 0 }: Setting): string {
     application: '`MODULE:CALLABLE`',
     string: 'text',
     'access-format': 'text with `%(NAME)s` in it',
+    mode: 'three octal digits, as text',
     strings: 'list of texts',
     addresses: 'list of addresses',
     proxies: 'list of addresses, networks, `unix` or `*`',

@@ -7,6 +7,7 @@ export type SettingType =
   | 'application'
   | 'string'
   | 'access-format'
+  | 'mode'
   | 'strings'
   | 'addresses'
   | 'proxies'
@@ -179,9 +180,37 @@ export const settings = {
     scope: 'listener',
     default: ['127.0.0.1:8000'],
     why: 'only this machine reaches it until somebody says otherwise; 8000 is the port of gunicorn, uvicorn and runserver',
-    text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT, unix:PATH, or fd://N for a socket that is open already; repeatable; port 0 takes a free one',
+    text: 'listen here: HOST:PORT, [IPV6]:PORT, PORT, unix:PATH, unix:@NAME for an abstract socket of Linux, or fd://N for a socket that is open already; repeatable; port 0 takes a free one',
     value: 'ADDRESS',
     also: ['address'],
+  },
+  unixMode: {
+    type: 'mode',
+    group: 'Listening',
+    scope: 'listener',
+    default: null,
+    why: 'the umask of the command says it, as it does for every file',
+    text: 'who may connect to unix:PATH: 660 for the user and the group of the server, 666 for everybody',
+    value: 'MODE',
+  },
+  socketBacklog: {
+    type: 'integer',
+    group: 'Listening',
+    scope: 'listener',
+    default: 2048,
+    why: "gunicorn's and uvicorn's; the system has a limit of its own, 4096 on Linux (net.core.somaxconn)",
+    min: 1,
+    text: 'connections that the system keeps until they are accepted; further ones have to try again',
+    value: 'N',
+    also: ['listen'],
+  },
+  reusePort: {
+    type: 'boolean',
+    group: 'Listening',
+    scope: 'listener',
+    default: false,
+    why: 'whoever starts a second server by mistake should be told that the address is taken',
+    text: 'let other servers of this user listen on the same port (SO_REUSEPORT), among which Linux shares the connections out; Node.js 22.12 and later',
   },
   certfile: {
     type: 'strings',
@@ -275,6 +304,16 @@ export const settings = {
     min: 0,
     text: 'requests that may wait for a worker; one more is answered with 503',
     value: 'N',
+  },
+  backlogTimeout: {
+    type: 'seconds',
+    group: 'Workers',
+    default: 60,
+    why: 'nginx and most load balancers give up after 60 s: whoever waits longer is answered for nobody, and those behind wait for it',
+    min: 0,
+    text: 'how long a request may wait for a worker, then it is answered with 503, and with when to come again; 0 for no limit',
+    value: 'SECONDS',
+    also: ['max_request_queue_time', 'timeout_queue', 'wait_for_less_busy_worker'],
   },
   python: {
     type: 'string',
@@ -441,6 +480,39 @@ export const settings = {
     min: 0,
     text: 'a client that sends a request body at fewer bytes a second, over ten seconds, is answered with 408; 0 for no limit',
     value: 'BYTES',
+  },
+  maxConnections: {
+    type: 'integer',
+    group: 'Limits',
+    scope: 'listener',
+    default: 0,
+    why: 'a connection takes a few kilobytes, and what it makes a process hold is in bufferBudget',
+    min: 0,
+    text: 'connections that a process keeps at once; for one more, one that has been idle for a second is ended, and where none is, it is answered with 503; 0 for no limit',
+    value: 'N',
+    also: ['connection_limit', 'worker_connections', 'MaxConcurrentConnections'],
+  },
+  maxConnectionsPerAddress: {
+    type: 'integer',
+    group: 'Limits',
+    scope: 'listener',
+    default: 0,
+    why: 'a whole company or a mobile network may come from one address',
+    min: 0,
+    text: 'connections that a process keeps at once from one IPv4 address, or one network of 64 bits of IPv6; one more is answered with 429; those of forwardedAllowIps are not counted; 0 for no limit',
+    value: 'N',
+    also: ['limit_conn'],
+  },
+  keepaliveRequests: {
+    type: 'integer',
+    group: 'Limits',
+    scope: 'listener',
+    default: 0,
+    why: 'a connection holds no more after a million requests than after one',
+    min: 0,
+    text: 'requests that are answered on one connection, which ends with the last of them; 0 for no limit',
+    value: 'N',
+    also: ['maxRequestsPerSocket', 'MaxKeepAliveRequests'],
   },
   requestBuffering: {
     type: 'boolean',
@@ -673,7 +745,7 @@ type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly
           ? readonly string[]
           : S['type'] extends 'boolean'
             ? boolean
-            : S['type'] extends 'string' | 'application' | 'access-format'
+            : S['type'] extends 'string' | 'application' | 'access-format' | 'mode'
               ? string
               : number;
 

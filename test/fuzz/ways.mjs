@@ -170,6 +170,7 @@ const toOwn = (socket, seen) =>
       headerTimeoutMs: 0,
       keepAliveMs: 0,
       sendTimeoutMs: 0,
+      mostRequests: 0,
       budget,
       handle: seen.handle,
       refused: ({ reason }) => {

@@ -1,5 +1,5 @@
 // A client that sends bytes as they are, and reads responses as they are framed.
-import { connect, type Socket } from 'node:net';
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net';
 import { onTestFinished } from 'vitest';
 
 export interface RawResponse {
@@ -22,9 +22,10 @@ export class RawClient {
   #ended = false;
   #wake: () => void = () => {};
 
-  /** `where`: a port, or the path of a Unix socket. */
-  constructor(where: number | string) {
-    this.socket = typeof where === 'string' ? connect(where) : connect(where, '127.0.0.1');
+  /** `where`: a port, the path of a Unix socket, or what net.connect() takes. */
+  constructor(where: number | string | TcpNetConnectOpts) {
+    this.socket =
+      typeof where === 'number' ? connect(where, '127.0.0.1') : connect(where as TcpNetConnectOpts);
     this.socket.setNoDelay(true);
     this.socket.on('data', (chunk) => {
       this.#buffer = Buffer.concat([this.#buffer, chunk]);

@@ -2,17 +2,15 @@
  * Main thread. One client's connection: reads one request after the other, has each answered before it looks at the next,
  * and ends so that the last answer is not lost. RFC 9112, section 9.
  */
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Account, Budget, Holder } from '../budget.js';
 import type { Connection } from '../connection.js';
-import { buildErrorPage } from '../error-page.js';
 import type { Refusal } from '../gate.js';
 import { LINGER_MS } from '../linger.js';
 import type { HttpRequest } from '../request.js';
 import type { ResponseSink } from '../response-sink.js';
-import { dateLine } from './date.js';
 import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
+import { formatLastAnswer } from './last-answer.js';
 import { type BodyCarrier, type WireBody, WireRequest } from './request.js';
 import { type ResponseCarrier, WireSink } from './sink.js';
 
@@ -23,6 +21,8 @@ export interface ConnectionOptions {
   readonly keepAliveMs: number;
   /** Milliseconds that a client may take nothing of what is written where no response says so; 0 for no limit. */
   readonly sendTimeoutMs: number;
+  /** Requests that are answered before the connection ends; 0 for no limit. */
+  readonly mostRequests: number;
   /** Where what a client makes the process hold is counted. */
   readonly budget: Budget;
   /** Takes a request. Those behind it on its connection are not looked at before it is answered. */
@@ -65,6 +65,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   /** Null once the response is written, while what is left of the body is read. */
   #sink: WireSink | null = null;
   #closesAfter = false;
+  #requests = 0;
   /** Bytes that have come and were not looked at: these packets, the first one from `#position` on. */
   #packets: Buffer[] = [];
   #position = 0;
@@ -113,6 +114,11 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** Since when nobody waits for an answer here, and none is on its way; null where somebody does. performance.now(). */
+  get idleSince(): number | null {
+    return this.#state === 'idle' && this.#socket.writableLength === 0 ? this.#since : null;
   }
 
   /** Ends what is overdue. To be called again and again. */
@@ -227,7 +233,8 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     const sink = new WireSink(this, head);
     this.#body = request.body;
     this.#sink = sink;
-    this.#closesAfter = false;
+    this.#requests += 1;
+    this.#closesAfter = this.#requests === this.#options.mostRequests;
     this.#enter('request');
     this.#options.handle(request, sink);
   }
@@ -261,6 +268,10 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     return body !== null && !body.isWhole && !body.isBroken && (body.isWanted || body.isStopped);
   }
 
+  get isLastRequest(): boolean {
+    return this.#closesAfter;
+  }
+
   get isRequestRead(): boolean {
     return this.#body === null || this.#body.isWhole;
   }
@@ -277,13 +288,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   #refuse(refusal: Refusal): void {
     this.#client ??= this.#describeClient();
     this.#options.refused(refusal, this.#client);
-    const { status, reason } = refusal;
-    const phrase = STATUS_CODES[status] ?? '';
-    const { type, body } = buildErrorPage(status, reason, false);
-    this.#socket.write(
-      `HTTP/1.1 ${status} ${phrase}\r\nContent-Type: ${type}\r\nContent-Length: ${body.length}\r\n${dateLine()}Connection: close\r\n\r\n${body}`,
-      'latin1',
-    );
+    this.#socket.write(formatLastAnswer(refusal), 'latin1');
     this.#linger();
   }
 

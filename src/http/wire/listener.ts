@@ -19,6 +19,8 @@ export const SOCKET_OPTIONS = {
 export interface ListenerOptions extends ConnectionOptions {
   /** Null where nobody speaks the PROXY protocol. */
   readonly proxies: ProxyOptions | null;
+  /** Asked of a client that a proxy has told of; who is not let in is ended by whom it asks. Null where everybody is. */
+  readonly admits: ((socket: Socket, client: Connection) => boolean) | null;
 }
 
 export class HttpListener {
@@ -44,11 +46,23 @@ export class HttpListener {
   /** Takes a connection over: of TCP, a Unix socket, or TLS once it is secure. */
   readonly accept = (socket: Socket): void => {
     this.#sweep ??= setInterval(this.#check, this.#periodMs).unref();
-    const { proxies, headerTimeoutMs } = this.#options;
+    const { proxies, headerTimeoutMs, admits } = this.#options;
     if (proxies === null) this.#serve(socket, () => describeSocket(socket));
     else
-      readProxyHeader(socket, proxies, headerTimeoutMs, (known, client) => this.#serve(known, () => client));
+      readProxyHeader(socket, proxies, headerTimeoutMs, (known, client) => {
+        if (admits?.(known, client) ?? true) this.#serve(known, () => client);
+      });
   };
+
+  /** The connection that has been idle for longest; null where none is. */
+  findIdlest(): { readonly connection: HttpConnection; readonly since: number } | null {
+    let idlest: { connection: HttpConnection; since: number } | null = null;
+    for (const connection of this.#connections) {
+      const since = connection.idleSince;
+      if (since !== null && (idlest === null || since < idlest.since)) idlest = { connection, since };
+    }
+    return idlest;
+  }
 
   #serve(socket: Socket, describeClient: () => Connection): void {
     const connection = new HttpConnection(socket, this.#options, this.#keepAlive, describeClient);

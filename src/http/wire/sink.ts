@@ -10,6 +10,8 @@ export interface ResponseCarrier {
   /** "timeout=75": how long the connection is kept, for clients that want to know; null where that is not limited. */
   readonly keepAlive: string | null;
   readonly hasClientEnded: boolean;
+  /** True when the connection ends with this response, whatever it is. */
+  readonly isLastRequest: boolean;
   /** True when the current request's body is read, or there is none. */
   readonly isRequestRead: boolean;
   /** False where the client takes less than comes; tellDrained() of the response follows. */
@@ -80,7 +82,12 @@ export class WireSink implements ResponseSink {
     this.#framing = this.#chooseFraming(head, isCounted);
     // A body that neither is counted nor comes in chunks ends with the connection. RFC 9112, section 6.3.
     const isEndless = this.#framing === 'plain' && !isCounted;
-    this.#closes = closes || isEndless || !this.#request.keepsConnection || this.#isUncertain;
+    this.#closes =
+      closes ||
+      isEndless ||
+      !this.#request.keepsConnection ||
+      this.#carrier.isLastRequest ||
+      this.#isUncertain;
     let fields = hasDate ? '' : dateLine();
     if (length !== null) fields += `Content-Length: ${length}\r\n`;
     else if (this.#framing === 'chunked') fields += 'Transfer-Encoding: chunked\r\n';

@@ -2,7 +2,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { LidoError } from '../../contract/errors.js';
 import type { Overview } from '../../observe/hub.js';
-import { parseBind } from '../../settings/address.js';
+import { parseAdminAddress } from '../../settings/address.js';
 
 /** Everything at once, as the text of JSON. Rejects with LIDO_NOT_REACHED. `where` is written as `admin` is. */
 export async function askStats(where: string): Promise<string> {
@@ -28,7 +28,7 @@ export async function* follow(where: string): AsyncGenerator<Overview> {
 }
 
 function ask(where: string, path: string): Promise<IncomingMessage> {
-  const address = parseBind(where);
+  const address = parseAdminAddress(where);
   const target = 'path' in address ? { socketPath: address.path } : address;
   return new Promise((resolve, reject) => {
     const fail = (why: string, cause?: unknown) =>

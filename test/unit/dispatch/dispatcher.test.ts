@@ -64,6 +64,35 @@ describe.each([
     expect([first, second, third].map((job) => job?.computedMs)).toEqual([10, 0, 10]);
   });
 
+  test('who has waited for too long is refused, and the others are answered in their turn', () => {
+    const simulation = new Simulation(1, { ...policy, prefetch: 0 }, 10_000, 250);
+    const all = jobs(5, () => simulation.ask('/', [100]));
+    simulation.run(1000);
+    const refused = all.filter(({ error }) => error !== null);
+    expect(refused.map(({ error }) => error?.code)).toEqual(['LIDO_WAITED_TOO_LONG', 'LIDO_WAITED_TOO_LONG']);
+    expect(all.slice(0, 3).map(({ computedMs }) => computedMs)).toEqual([100, 100, 100]);
+    expect(refused.map(({ computedMs }) => computedMs)).toEqual([0, 0]);
+  });
+
+  test('who is refused learns how long it takes to answer those before, as fast as others were answered', () => {
+    const simulation = new Simulation(1, { ...policy, prefetch: 0 }, 50);
+    // One a fifth of a second, and 50 wait.
+    simulation.keepAsking(51, [['/', [200]]]);
+    simulation.run(6000);
+    expect(() => simulation.ask('/', [200])).toThrow(
+      expect.objectContaining({ code: 'LIDO_BACKLOG_FULL', retryAfter: 10 }),
+    );
+  });
+
+  test('where nobody is answered, who is refused is told to stay away for as long as that has lasted', () => {
+    const simulation = new Simulation(1, { ...policy, prefetch: 0 }, 1);
+    for (let count = 0; count < 2; count += 1) simulation.ask('/', [60_000]);
+    const retryAfter = (seconds: number) => expect.objectContaining({ retryAfter: seconds });
+    expect(() => simulation.ask('/', [1])).toThrow(retryAfter(1));
+    simulation.run(4100);
+    expect(() => simulation.ask('/', [1])).toThrow(retryAfter(5));
+  });
+
   test('what a lost worker had not begun is run by another, and what it ran fails', () => {
     const simulation = new Simulation(2, policy);
     const all = jobs(6, () => simulation.ask('/', [4]));

@@ -36,6 +36,7 @@ export class SimulatedJob implements Job<SimulatedJob> {
   startedMs = Number.POSITIVE_INFINITY;
   finishedMs = Number.POSITIVE_INFINITY;
   error: LidoError | null = null;
+  waitingSince = 0;
   computedMs = 0;
   waitedMs = 0;
 
@@ -63,6 +64,10 @@ export class SimulatedJob implements Job<SimulatedJob> {
 
   drop(): void {
     this.state = 'over';
+  }
+
+  refuse(error: LidoError): void {
+    this.finish(error);
   }
 
   finish(error: LidoError | null): void {
@@ -171,9 +176,9 @@ export class Simulation implements Clock {
   /** Called when a request is over: a client that asks again. */
   onFinish: (job: SimulatedJob) => void = () => {};
 
-  constructor(count: number, policy: DispatchPolicy, backlog = 10_000) {
+  constructor(count: number, policy: DispatchPolicy, backlog = 10_000, backlogTimeoutMs = 0) {
     this.#sharedGil = policy.sharedGil;
-    this.dispatcher = new JobDispatcher({ policy, backlog, clock: this });
+    this.dispatcher = new JobDispatcher({ policy, backlog, backlogTimeoutMs, clock: this });
     this.workers = Array.from({ length: count }, () => new SimulatedWorker(this));
     for (const worker of this.workers) this.dispatcher.addSession(worker);
   }

@@ -111,7 +111,7 @@ describe('settings from several sources', () => {
     ['raw_env', 'env'],
     ['w', 'processes'],
     ['limit-post', 'maxBodySize'],
-    ['listen', 'backlog'],
+    ['listen', 'socketBacklog'],
   ])('answer %s, as others call it, with %s', (key, name) => {
     expect(messageOf(() => resolveSettings([fileSource({ [key]: 1 })]))).toContain(
       `lido.config.json:1: unknown setting ${key}; did you mean ${name}?`,
