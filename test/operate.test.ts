@@ -147,6 +147,15 @@ describe('recycling', () => {
   });
 });
 
+describe('recycling without a supervisor', () => {
+  it('ends the server, which answers one request so', async () => {
+    const { server } = await serveSite(['--max-requests', '1', '--no-supervise']);
+    expect(await ask(server)).toBe(`one ${server.child.pid}`);
+    expect(await server.ended).toMatchObject({ code: 0 });
+    expect(server.stderr()).toContain('this process has answered 1 request, and no supervisor replaces it');
+  });
+});
+
 describe('signals', () => {
   it('TTIN and TTOU start a process more and end one, and no client sees it', async () => {
     const { server } = await serveSite([]);

@@ -2,7 +2,7 @@
 import type { Settings } from '../settings/resolve.js';
 import type { FromProcess, ProcessReport } from './process-messages.js';
 import type { Server } from './server.js';
-import { findWear, jitterRequests } from './wear.js';
+import { watchWear } from './wear.js';
 
 const REPORT_MS = 100;
 
@@ -13,11 +13,8 @@ export function reportRegularly(
   countTaken: () => number,
   post: (message: FromProcess) => void,
 ): void {
-  const limits = { ...settings, maxRequests: jitterRequests(settings, Math.random()) };
-  const begun = performance.now();
   let told = '';
   let bytesWritten = 0;
-  let isWorn = false;
   const look = () => {
     const isStanding = server.bytesWritten === bytesWritten;
     bytesWritten = server.bytesWritten;
@@ -26,22 +23,12 @@ export function reportRegularly(
       taken: countTaken(),
       isOccupied: isStanding && server.stats().some(({ busy }) => busy > 0),
     });
-    if (!isWorn) ask();
   };
   const tell = (report: ProcessReport) => {
     const text = JSON.stringify(report);
     if (text !== told) post(['report', report]);
     told = text;
   };
-  const ask = () => {
-    const reason = findWear(limits, {
-      requests: server.stats().reduce((sum, { answered }) => sum + answered, 0),
-      memory: process.memoryUsage.rss(),
-      age: (performance.now() - begun) / 1000,
-    });
-    if (reason === null) return;
-    isWorn = true;
-    post(['worn', reason]);
-  };
   setInterval(look, REPORT_MS).unref();
+  watchWear(server, settings, (reason) => post(['worn', reason]));
 }

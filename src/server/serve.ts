@@ -8,6 +8,7 @@ import type { Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
 import { SystemdNotifier } from './systemd.js';
+import { watchWear } from './wear.js';
 import { writeWhereabouts } from './whereabouts.js';
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
@@ -73,5 +74,10 @@ async function createOperated(
     return new Supervisor(settings, { log, readSettings });
   }
   const { createServer } = await import('./server.js');
-  return createServer(settings, { log });
+  const server = createServer(settings, { log });
+  watchWear(server, settings, (reason) => {
+    log.info(`this process ${reason}, and no supervisor replaces it`);
+    process.kill(process.pid, 'SIGTERM');
+  });
+  return server;
 }

@@ -1,5 +1,6 @@
-/** Main thread. When a process has served long enough. Pure. */
+/** Main thread. When a process has served long enough. */
 import type { Settings } from '../settings/resolve.js';
+import type { Server } from './server.js';
 
 type Limits = Pick<Settings, 'maxRequests' | 'maxMemory' | 'maxAge'>;
 
@@ -14,7 +15,8 @@ export interface Wear {
 
 /** Why a process is to be replaced, for people; null where it is not. */
 export function findWear({ maxRequests, maxMemory, maxAge }: Limits, wear: Wear): string | null {
-  if (maxRequests > 0 && wear.requests >= maxRequests) return `has answered ${wear.requests} requests`;
+  if (maxRequests > 0 && wear.requests >= maxRequests)
+    return `has answered ${wear.requests} request${wear.requests === 1 ? '' : 's'}`;
   if (maxMemory > 0 && wear.memory > maxMemory) return `takes ${wear.memory} bytes of memory`;
   if (maxAge > 0 && wear.age >= maxAge) return `has served for ${Math.round(wear.age)} s`;
   return null;
@@ -26,4 +28,25 @@ export function jitterRequests(
   chance: number,
 ): number {
   return maxRequests === 0 ? 0 : maxRequests + Math.round(maxRequestsJitter * chance);
+}
+
+/** How often a process looks at itself. Milliseconds. */
+const LOOK_MS = 100;
+
+/** Tells once, with the reason, when the process has served long enough; never where there is no limit. */
+export function watchWear(server: Server, settings: Settings, tell: (reason: string) => void): void {
+  const limits = { ...settings, maxRequests: jitterRequests(settings, Math.random()) };
+  if (limits.maxRequests + limits.maxMemory + limits.maxAge === 0) return;
+  const begun = performance.now();
+  const timer = setInterval(() => {
+    const reason = findWear(limits, {
+      requests: server.stats().reduce((sum, { answered }) => sum + answered, 0),
+      memory: process.memoryUsage.rss(),
+      age: (performance.now() - begun) / 1000,
+    });
+    if (reason === null) return;
+    clearInterval(timer);
+    tell(reason);
+  }, LOOK_MS);
+  timer.unref();
 }

@@ -593,7 +593,7 @@ export const settings = {
     default: 0,
     why: 'a sound application needs no recycling',
     min: 0,
-    text: 'another process takes the place of one that has answered so many requests; 0 for no limit',
+    text: 'another process takes the place of one that has answered so many requests, and without a supervisor the server ends; 0 for no limit',
     value: 'N',
   },
   maxRequestsJitter: {
@@ -613,7 +613,7 @@ export const settings = {
     default: 0,
     why: 'how much is too much, only who knows the application can say',
     min: 0,
-    text: 'another process takes the place of one whose resident memory exceeds this; 0 for no limit',
+    text: 'another process takes the place of one whose resident memory exceeds this, and without a supervisor the server ends; 0 for no limit',
     value: 'BYTES',
     also: ['max-memory-per-child'],
   },
@@ -624,7 +624,7 @@ export const settings = {
     default: 0,
     why: 'a sound application needs no recycling',
     min: 0,
-    text: 'another process takes the place of one that has served for so long; 0 for no limit',
+    text: 'another process takes the place of one that has served for so long, and without a supervisor the server ends; 0 for no limit',
     value: 'SECONDS',
   },
   pidfile: {
