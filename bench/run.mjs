@@ -16,7 +16,7 @@ import { compareResults, loadLastResult, saveResult } from './lib/results.mjs';
 import { runScenario } from './lib/rounds.mjs';
 import { buildTable, listFailures } from './lib/table.mjs';
 
-const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'start'];
+const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'static', 'start'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

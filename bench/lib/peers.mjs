@@ -5,9 +5,10 @@
  * `command({ app, port, processes, threads })` gives [program, ...arguments]; `app` is a module's name under
  * apps/javascript or apps/python. Access logs are off everywhere, workers are as many as the scenario says.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { bench, javascriptApps, lidoCommand, root, venv } from './paths.mjs';
+import { configureNginx } from './static-site.mjs';
 
 const bin = (name) => `${venv}/bin/${name}`;
 const inVenv = (name) => () => existsSync(bin(name));
@@ -107,7 +108,7 @@ export const peers = {
     language: 'python',
     found: inVenv('granian'),
     version: distribution('granian'),
-    command: ({ app, port, processes, threads }) => [
+    command: ({ app, port, processes, threads, options = [] }) => [
       ...[bin('granian'), '--interface', 'wsgi', '--host', '127.0.0.1', '--port', port, '--no-ws'],
       ...[
         '--workers',
@@ -116,9 +117,16 @@ export const peers = {
         threads,
         '--log-level',
         'warning',
+        ...options,
         `${app}:application`,
       ],
     ],
+  },
+  nginx: {
+    language: 'python',
+    found: () => spawnSync('nginx', ['-v']).error === undefined,
+    version: () => spawnSync('nginx', ['-v'], { encoding: 'utf8' }).stderr.trim().replace(/^.*\//, ''),
+    command: (how) => ['nginx', '-c', configureNginx(how)],
   },
   bjoern: {
     language: 'python',
