@@ -155,7 +155,7 @@ export default defineConfig({
       'mounts blog: a path looks like /shop or /shop/admin, unescaped, and / is the root',
       'threads takes a whole number, 1 or more, not 1.5',
       'bind takes HOST:PORT, [IPV6]:PORT, PORT, unix:PATH or fd://N, or a list of these, not "::": an IPv6 address stands in brackets, with its port behind them: [::]:8000',
-      'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, x-request-id, not "x-forwarded-fro"; did you mean x-forwarded-for?',
+      'forwardedFields takes a list of x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-forwarded-port, forwarded, x-request-id, traceparent, not "x-forwarded-fro"; did you mean x-forwarded-for?',
       'runtime takes auto, javascript, cpython, not "node"',
       'unknown setting max_requests; did you mean maxRequests?',
       'logLevel takes trace, debug, info, warn, error, fatal, silent, not "warning"; did you mean warn?',
