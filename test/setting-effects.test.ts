@@ -24,6 +24,8 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   bind: ['cli', 'gives --env to the application, and listens on every --bind'],
   processes: ['supervisor', '--processes'],
   threads: ['setting-effects', 'threads run as many requests at the same time'],
+  minThreads: ['scaling', 'come while requests wait, and go when they are of no use'],
+  maxThreads: ['scaling', 'come while requests wait, and go when they are of no use'],
   concurrency: ['setting-effects', 'concurrency lets one worker hold several requests that wait'],
   backlog: ['faults', 'a full backlog answers 503 with Retry-After at once'],
   backlogTimeout: ['limits', 'who has waited for a worker for so long'],

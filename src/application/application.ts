@@ -91,8 +91,9 @@ export class ServedApplication {
 
   /** "hello.js:application by Node.js 20.20.2 on 2 threads" */
   describe(): string {
-    const threads = this.#running?.dispatcher.sessions.size ?? 0;
-    return `${this.#settings.application} by ${this.#running?.runtime} on ${threads} thread${threads === 1 ? '' : 's'}`;
+    const { min, max } = this.#running?.threads ?? { min: 0, max: 0 };
+    const threads = min === max ? String(max) : `${min} to ${max}`;
+    return `${this.#settings.application} by ${this.#running?.runtime} on ${threads} thread${max === 1 ? '' : 's'}`;
   }
 
   /** Requests that are being answered. */
@@ -106,6 +107,7 @@ export class ServedApplication {
       mount,
       application: this.#settings.application ?? '',
       runtime: this.#running?.runtime ?? '',
+      threads: this.#running?.threads ?? { min: 0, max: 0 },
       ...this.#inspector.look(this.#running),
     };
   }

@@ -7,6 +7,8 @@ import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
+import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
+import type { ThreadLimits } from '../dispatch/scaling.js';
 import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
 import { createRequestNaming } from '../http/request-naming.js';
@@ -17,7 +19,9 @@ import type { Settings } from '../settings/resolve.js';
 import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
 import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
+import { findAvailableCores } from './available-cores.js';
 import { resolveApplication } from './find.js';
+import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
 import { PrivateFiles } from './static/private-files.js';
 import { chooseThreads, sharesGil } from './threads.js';
@@ -42,6 +46,7 @@ export interface RunningApplication {
   readonly acceptor: Acceptor;
   readonly dispatcher: Dispatcher;
   readonly pool: WorkerPool;
+  readonly threads: ThreadLimits;
   readonly stopWatching: () => void;
 }
 
@@ -57,7 +62,8 @@ export async function startApplication(
   const { privateFiles } = settings;
   const substitute = privateFiles === null ? null : await PrivateFiles.open(privateFiles);
   const found = await resolveApplication(settings);
-  const { count: threads } = chooseThreads(settings, found);
+  const { count: min, most: max } = chooseThreads(settings, found);
+  const threads = { min, max };
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host, log);
   const parts = assemble(
@@ -133,7 +139,7 @@ async function unload({
 function assemble(
   settings: Settings,
   application: ApplicationSpec,
-  threads: number,
+  threads: ThreadLimits,
   host: PythonHost | null,
   log: Logger,
   store: SpoolStore,
@@ -146,7 +152,7 @@ function assemble(
     concurrency: settings.concurrency,
     prefetch: PREFETCH,
     // With one thread nobody shares it: requests lie in the worker, one behind the other.
-    sharedGil: threads > 1 && sharesGil(application),
+    sharedGil: threads.max > 1 && sharesGil(application),
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };
@@ -192,8 +198,37 @@ function assemble(
     observer,
     substitute,
   });
-  const stopWatching = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
-  return { acceptor, dispatcher, pool, stopWatching };
+  const stopDeadlines = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
+  const stopScaling = watchLoad(threads, dispatcher, pool, (change, why) => {
+    observer?.traffic.scale(change);
+    log.info(`${application.spec}: ${describeScaling(change)}: ${why}`);
+  });
+  const stopWatching = () => {
+    stopDeadlines();
+    stopScaling();
+  };
+  return { acceptor, dispatcher, pool, threads, stopWatching };
+}
+
+/** Does nothing where the number of threads is fixed. Returns what stops it. */
+function watchLoad(
+  limits: ThreadLimits,
+  dispatcher: Dispatcher,
+  pool: WorkerPool,
+  scaled: ScalerOptions['scaled'],
+): () => void {
+  if (limits.min === limits.max) return () => {};
+  const isSaturated = createSaturationMeter(findAvailableCores());
+  const scaler = new ThreadScaler({ limits, dispatcher, pool, isSaturated, scaled }, performance.now());
+  const timer = setInterval(() => scaler.look(performance.now()), LOOK_EACH_MS).unref();
+  return () => clearInterval(timer);
+}
+
+/** "2 threads are started", "one thread is ended" */
+function describeScaling(change: number): string {
+  const count = Math.abs(change);
+  const threads = count === 1 ? 'one thread is' : `${count} threads are`;
+  return `${threads} ${change > 0 ? 'started' : 'ended'}`;
 }
 
 /** What the gate refuses, by these settings. */
@@ -220,7 +255,7 @@ function chooseConnection(settings: Settings): AcceptorOptions['connectionOf'] {
 function describeWorkers(
   settings: Settings,
   application: ApplicationSpec,
-  threads: number,
+  threads: ThreadLimits,
   runsOnce: boolean,
 ): WorkerSettings {
   const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
@@ -235,7 +270,7 @@ function describeWorkers(
     validate: settings.validate,
     timeout: settings.timeout,
     concurrency: settings.concurrency,
-    tellsManner: threads > 1 && sharesGil(application),
+    tellsManner: threads.max > 1 && sharesGil(application),
   };
 }
 

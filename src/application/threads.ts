@@ -5,7 +5,10 @@ import type { Settings } from '../settings/resolve.js';
 import { findAvailableCores } from './available-cores.js';
 
 export interface ThreadChoice {
+  /** At the start, and at least... */
   readonly count: number;
+  /** ...and at most. */
+  readonly most: number;
   /** For people: "2 cores, shared out over 1 process". */
   readonly why: string;
 }
@@ -16,9 +19,17 @@ export interface ThreadChoice {
  */
 const THREADS_UNDER_ONE_GIL = 4;
 
-/** What `threads` says, or cores for what can use them, or a few where they can only wait side by side. */
-export function chooseThreads({ threads, processes }: Settings, application: ApplicationSpec): ThreadChoice {
-  if (threads !== null) return { count: threads, why: 'as it is set' };
+/** What the settings say, or cores for what can use them, or a few where they can only wait side by side. */
+export function chooseThreads(settings: Settings, application: ApplicationSpec): ThreadChoice {
+  const { threads, minThreads, maxThreads } = settings;
+  if (threads !== null) return { count: threads, most: threads, why: 'as it is set' };
+  const usual = chooseUsual(settings, application);
+  if (maxThreads === null) return { ...usual, most: usual.count };
+  if (minThreads !== null) return { count: minThreads, most: maxThreads, why: 'as it is set' };
+  return { count: Math.min(usual.count, maxThreads), most: maxThreads, why: usual.why };
+}
+
+function chooseUsual({ processes }: Settings, application: ApplicationSpec): Omit<ThreadChoice, 'most'> {
   if (sharesGil(application))
     return { count: THREADS_UNDER_ONE_GIL, why: 'they share one GIL, and wait side by side' };
   const cores = findAvailableCores();

@@ -3,7 +3,14 @@
 import { LidoError } from '../contract/errors.js';
 import { Backlog } from './backlog.js';
 import type { Exchange } from './exchange.js';
-import { chooseLateUnderGil, chooseUnderGil, type GilWorkerView, isOverdue, mostHeld } from './gil-policy.js';
+import {
+  chooseLateUnderGil,
+  chooseUnderGil,
+  computes,
+  type GilWorkerView,
+  isOverdue,
+  mostHeld,
+} from './gil-policy.js';
 import { type Manner, Manners, readManner } from './manners.js';
 import { type Impatient, Patience } from './patience.js';
 import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './policy.js';
@@ -91,6 +98,29 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   /** The one of them that has waited longest; null where there is none. */
   get oldestInBacklog(): J | null {
     return this.#backlog.oldest;
+  }
+
+  /**
+   * How long requests wait for a worker, about: the oldest in the backlog so far, and the last that lies in a worker
+   * behind others; under one GIL those that lie behind one that computes wait for the GIL. Milliseconds.
+   */
+  get longestWaitMs(): number {
+    const now = this.#clock.now();
+    const oldest = this.#backlog.oldest;
+    let longest = oldest === null ? 0 : now - oldest.waitingSince;
+    for (const { load, serviceMs, busySince, manner } of this.#sessions) {
+      const queued = load - this.#policy.concurrency;
+      const waitsForGil = this.#policy.sharedGil && manner !== null && computes(manner);
+      if (queued > 0 && !waitsForGil) longest = Math.max(longest, queued * serviceMs, now - busySince);
+    }
+    return longest;
+  }
+
+  /** Workers that can begin no further request now. */
+  get full(): number {
+    let full = 0;
+    for (const { load } of this.#sessions) if (load >= this.#policy.concurrency) full += 1;
+    return full;
   }
 
   /** Requests that workers hold, running or queued. */

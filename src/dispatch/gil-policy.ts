@@ -90,7 +90,8 @@ function countComputing(workers: Iterable<GilWorkerView>): number {
   return count;
 }
 
-function computes(manner: Manner): boolean {
+/** It wants the GIL for most of its time. */
+export function computes(manner: Manner): boolean {
   return weigh(manner) > 1 / 2;
 }
 

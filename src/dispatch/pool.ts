@@ -7,12 +7,15 @@ import { Piscina } from 'piscina';
 import { describe, LidoError } from '../contract/errors.js';
 import type { SessionStart, WorkerSettings } from '../contract/protocol.js';
 import type { Dispatcher } from './dispatcher.js';
+import type { ThreadLimits } from './scaling.js';
 import { Session, type SessionEvents } from './session.js';
 
 const WORKER_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
 
 /** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
 const SPARE_THREADS = 16;
+/** A thread whose worker was ended may get another for so long. Milliseconds. */
+const IDLE_THREAD_MS = 1000;
 /** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
@@ -22,7 +25,7 @@ const END_PATIENCE_BESIDE_STUCK_MS = 200;
 
 export interface PoolOptions {
   readonly settings: WorkerSettings;
-  readonly threads: number;
+  readonly threads: ThreadLimits;
   /** Requests that one worker may hold, running and queued. */
   readonly slots: number;
   readonly dispatcher: Dispatcher;
@@ -38,6 +41,8 @@ interface Member {
   readonly abort: AbortController;
   /** Why it is being ended, where it is ended on purpose. */
   verdict: LidoError | null;
+  /** It was ended because it is not needed: nobody takes its place. */
+  retired: boolean;
   /** What it ran was answered for, and another took its place, before it ended. */
   abandoned: boolean;
   /** Settles when the worker's task is over, however it ended. */
@@ -55,14 +60,15 @@ export class WorkerPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    const { min, max } = options.threads;
     // Each default that matters is stated: Piscina's own depend on the number of cores.
     this.#piscina = new Piscina<SessionStart, void>({
       filename: WORKER_FILE,
-      minThreads: options.threads,
-      maxThreads: options.threads + SPARE_THREADS,
+      minThreads: min,
+      maxThreads: max + SPARE_THREADS,
       maxQueue: Number.POSITIVE_INFINITY,
       concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
+      idleTimeout: min < max ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
       atomics: 'disabled',
       recordTiming: false,
     });
@@ -77,7 +83,8 @@ export class WorkerPool {
 
   /** Starts all workers. Resolves with the runtime's name; rejects with what the first failure was. */
   async start(): Promise<string> {
-    const { threads, settings } = this.#options;
+    const { settings } = this.#options;
+    const threads = this.#options.threads.min;
     try {
       // One interpreter shows first whether it can import the application at all: should that fail, no other is in the midst of it.
       const isIsolated =
@@ -97,9 +104,30 @@ export class WorkerPool {
   get starting(): number {
     const { dispatcher } = this.#options;
     const loading = [...this.#members].filter(
-      ([session, { verdict }]) => verdict === null && !dispatcher.sessions.has(session),
+      ([session, { verdict, retired }]) => verdict === null && !retired && !dispatcher.sessions.has(session),
     );
     return loading.length + this.#pauses.size;
+  }
+
+  /** Starts so many workers more; each serves as soon as it can. */
+  grow(count: number): void {
+    if (!this.#closing) for (let left = count; left > 0; left -= 1) this.#replace();
+  }
+
+  /** Ends at most so many workers that have nothing to do, the longest unused first. Returns how many. */
+  shrink(count: number): number {
+    if (this.#closing) return 0;
+    const { sessions } = this.#options.dispatcher;
+    const idle = [...this.#members.values()]
+      .filter(({ session, verdict }) => sessions.has(session) && verdict === null && session.load === 0)
+      .sort((one, other) => one.session.lastUsed - other.session.lastUsed)
+      .slice(0, count);
+    for (const member of idle) {
+      member.retired = true;
+      this.#options.dispatcher.retireSession(member.session);
+      member.session.close();
+    }
+    return idle.length;
   }
 
   /** The thread of a JavaScript session; undefined when it has ended. */
@@ -172,7 +200,7 @@ export class WorkerPool {
       transferList: [requests, bodies],
       signal: abort.signal,
     });
-    const member: Member = { session, abort, verdict: null, abandoned: false, ended };
+    const member: Member = { session, abort, verdict: null, retired: false, abandoned: false, ended };
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
@@ -198,7 +226,7 @@ export class WorkerPool {
     if (member.abandoned) return;
     const reason = loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']);
     this.#options.dispatcher.loseSession(session, reason);
-    if (!this.#closing) this.#replaceFor(reason);
+    if (!this.#closing && !member.retired) this.#replaceFor(reason);
   }
 
   #replaceFor(reason: LidoError): void {

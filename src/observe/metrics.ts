@@ -99,6 +99,14 @@ function addTraffic(families: Families, mount: string, traffic: TrafficData): vo
         cause: code,
       },
     );
+  for (const [direction, count] of Object.entries(traffic.scalings))
+    families.add(
+      'lido_worker_scalings_total',
+      'counter',
+      'Workers that were started because requests waited, and ended because they were not needed.',
+      count,
+      { mount, direction },
+    );
   addFailures(families, mount, traffic.failures);
 }
 
@@ -220,6 +228,9 @@ function addWorkers(families: Families, process: string, application: Applicatio
       mount,
     },
   );
+  const { min, max } = application.threads;
+  families.add('lido_workers_min', 'gauge', 'The fewest workers that there may be.', min, { process, mount });
+  families.add('lido_workers_max', 'gauge', 'The most workers that there may be.', max, { process, mount });
   for (const state of ['busy', 'idle', 'starting'] as const) {
     const count = workers.filter((worker) => worker.state === state).length;
     families.add('lido_workers', 'gauge', 'Workers, by what they do.', count, { process, mount, state });

@@ -32,6 +32,8 @@ export interface ApplicationSnapshot {
   readonly application: string;
   /** What runs it: "Python 3.11.2". */
   readonly runtime: string;
+  /** How many workers there may be. */
+  readonly threads: { readonly min: number; readonly max: number };
   readonly backlog: { readonly size: number; readonly oldestMs: number };
   readonly workers: readonly WorkerSnapshot[];
 }
@@ -62,6 +64,8 @@ export interface TrafficData {
   readonly failures: Readonly<Record<string, number>>;
   /** Replaced workers, by the error's code. */
   readonly restarts: Readonly<Record<string, number>>;
+  /** Workers that were started, `up`, and ended, `down`, because there were too few, or too many. */
+  readonly scalings: Readonly<Record<string, number>>;
   readonly duration: HistogramData;
   readonly wait: HistogramData;
   readonly bytesSent: number;

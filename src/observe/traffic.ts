@@ -30,6 +30,7 @@ export class Traffic {
   readonly #wait = new Histogram();
   readonly #failures = new Map<string, number>();
   readonly #restarts = new Map<string, number>();
+  readonly #scalings = new Map<string, number>();
   #bytesSent = 0;
   #bytesReceived = 0;
   #slowest: SlowRequest[] = [];
@@ -99,12 +100,18 @@ export class Traffic {
     this.#lastRestarts.length = Math.min(this.#lastRestarts.length, MAX_RESTARTS);
   }
 
+  /** So many workers were started because there were too few, or ended where it is negative. */
+  scale(change: number): void {
+    increase(this.#scalings, change > 0 ? 'up' : 'down', Math.abs(change));
+  }
+
   read(): TrafficData {
     this.#forgetOld();
     return {
       requests: this.#listRequests(),
       failures: Object.fromEntries(this.#failures),
       restarts: Object.fromEntries(this.#restarts),
+      scalings: Object.fromEntries(this.#scalings),
       duration: this.#duration.read(),
       wait: this.#wait.read(),
       bytesSent: this.#bytesSent,
@@ -146,6 +153,6 @@ export class Traffic {
   }
 }
 
-function increase(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function increase(counts: Map<string, number>, key: string, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

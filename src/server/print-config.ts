@@ -30,8 +30,9 @@ async function findOut(settings: Resolved['settings']): Promise<Partial<Record<S
   if (settings.application === null) return {};
   try {
     const application = await resolveApplication(settings);
-    const { count, why } = chooseThreads(settings, application);
-    const threads = { value: count, why: `default: ${why}` };
+    const { count, most, why } = chooseThreads(settings, application);
+    const value = count === most ? count : `${count} to ${most}`;
+    const threads = { value, why: `default: ${why}` };
     if (application.runtime === 'javascript') return { threads };
     const { executable, version } = application.python;
     return { threads, python: { value: executable, why: `default: found for Python ${version}` } };

@@ -65,6 +65,20 @@ function findWithinApplication(settings: Settings, originOf: OriginOf): PlacedMi
   }
   if (settings.runtime === 'cpython' && settings.concurrency > 1 && originOf('concurrency') !== null)
     clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
+  const { threads, minThreads, maxThreads } = settings;
+  if (threads !== null && maxThreads !== null)
+    clash(
+      originOf('maxThreads') === null ? 'threads' : 'maxThreads',
+      originOf('maxThreads') === null ? 'maxThreads' : 'threads',
+      'one number, or two between which it changes',
+    );
+  if (minThreads !== null && maxThreads === null)
+    found.push({
+      place: originOf('minThreads') ?? 'minThreads',
+      text: 'minThreads needs maxThreads; a fixed number is threads',
+    });
+  if (minThreads !== null && maxThreads !== null && minThreads > maxThreads)
+    clash('minThreads', 'maxThreads', `${minThreads} is more than ${maxThreads}`);
   return found;
 }
 

@@ -25,7 +25,7 @@
       readiness.isReady ? 'good' : 'bad',
       readiness.reasons,
     );
-    showTiles(history);
+    showTiles(history, overview.processes);
     showWorkers(overview.processes);
     showProcesses(overview.processes, now);
     showSlowest(overview.slowest, now);
@@ -43,14 +43,14 @@
     document.title = `Lido: ${text}`;
   }
 
-  function showTiles(history) {
+  function showTiles(history, processes) {
     const last = history.at(-1);
     if (last === undefined) return;
     tell('rate', formatNumber(last.requestsPerSecond));
     tell('latency', formatMs(last.p50), `p50 · p95 ${formatMs(last.p95)} · p99 ${formatMs(last.p99)}`);
     tell('wait', `${Math.round(last.waitShare * 100)} %`);
     tell('backlog', formatNumber(last.waiting), 'wait for a worker');
-    tell('busy', formatNumber(last.busy), `of ${last.workers}`);
+    tell('busy', formatNumber(last.busy), `of ${last.workers}${describeLimits(processes)}`);
     tell('errors-rate', formatNumber(last.errorsPerSecond));
     draw('rate-line', history, ({ requestsPerSecond }) => requestsPerSecond);
     draw('latency-line', history, ({ p99 }) => p99 ?? 0);
@@ -58,6 +58,14 @@
     draw('backlog-line', history, ({ waiting }) => waiting);
     draw('busy-line', history, ({ busy }) => busy, last.workers);
     draw('errors-line', history, ({ errorsPerSecond }) => errorsPerSecond);
+  }
+
+  /** ' (4 to 32)' where the number of workers changes by itself. */
+  function describeLimits(processes) {
+    const limits = processes.flatMap(({ applications }) => applications.map(({ threads }) => threads));
+    const min = limits.reduce((sum, each) => sum + each.min, 0);
+    const max = limits.reduce((sum, each) => sum + each.max, 0);
+    return min === max ? '' : ` (${min} to ${max})`;
   }
 
   function tell(id, text, detail = '') {

@@ -50,11 +50,21 @@ function describeServer({ readiness, history, processes, requests, failures }: O
   return [
     `lido: ${ready}; ${count}, ${formatBytes(memory)}, ${connections} connections`,
     `${requests} requests so far, ${failed} of them failed or refused`,
-    ...describeMoment(history.at(-1)),
+    ...describeMoment(history.at(-1), describeLimits(processes)),
   ];
 }
 
-function describeMoment(moment: Moment | undefined): string[] {
+/** ' (4 to 32)' where the number of workers changes by itself. */
+function describeLimits(processes: Overview['processes']): string {
+  const limits = processes.flatMap(({ applications }) => applications.map(({ threads }) => threads));
+  const [min, max] = [
+    limits.reduce((sum, each) => sum + each.min, 0),
+    limits.reduce((sum, each) => sum + each.max, 0),
+  ];
+  return min === max ? '' : ` (${min} to ${max})`;
+}
+
+function describeMoment(moment: Moment | undefined, limits: string): string[] {
   if (moment === undefined) return ['no second is over yet'];
   const { p50, p95, p99, waitShare, waiting, busy, workers } = moment;
   const latency =
@@ -63,7 +73,7 @@ function describeMoment(moment: Moment | undefined): string[] {
       : `p50 ${formatMs(p50)}, p95 ${formatMs(p95)}, p99 ${formatMs(p99)}`;
   return [
     `${moment.requestsPerSecond.toFixed(1)} requests/s, ${moment.errorsPerSecond.toFixed(1)} errors/s; ${latency}`,
-    `${busy} of ${workers} workers busy; ${waiting} in the backlog; ${Math.round(waitShare * 100)} % of the time is waiting`,
+    `${busy} of ${workers}${limits} workers busy; ${waiting} in the backlog; ${Math.round(waitShare * 100)} % of the time is waiting`,
   ];
 }
 

@@ -165,7 +165,7 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
 export class Simulation implements Clock {
   nowMs = 1;
   readonly dispatcher: JobDispatcher<SimulatedJob, SimulatedWorker>;
-  readonly workers: readonly SimulatedWorker[];
+  readonly workers: SimulatedWorker[];
   /** Steps in which a request ran, and those of them in which one computed. */
   busySteps = 0;
   computingSteps = 0;
@@ -181,6 +181,22 @@ export class Simulation implements Clock {
     this.dispatcher = new JobDispatcher({ policy, backlog, backlogTimeoutMs, clock: this });
     this.workers = Array.from({ length: count }, () => new SimulatedWorker(this));
     for (const worker of this.workers) this.dispatcher.addSession(worker);
+  }
+
+  /** One worker more, from now on. */
+  addWorker(): void {
+    const worker = new SimulatedWorker(this);
+    this.workers.push(worker);
+    this.dispatcher.addSession(worker);
+  }
+
+  /** Ends a worker that has nothing to do; false where there is none. */
+  removeIdle(): boolean {
+    const worker = this.workers.find(({ load }) => load === 0);
+    if (worker === undefined) return false;
+    this.workers.splice(this.workers.indexOf(worker), 1);
+    this.dispatcher.retireSession(worker);
+    return true;
   }
 
   now(): number {
