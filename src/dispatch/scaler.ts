@@ -15,6 +15,8 @@ interface ScaledDispatcher {
   readonly sessions: { readonly size: number };
   /** Workers that can take no further request now. */
   readonly full: number;
+  /** Requests that wait, and how long about. */
+  readonly waiting: number;
   readonly longestWaitMs: number;
 }
 
@@ -55,10 +57,10 @@ export class ThreadScaler {
 
   #read(): Load {
     const { dispatcher, pool, isSaturated } = this.#options;
-    const { full, longestWaitMs: waitMs } = dispatcher;
+    const { full, waiting, longestWaitMs: waitMs } = dispatcher;
     const { starting } = pool;
     const threads = dispatcher.sessions.size + starting;
     // Asked only where it matters, for it is a call of the system.
-    return { threads, starting, full, waitMs, isSaturated: waitMs > 0 && isSaturated() };
+    return { threads, starting, full, waiting, waitMs, isSaturated: waitMs > 0 && isSaturated() };
   }
 }

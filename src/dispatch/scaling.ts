@@ -19,6 +19,8 @@ export interface Load {
   readonly starting: number;
   /** Those that can take no further request now. */
   readonly full: number;
+  /** Requests that wait for a thread. */
+  readonly waiting: number;
   /** How long the request has waited that waits longest for a thread; 0 where none does. */
   readonly waitMs: number;
   /** The process uses all processors that it may. */
@@ -29,7 +31,7 @@ export interface Load {
 export const WORTH_STARTING_MS = 50;
 /** How long threads must have been of no use before some are ended: a lull is no evening. */
 export const UNUSED_MS = 30_000;
-/** Of threads that are there: this part is added at once, so that a rush is met in a few steps. */
+/** Of threads that are there: this part is added at once at most, so that a rush is met in a few steps. */
 const GROWTH = 1 / 2;
 
 export class ScalingPolicy {
@@ -44,14 +46,14 @@ export class ScalingPolicy {
   }
 
   /** How many threads to start, or to end where it is negative. To be asked again and again. */
-  decide({ threads, starting, full, waitMs, isSaturated }: Load, now: number): number {
+  decide({ threads, starting, full, waiting, waitMs, isSaturated }: Load, now: number): number {
     const { min, max } = this.#limits;
     this.#mostFull = Math.max(this.#mostFull, full);
     // What was begun shows its effect first.
     if (starting > 0) return 0;
     if (threads < max && full === threads && waitMs >= WORTH_STARTING_MS && !isSaturated) {
       this.#beginAnew(now);
-      return Math.min(max - threads, Math.max(1, Math.floor(threads * GROWTH)));
+      return Math.min(max - threads, Math.max(1, Math.min(waiting, Math.floor(threads * GROWTH))));
     }
     if (now - this.#since < UNUSED_MS) return 0;
     // One to spare: whoever needed so many lately may need one more in a moment.

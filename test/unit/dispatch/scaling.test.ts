@@ -76,7 +76,7 @@ describe('threads are added', () => {
     site.simulation.keepAsking(8, [['/', waits]]);
     site.simulation.run(1000);
     expect(site.threads()).toBeGreaterThanOrEqual(8);
-    expect(site.threads()).toBeLessThanOrEqual(12);
+    expect(site.threads()).toBeLessThanOrEqual(9);
     const after = site.threads();
     site.simulation.run(5000);
     expect(site.threads()).toBe(after);
@@ -160,14 +160,12 @@ describe('threads are ended', () => {
     }
     const grown = site.changes.filter((change) => change > 0);
     expect(site.threads()).toBeGreaterThanOrEqual(10);
-    // Those that came with the first rush, which added half as many again each time, may be too many by a few.
-    expect(site.changes.slice(0, grown.length)).toEqual(grown);
-    expect(site.changes.filter((change) => change < 0).length).toBeLessThanOrEqual(2);
+    expect(site.changes).toEqual(grown);
   });
 
   test('down to one more than were in use at once', () => {
     const policy = new ScalingPolicy({ min: 1, max: 16 }, 0);
-    const load = { threads: 16, starting: 0, full: 5, waitMs: 0, isSaturated: false };
+    const load = { threads: 16, starting: 0, full: 5, waiting: 0, waitMs: 0, isSaturated: false };
     expect(policy.decide(load, UNUSED_MS)).toBe(-5);
     expect(policy.decide({ ...load, threads: 11 }, 2 * UNUSED_MS)).toBe(-3);
     expect(policy.decide({ ...load, threads: 8 }, 3 * UNUSED_MS)).toBe(-1);
