@@ -9,7 +9,7 @@ import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-c
 import { parseCallLine } from './server/call/call-line.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
 import { askForReload } from './server/control-socket.js';
-import { printStats, showTop } from './server/look/look-command.js';
+import { printStacks, printStats, showTop } from './server/look/look-command.js';
 import { parseLookLine } from './server/look/look-line.js';
 import { describeNodeRelease } from './server/node-release.js';
 import { describeConfig } from './server/print-config.js';
@@ -35,6 +35,9 @@ async function main([first = '', ...rest]: readonly string[]): Promise<void> {
   } else if (first === 'stats') {
     const { config, flags, json } = parseLookLine(first, rest);
     await printStats(findAddress((await resolve(config, flags)).settings, flags), json);
+  } else if (first === 'stacks') {
+    const { config, flags, json } = parseLookLine(first, rest);
+    await printStacks(findAddress((await resolve(config, flags)).settings, flags), json);
   } else if (first === 'top') {
     const { config, flags } = parseLookLine(first, rest);
     await showTop(findAddress((await resolve(config, flags)).settings, flags));

@@ -87,7 +87,7 @@ function formatMessage(line: Record<string, unknown>, messageKey: string): strin
 }
 
 /** What is no printable character is written as an escape, so that it neither starts a line nor moves the cursor. */
-function escapeControls(text: string): string {
+export function escapeControls(text: string): string {
   return text.replace(
     /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,

@@ -1,7 +1,8 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
 import { Socket } from 'node:net';
-import { LidoError, toPayload } from './contract/errors.js';
+import { describe, LidoError, toPayload } from './contract/errors.js';
 import { createLog, type Log } from './log.js';
+import type { Question } from './observe/questions.js';
 import { endPython, exitPastPython } from './python/host.js';
 import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
@@ -26,6 +27,7 @@ async function serve(settings: Settings): Promise<void> {
   process.on('message', (message: ToProcess, handle: unknown) => {
     if (message[0] === 'stop') stop(message[1]);
     else if (message[0] === 'look') void post(['seen', server.inspect()]);
+    else if (message[0] === 'ask') void answer(server, log, message[1], message[2]);
     else if (message[0] === 'leave') server.leave();
     else if (message[0] === 'reopen') server.reopenLogs();
     else if (message[0] === 'connection') takeConnection(server, message[1], message[2], handle);
@@ -52,6 +54,14 @@ async function serve(settings: Settings): Promise<void> {
     () => taken,
     (message) => void post(message),
   );
+}
+
+async function answer(server: Server, log: Log, token: number, question: Question): Promise<void> {
+  const answer = await server.answer(question).catch((error: unknown) => {
+    log.error({ err: error }, `this could not be answered: ${question[0]}: ${describe(error)}`);
+    return null;
+  });
+  await post(['answer', token, answer]);
 }
 
 /** A client that went away meanwhile leaves nothing to take. */

@@ -1,16 +1,10 @@
 // --python-interpreter isolated: an interpreter with a GIL of its own in each thread. Needs CPython 3.13 or later.
-import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
+import type { ProcessStacks } from '../dist/src/observe/stacks.js';
 import { makeFolder, runLido } from './support/command.js';
-import { findPythons } from './support/python-process.js';
+import { findPythons, hasOwnGils } from './support/python-process.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { root, startServer } from './support/server.js';
-
-function hasOwnGils(interpreter: string): boolean {
-  const code =
-    'import sys; print(sys.version_info >= (3, 13) and getattr(sys, "_is_gil_enabled", lambda: True)())';
-  return execFileSync(interpreter, ['-c', code]).toString().trim() === 'True';
-}
 
 const found = findPythons().map(([, interpreter]) => interpreter);
 const able = found.filter(hasOwnGils);
@@ -116,6 +110,25 @@ describe.each(able)('an interpreter for each thread of %s', (python) => {
     }
     const line = await findLine(({ msg }) => msg.endsWith('it stood here'));
     expect(line.traceback).toContain('separate.py');
+  });
+
+  it('shows where each stands, with the threads that it started', async () => {
+    const { port, server } = await serve(python, { timeout: 3, admin: ['127.0.0.1:0'] });
+    await exchange(port, get('/daemon'));
+    const busy = exchange(port, get('/loop'));
+    const look = async () => {
+      const stacks = await (await fetch(`${server.adminAddresses[0]}/stacks`)).json();
+      return (stacks as Record<string, ProcessStacks>)[1] as ProcessStacks;
+    };
+    await expect.poll(look, { timeout: 5000 }).toMatchObject({
+      isGilKept: false,
+      workers: expect.arrayContaining([
+        expect.objectContaining({ stack: '', reason: 'idle' }),
+        expect.objectContaining({ stack: expect.stringMatching(/separate.py", line \d+, in application/) }),
+      ]),
+      threads: [{ name: 'Thread-1 (wait)', stack: expect.stringContaining('in wait') }],
+    });
+    expect((await busy).status).toBe(504);
   });
 
   it('leaves the frames of other interpreters alone while it looks where it stands', async () => {

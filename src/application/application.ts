@@ -8,6 +8,7 @@ import type { SpoolStore } from '../http/spool.js';
 import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import type { ApplicationSnapshot } from '../observe/snapshot.js';
+import type { StackParts } from '../observe/stacks.js';
 import { WorkerInspector } from '../observe/worker-inspector.js';
 import type { Settings } from '../settings/resolve.js';
 import {
@@ -110,6 +111,13 @@ export class ServedApplication {
       threads: this.#running?.threads ?? { min: 0, max: 0 },
       ...this.#inspector.look(this.#running),
     };
+  }
+
+  /** What it takes to find where its workers stand; nothing before they are there. */
+  stackParts(mount: string): readonly StackParts[] {
+    if (this.#running === null) return [];
+    const { dispatcher, pool, host } = this.#running;
+    return [{ mount, sessions: dispatcher.sessions, pool, host }];
   }
 
   /** `mount` is where it is mounted. */

@@ -12,7 +12,9 @@ import type { Log } from '../log.js';
 import type { Observation } from '../observe/observation.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import type { ApplicationSnapshot } from '../observe/snapshot.js';
+import { findStacks, type ProcessStacks } from '../observe/stacks.js';
 import { NOWHERE } from '../observe/traffic.js';
+import { lookAtPython } from '../python/host.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { type ApplicationStats, ServedApplication } from './application.js';
@@ -103,6 +105,13 @@ export class MountTable {
 
   inspect(): readonly ApplicationSnapshot[] {
     return this.#inOrder().map(({ path, application }) => application.inspect(showPath(path)));
+  }
+
+  /** Where every worker stands at this moment. Takes a second where it has to wait for the GIL in vain. */
+  async findStacks(): Promise<ProcessStacks> {
+    const python = await lookAtPython();
+    const parts = this.#inOrder().flatMap(({ path, application }) => application.stackParts(showPath(path)));
+    return findStacks(parts, python);
   }
 
   /** Requests that are being answered. */

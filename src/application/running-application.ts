@@ -14,6 +14,7 @@ import type { GateLimits } from '../http/gate.js';
 import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import type { ApplicationObserver } from '../observe/observer.js';
+import { watchSlowRequests } from '../observe/slow-requests.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
@@ -203,9 +204,11 @@ function assemble(
     observer?.traffic.scale(change);
     log.info(`${application.spec}: ${describeScaling(change)}: ${why}`);
   });
+  const stopSlow = watchSlowRequests({ dispatcher, pool, limitMs: settings.slowRequest * 1000, host, log });
   const stopWatching = () => {
     stopDeadlines();
     stopScaling();
+    stopSlow();
   };
   return { acceptor, dispatcher, pool, threads, stopWatching };
 }

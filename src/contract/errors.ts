@@ -432,6 +432,11 @@ export const catalogue = {
     message: 'the application took longer than %s s',
     remedy: 'raise --timeout, or mend what keeps it: the log shows where it stood, or why that is not known',
   },
+  LIDO_SLOW_REQUEST: {
+    group: 'What befell the request',
+    message: 'the application has taken longer than %s s',
+    remedy: 'nothing is done about it: --slow-request says from when on the log shows where a request stands',
+  },
   LIDO_WORKER_DIED: {
     group: 'What befell the request',
     status: 500,

@@ -80,8 +80,10 @@ export type FromWorker =
 export interface InterruptTarget {
   /** Python's identity of the thread, as of threading.get_ident(). */
   readonly thread: number;
-  /** Address of its PyThreadState where it has an interpreter of its own; 0 where it shares the process's. */
+  /** Address of its PyThreadState. */
   readonly state: number;
+  /** It has an interpreter of its own. */
+  readonly isIsolated: boolean;
 }
 
 /** What Piscina hands to a worker when a session starts. */
@@ -345,7 +347,8 @@ export type HostRequest =
   | readonly [kind: 'load', token: number, application: PythonSpec]
   /** Let go of an application; its modules stay. */
   | readonly [kind: 'unload', token: number, shared: number]
-  | readonly [kind: 'interrupt', token: number, thread: number, state: number, request: number]
+  /** Raise LidoTimeout in the application that runs this request. */
+  | readonly [kind: 'interrupt', token: number, target: InterruptTarget, request: number]
   /** Let Python's threads finish and its atexit handlers run. `status` ends the process after `seconds`; null leaves that. */
   | readonly [
       kind: 'end',
@@ -362,8 +365,8 @@ export interface HostStart {
 
 /** And back. */
 export type HostMessage =
-  /** `thread` is Python's identity of it. */
-  | readonly [kind: 'ready', thread: number]
+  /** `dump` is null where the system has no means for it. */
+  | readonly [kind: 'ready', dump: StackDump | null]
   | readonly [kind: 'failed', error: ErrorPayload]
   /** `lines` are for the log. */
   | readonly [kind: 'loaded', token: number, shared: number, lines: readonly string[]]
@@ -372,3 +375,43 @@ export type HostMessage =
   | readonly [kind: 'ended', token: number]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];
+
+// ---- Looking at Python ----------------------------------------------------------------------------------
+
+/** How the stacks of the first interpreter's threads are had although somebody keeps the GIL. */
+export interface StackDump {
+  /** This process sends itself this signal, and faulthandler writes them... */
+  readonly signal: number;
+  /** ...to the end of the file that is open as this descriptor. */
+  readonly fd: number;
+}
+
+/** What a thread is started with that looks where the threads of one interpreter stand. */
+export interface LookStart {
+  readonly installation: PythonInstallation;
+  /** The address of a PyThreadState of that interpreter; 0 for the process's first one. */
+  readonly state: number;
+}
+
+/** Main thread to such a thread. It waits for the GIL as long as that is kept. */
+export type LookRequest = readonly [kind: 'stacks'];
+
+/** And back. */
+export type LookMessage =
+  /** The thread is about to wait for the GIL. */
+  | readonly [kind: 'asking']
+  | readonly [kind: 'stacks', threads: readonly PythonThread[]]
+  /** It could not look; `reason` is for people. */
+  | readonly [kind: 'failed', reason: string];
+
+/** A thread that is in the midst of Python code. */
+export interface PythonThread {
+  /** Python's identity of it where it is a worker; 0 for others. */
+  readonly worker: number;
+  /** The request that the worker runs; 0 while it runs none, and for others. */
+  readonly request: number;
+  /** For people: "MainThread", "Thread-1 (poll)"; '' for a worker, and where nobody named it. */
+  readonly name: string;
+  /** Python's frames as in a traceback, without Lido's own; '' where there are only those. */
+  readonly stack: string;
+}

@@ -102,11 +102,16 @@ export class WorkerPool {
 
   /** Workers that load the application, or are about to. */
   get starting(): number {
+    return this.startingNumbers.length;
+  }
+
+  /** Their numbers. */
+  get startingNumbers(): readonly number[] {
     const { dispatcher } = this.#options;
-    const loading = [...this.#members].filter(
-      ([session, { verdict, retired }]) => verdict === null && !retired && !dispatcher.sessions.has(session),
+    const loading = [...this.#members.values()].filter(
+      ({ session, verdict, retired }) => verdict === null && !retired && !dispatcher.sessions.has(session),
     );
-    return loading.length + this.#pauses.size;
+    return [...loading.map(({ session }) => session.number), ...this.#findFreeNumbers(this.#pauses.size)];
   }
 
   /** Starts so many workers more; each serves as soon as it can. */
@@ -193,7 +198,7 @@ export class WorkerPool {
 
   #open(): Member {
     const { settings, slots, events } = this.#options;
-    const session = new Session(settings, slots, events);
+    const session = new Session(settings, slots, events, this.#takeNumber());
     const abort = new AbortController();
     const { requests, bodies } = session.start;
     const ended = this.#piscina.run(session.start, {
@@ -204,6 +209,20 @@ export class WorkerPool {
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
+  }
+
+  /** One that is replaced leaves its number to the next. */
+  #takeNumber(): number {
+    return this.#findFreeNumbers(1)[0] as number;
+  }
+
+  /** The smallest ones. */
+  #findFreeNumbers(count: number): number[] {
+    const staying = [...this.#members.values()].filter(({ abandoned, retired }) => !abandoned && !retired);
+    const taken = new Set(staying.map(({ session }) => session.number));
+    const free: number[] = [];
+    for (let number = 1; free.length < count; number += 1) if (!taken.has(number)) free.push(number);
+    return free;
   }
 
   /** Waits until the application is loaded, then lets the dispatcher use the worker. */

@@ -73,8 +73,11 @@ export class Session implements ExchangeHolder {
   lastUsed = 0;
 
   readonly runsOne: boolean;
+  /** The small number by which its worker is spoken of, from 1 on. */
+  readonly number: number;
 
-  constructor(settings: WorkerSettings, slots: number, events: SessionEvents) {
+  constructor(settings: WorkerSettings, slots: number, events: SessionEvents, number: number) {
+    this.number = number;
     this.runsOne = settings.concurrency === 1;
     const requests = new MessageChannel();
     const bodies = new MessageChannel();

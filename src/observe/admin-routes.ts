@@ -1,7 +1,8 @@
 /** Main thread. What the admin listener answers. It looks only: whatever changes something is the control socket's. */
-import { type AdminRoute, send, sendJson } from './admin-server.js';
+import { type AdminRoute, send, sendJson, sendText } from './admin-server.js';
 import type { Hub } from './hub.js';
 import { writeMetrics } from './metrics.js';
+import { formatStacks } from './stacks-text.js';
 import { sendEvents, sendStatusPage } from './status-page.js';
 
 export function createAdminRoutes(hub: Hub): readonly AdminRoute[] {
@@ -34,6 +35,16 @@ export function createAdminRoutes(hub: Hub): readonly AdminRoute[] {
         await hub.refresh();
         sendJson(response, 200, hub.overview());
       },
+    },
+    {
+      method: 'GET',
+      path: '/stacks',
+      answer: async (response) => sendJson(response, 200, Object.fromEntries(await hub.ask(['stacks']))),
+    },
+    {
+      method: 'GET',
+      path: '/stacks.txt',
+      answer: async (response) => sendText(response, 200, formatStacks(await hub.ask(['stacks']))),
     },
   ];
 }

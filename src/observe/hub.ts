@@ -4,15 +4,20 @@
  */
 import { combine, findPercentile, type HistogramData } from './histogram.js';
 import type { MetricsSource } from './metrics.js';
+import type { AnswerTo, Question } from './questions.js';
 import type { ApplicationSnapshot, ProcessSnapshot, RecentRestart, TrafficData } from './snapshot.js';
 import { addTraffics, NO_TRAFFIC } from './totals.js';
 
 export interface HubOptions {
   /** Asks every process for what it is at; resolves when `update()` has been called for all that answered. */
   readonly refresh: () => Promise<void>;
+  readonly ask: AskAll;
   /** Not ready while a request has waited for a worker for longer; 0 for no limit. Milliseconds. */
   readonly readyWaitMs: number;
 }
+
+/** Asks every process, for which its key stands; those that do not answer in time are missing. Never rejects. */
+export type AskAll = <Q extends Question>(question: Q) => Promise<ReadonlyMap<unknown, AnswerTo<Q>>>;
 
 export interface Readiness {
   readonly isReady: boolean;
@@ -131,6 +136,14 @@ export class Hub {
       this.#refreshing = null;
     });
     return this.#refreshing;
+  }
+
+  /** The answers by the processes' numbers; null for one that did not answer in time. */
+  async ask<Q extends Question>(question: Q): Promise<ReadonlyMap<number, AnswerTo<Q> | null>> {
+    await this.refresh();
+    const answers = await this.#options.ask(question);
+    const known = [...this.#known].sort(([, one], [, other]) => one.number - other.number);
+    return new Map(known.map(([key, { number }]) => [number, answers.get(key) ?? null]));
   }
 
   /** Calls back with each second's overview until the function that it returns is called. */

@@ -23,8 +23,6 @@ interface TellingWorker {
 const MAX_URL = 500;
 
 export class WorkerInspector {
-  /** The small numbers by which workers are spoken of; one that is replaced leaves its number to the next. */
-  readonly #numbers = new Map<Session, number>();
   /** What threads told last: they are asked each time, and answer when they have a moment. */
   readonly #heaps = new WeakMap<Worker, Heap>();
   readonly #cpus = new WeakMap<Worker, number>();
@@ -34,10 +32,8 @@ export class WorkerInspector {
     if (parts === null) return { backlog: { size: 0, oldestMs: 0 }, workers: [] };
     const { dispatcher, pool } = parts;
     const oldest = dispatcher.oldestInBacklog;
-    this.#number(dispatcher.sessions);
     const workers = [...dispatcher.sessions].map((session) => this.#describe(session, pool));
-    const numbers = takeFree(this.#numbers, pool.starting);
-    const starting = numbers.map((id) => describeStarting(id));
+    const starting = pool.startingNumbers.map((id) => describeStarting(id));
     return {
       backlog: {
         size: dispatcher.inBacklog,
@@ -49,12 +45,11 @@ export class WorkerInspector {
 
   #describe(session: Session, pool: WorkerPool): WorkerSnapshot {
     const { exchanges } = session;
-    // One that runs requests one after the other has begun the first only.
-    const running = session.runsOne ? exchanges.slice(0, 1) : exchanges;
+    const running = findRunning(session);
     const thread = pool.findThread(session);
     if (thread !== undefined) this.#ask(thread);
     return {
-      id: this.#numbers.get(session) ?? 0,
+      id: session.number,
       state: exchanges.length === 0 ? 'idle' : 'busy',
       queued: exchanges.length - running.length,
       running: running.map(describeRunning),
@@ -75,28 +70,19 @@ export class WorkerInspector {
       () => {},
     );
   }
-
-  #number(sessions: ReadonlySet<Session>): void {
-    for (const session of this.#numbers.keys()) if (!sessions.has(session)) this.#numbers.delete(session);
-    for (const session of sessions) {
-      if (!this.#numbers.has(session)) this.#numbers.set(session, takeFree(this.#numbers, 1)[0] as number);
-    }
-  }
-}
-
-/** The smallest numbers that are not taken. */
-function takeFree(taken: ReadonlyMap<unknown, number>, count: number): number[] {
-  const numbers = new Set(taken.values());
-  const free: number[] = [];
-  for (let number = 1; free.length < count; number += 1) if (!numbers.has(number)) free.push(number);
-  return free;
 }
 
 function describeStarting(id: number): WorkerSnapshot {
   return { id, state: 'starting', queued: 0, running: [], heap: null, cpu: null };
 }
 
-function describeRunning(exchange: Exchange): RunningRequest {
+/** What a worker has begun. */
+export function findRunning({ runsOne, exchanges }: Session): readonly Exchange[] {
+  // One that runs requests one after the other has begun the first only.
+  return runsOne ? exchanges.slice(0, 1) : exchanges;
+}
+
+export function describeRunning(exchange: Exchange): RunningRequest {
   const { requestId, request, url, begunAt } = exchange;
   const ageMs = begunAt === 0 ? 0 : Math.max(0, performance.now() - begunAt);
   return { requestId, method: request.method, url: url.slice(0, MAX_URL), ageMs };

@@ -6,19 +6,20 @@ import type {
   HostMessage,
   HostRequest,
   HostStart,
+  InterruptTarget,
   PythonInstallation,
   PythonSpec,
+  StackDump,
 } from '../contract/protocol.js';
 import type { Log } from '../log.js';
+import { Looker, type PythonLook } from './looker.js';
+import { dumpStacks } from './stack-dump.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
-const LOOK_FILE = new URL('../../workers/python/look.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
 
 /** How long the thread that ends the process may take to start: 40 ms at rest, above 500 on a busy machine. */
 const EXIT_PATIENCE_MS = 5000;
-/** How long to wait for a look at where Python stands; code that keeps the GIL allows none. */
-const LOOK_PATIENCE_MS = 1000;
 /** What Python's threads and atexit handlers get at the least, even if the requests have used up the grace period. */
 const LEAST_END_MS = 500;
 /** And what they get where the process ends without having told Lido: by the end of a program that embeds it. */
@@ -56,6 +57,12 @@ export async function endPython(limitMs: number, log: Log): Promise<boolean> {
   return host === null || host === undefined || host.end(Math.max(LEAST_END_MS, limitMs), log);
 }
 
+/** Where the threads of the process's first interpreter stand; null where no Python is loaded. Never rejects. */
+export async function lookAtPython(): Promise<PythonLook | null> {
+  const host = (await loaded?.host.catch(() => null)) ?? null;
+  return host === null ? null : host.look(null);
+}
+
 /** Ends the process although a thread is stuck inside Python; process.exit() would wait for it. Never resolves. */
 export async function exitPastPython(status: number): Promise<void> {
   if (loaded === null) process.exit(status);
@@ -87,20 +94,23 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
   });
 }
 
+/** The name of the thread that loads applications. */
+const MAIN_THREAD = 'MainThread';
+
 export class PythonHost {
   readonly #worker: Worker;
   readonly #start: HostStart;
-  /** Python's identity of the thread. */
-  readonly #thread: number;
+  readonly #dump: StackDump | null;
+  /** By the address of a thread's state in the interpreter that they look at, 0 for the process's first one. */
+  readonly #lookers = new Map<number, Looker>();
   readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
   #isEnding = false;
-  #isLooking = false;
 
-  constructor(worker: Worker, start: HostStart, thread: number) {
+  constructor(worker: Worker, start: HostStart, dump: StackDump | null) {
     this.#worker = worker;
     this.#start = start;
-    this.#thread = thread;
+    this.#dump = dump;
     worker.on('message', (message: HostMessage) => {
       const token = message[0] === 'ready' || message[0] === 'failed' ? 0 : message[1];
       this.#answers.get(token)?.(message);
@@ -123,20 +133,23 @@ export class PythonHost {
     return answer[2];
   }
 
+  /** Where the threads of an interpreter stand: of this worker's own, or for null of the one that the process has first. Never rejects. */
+  async look(target: InterruptTarget | null): Promise<PythonLook> {
+    const state = target?.isIsolated === true ? target.state : 0;
+    let looker = this.#lookers.get(state);
+    if (looker === undefined) {
+      looker = new Looker({ installation: this.#start.installation, state });
+      this.#lookers.set(state, looker);
+    }
+    const look = await looker.look();
+    if (!look.isGilKept || state !== 0 || this.#dump === null) return look;
+    return { ...look, threads: await dumpStacks(this.#dump) };
+  }
+
   /** Where the thread stands that loads applications; '' where it runs no Python, and where the GIL is not to be had. */
   async findStack(): Promise<string> {
-    const { installation } = this.#start;
-    this.#isLooking = true;
-    const look = new Worker(LOOK_FILE, { execArgv: [], workerData: { installation, thread: this.#thread } });
-    look.unref();
-    look.once('exit', () => {
-      this.#isLooking = false;
-    });
-    const stack = new Promise<string>((resolve) => {
-      look.once('message', resolve);
-      look.once('error', () => resolve(''));
-    });
-    return Promise.race([stack, pause(LOOK_PATIENCE_MS, '', { ref: false })]);
+    const { threads } = await this.look(null);
+    return threads.find(({ name }) => name === MAIN_THREAD)?.stack ?? '';
   }
 
   /** See endPython(). */
@@ -155,8 +168,9 @@ export class PythonHost {
 
   /** For the process's 'exit' event, after which nothing waits: the same, for a shorter time. */
   endAtExit(status: number): void {
+    const isLooking = [...this.#lookers.values()].some((looker) => looker.isLooking);
     // Node would end it as soon as it has the GIL, and then wait for the host, which never gets that again.
-    if (this.#isLooking) process.kill(process.pid, 'SIGKILL');
+    if (isLooking) process.kill(process.pid, 'SIGKILL');
     // What loads or ends is stuck, or somebody is in a hurry.
     if (this.#isEnding || this.#answers.size > 0) return;
     const limit = { seconds: UNTOLD_END_MS / 1000, status };
@@ -173,11 +187,8 @@ export class PythonHost {
   }
 
   /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */
-  async interrupt(
-    { thread, state }: { readonly thread: number; readonly state: number },
-    request: number,
-  ): Promise<string> {
-    const answer = await this.#ask((token) => ['interrupt', token, thread, state, request]);
+  async interrupt(target: InterruptTarget, request: number): Promise<string> {
+    const answer = await this.#ask((token) => ['interrupt', token, target, request]);
     return answer[0] === 'interrupted' ? answer[2] : '';
   }
 

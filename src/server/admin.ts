@@ -2,7 +2,7 @@
 import type { Log } from '../log.js';
 import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer } from '../observe/admin-server.js';
-import { Hub } from '../observe/hub.js';
+import { Hub, type HubOptions } from '../observe/hub.js';
 import { isWatched } from '../observe/observation.js';
 import { parseAdminAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
@@ -14,11 +14,11 @@ export class Admin {
   readonly #log: Log;
   #servers: AdminServer[] = [];
 
-  /** `refresh` asks every process what it is at, and resolves when the hub was told. */
-  constructor(settings: Settings, log: Log, refresh: () => Promise<void>) {
+  /** `processes` are asked what they are at. */
+  constructor(settings: Settings, log: Log, processes: Pick<HubOptions, 'refresh' | 'ask'>) {
     this.#settings = settings;
     this.#log = log;
-    this.hub = new Hub({ refresh, readyWaitMs: settings.readyWait * 1000 });
+    this.hub = new Hub({ ...processes, readyWaitMs: settings.readyWait * 1000 });
   }
 
   /** Where they listen, for the line that says what is served: '' where they do not. */

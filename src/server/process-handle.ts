@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { fromPayload, LidoError } from '../contract/errors.js';
+import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
@@ -40,6 +41,8 @@ export class ProcessHandle {
   /** What it told of itself last; null before it has told anything. */
   snapshot: ProcessSnapshot | null = null;
   #whenSeen: (() => void)[] = [];
+  readonly #whenAnswered = new Map<number, (answer: unknown) => void>();
+  #lastToken = 0;
   #hasEnded = false;
   readonly #child: ChildProcess;
   /** Connections on their way to it: the supervisor keeps its hold of each until the process has it. */
@@ -138,6 +141,22 @@ export class ProcessHandle {
     });
   }
 
+  /** Resolves with null when it does not answer in time. */
+  ask<Q extends Question>(question: Q): Promise<AnswerTo<Q> | null> {
+    this.#lastToken += 1;
+    const token = this.#lastToken;
+    return new Promise((resolve) => {
+      const answer = (told: unknown) => {
+        clearTimeout(patience);
+        this.#whenAnswered.delete(token);
+        resolve(told as AnswerTo<Q> | null);
+      };
+      const patience = setTimeout(answer, patienceFor(question), null);
+      this.#whenAnswered.set(token, answer);
+      this.#post(['ask', token, question]);
+    });
+  }
+
   #see(snapshot: ProcessSnapshot): void {
     this.snapshot = snapshot;
     for (const tell of this.#whenSeen.splice(0)) tell();
@@ -163,6 +182,9 @@ export class ProcessHandle {
             return;
           case 'seen':
             this.#see(received[1]);
+            return;
+          case 'answer':
+            this.#whenAnswered.get(received[1])?.(received[2]);
             return;
           case 'worn':
             tellWorn(received[1]);

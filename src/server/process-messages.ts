@@ -1,5 +1,6 @@
 /** What crosses between the supervisor and its processes, over child_process's channel. */
 import type { ErrorPayload } from '../contract/errors.js';
+import type { Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import type { Settings } from '../settings/resolve.js';
 
@@ -18,7 +19,9 @@ export type ToProcess =
   /** Take no more connections, finish what runs within the grace period, end with status 0. `isLast`: nobody takes over. */
   | readonly [kind: 'stop', isLast: boolean]
   /** Tell all that you can; answered with 'seen'. */
-  | readonly [kind: 'look'];
+  | readonly [kind: 'look']
+  /** Answer this, with 'answer' and the same token. */
+  | readonly [kind: 'ask', token: number, question: Question];
 
 /** Process to supervisor. */
 export type FromProcess =
@@ -33,7 +36,9 @@ export type FromProcess =
   /** It has served long enough, says why, and serves on until another takes its place; sent once. */
   | readonly [kind: 'worn', reason: string]
   /** What it is at; in answer to 'look', and once more before it ends by itself. */
-  | readonly [kind: 'seen', snapshot: ProcessSnapshot];
+  | readonly [kind: 'seen', snapshot: ProcessSnapshot]
+  /** What was asked; what it is depends on the question. */
+  | readonly [kind: 'answer', token: number, answer: unknown];
 
 export interface ProcessReport {
   /** Those that it serves. */

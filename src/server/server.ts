@@ -6,6 +6,7 @@ import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
 import { isWatched, Observation } from '../observe/observation.js';
+import type { AnswerTo, Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
@@ -55,7 +56,10 @@ export class Server {
       makeRoom: () => this.#endIdlest(),
       refused: (error) => this.#mounts.strangers?.turnedAway(error),
     });
-    this.admin = new Admin(settings, log, async () => this.admin.hub.update(this, this.inspect()));
+    this.admin = new Admin(settings, log, {
+      refresh: async () => this.admin.hub.update(this, this.inspect()),
+      ask: async (question) => new Map([[this, await this.answer(question)]]),
+    });
   }
 
   /** Where the server listens, as URLs: "http://127.0.0.1:8000", "unix:/run/lido.sock". */
@@ -140,6 +144,14 @@ export class Server {
       connections: { active, idle: Math.max(0, this.connections - active) },
       vitals: this.#vitals.read(),
     };
+  }
+
+  /** Answers what is told only when somebody asks. */
+  answer<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {
+    switch (question[0]) {
+      case 'stacks':
+        return this.#mounts.findStacks();
+    }
   }
 
   /** Where the admin listeners are, as URLs. */

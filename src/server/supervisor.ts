@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
+import type { AnswerTo, Question } from '../observe/questions.js';
 import { parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
@@ -52,7 +53,10 @@ export class Supervisor {
     this.#asked = settings;
     this.#settings = settings;
     this.#log = log;
-    this.admin = new Admin(settings, log, () => this.#lookAtAll());
+    this.admin = new Admin(settings, log, {
+      refresh: () => this.#lookAtAll(),
+      ask: (question) => this.#askAll(question),
+    });
     this.#readSettings = readSettings;
   }
 
@@ -211,6 +215,14 @@ export class Supervisor {
     await Promise.all([...this.#processes].map((running) => running.look()));
     for (const running of this.#processes)
       if (running.snapshot !== null) this.admin.hub.update(running, running.snapshot);
+  }
+
+  async #askAll<Q extends Question>(question: Q): Promise<ReadonlyMap<unknown, AnswerTo<Q>>> {
+    const asked = [...this.#processes].map(
+      async (running) => [running, await running.ask(question)] as const,
+    );
+    const answers = await Promise.all(asked);
+    return new Map(answers.flatMap(([running, answer]) => (answer === null ? [] : [[running, answer]])));
   }
 
   /** Lets a process finish what it runs and end, and kills it when that takes too long. */

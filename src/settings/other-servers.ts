@@ -424,6 +424,7 @@ const ROWS: readonly Row[] = [
   [R, 'access-log-fmt', 'accessLogFormat', ''],
   [W, 'req-logger logger-req log-req-route log-master-req-stream log-req-encoder', 'accessLog', ''],
   [W, 'log-format logformat log-format-strftime logformat-strftime', 'accessLogFormat', ''],
+  [W, 'log-slow', 'slowRequest', 'in seconds; each is logged while it runs, with where it stands'],
   [W, 'disable-logging', 'logLevel', '--log-level silent'],
   [R, 'log no-log', 'logLevel', '--log-level silent'],
   [

@@ -716,6 +716,16 @@ export const settings = {
     text: 'make an OpenTelemetry span for each request, which the application can continue; needs @opentelemetry/api',
     also: ['otel', 'opentelemetry'],
   },
+  slowRequest: {
+    type: 'seconds',
+    group: 'Log',
+    default: 0,
+    why: 'what is slow, only who knows the application can say',
+    min: 0,
+    text: 'log a request that an application takes longer for, once, with where it stands at that moment; 0 for none',
+    value: 'SECONDS',
+    also: ['slowlog', 'request_slowlog_timeout', 'slow-log'],
+  },
   admin: {
     type: 'addresses',
     group: 'Listening',

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -215,6 +215,13 @@ export function findPythons(): readonly (readonly [version: string, interpreter:
     }
   }
   return [...found].map(([key, interpreter]) => [`3.${key}`, interpreter]);
+}
+
+/** Interpreters of it may have a GIL each. */
+export function hasOwnGils(interpreter: string): boolean {
+  const code =
+    'import sys; print(sys.version_info >= (3, 13) and getattr(sys, "_is_gil_enabled", lambda: True)())';
+  return execFileSync(interpreter, ['-c', code]).toString().trim() === 'True';
 }
 
 function hasLibrary(folder: string, minor: number): boolean {

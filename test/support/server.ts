@@ -19,6 +19,7 @@ export interface LogLine {
   readonly requestId?: string;
   readonly traceId?: string;
   readonly traceback?: string;
+  readonly url?: string;
 }
 
 export interface RunningServer {

@@ -77,7 +77,8 @@ class CpythonRuntime implements Runtime {
       this.#python.setAndDrop(this.#namespace, 'tell', tellMain.callable);
       this.interruptTarget = {
         thread: this.#start(settings, spec),
-        state: this.#entered.isIsolated ? this.#entered.thread : 0,
+        state: this.#thread,
+        isIsolated: this.#entered.isIsolated,
       };
     } catch (error) {
       this.#leave();
@@ -149,6 +150,7 @@ class CpythonRuntime implements Runtime {
       tellsManner: settings.tellsManner,
       shared: spec.shared,
       ...describeApplication(spec),
+      state: this.#thread,
       validate: settings.validate,
       timeout: settings.timeout,
       messages: MESSAGES,

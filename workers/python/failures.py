@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import threading
 import traceback
 
 #: Files whose frames say nothing about the application.
@@ -109,6 +110,11 @@ def _is_own(filename):
 
 
 def format_stack(frame):
-    """Where a thread stands, without Lido's own frames."""
+    """Where a thread stands, without Lido's own frames, and those in which each of threading's begins."""
     stack = traceback.extract_stack(frame)
-    return "".join(traceback.format_list([entry for entry in stack if not _is_own(entry.filename)]))
+    own = [entry for entry in stack if not _is_own(entry.filename) and not _begins_thread(entry)]
+    return "".join(traceback.format_list(own))
+
+
+def _begins_thread(entry):
+    return entry.filename == threading.__file__ and entry.name in ("_bootstrap", "_bootstrap_inner", "run")

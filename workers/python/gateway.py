@@ -302,6 +302,7 @@ def start(settings, call, tell, desk):
     """
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"])
     worker.timeout = str(settings["timeout"])
+    worker.state = settings["state"]
     worker.call, worker.tell, worker.desk = call, tell, desk
     voices[worker.thread] = worker.log
     if settings["tellsManner"]:

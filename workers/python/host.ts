@@ -6,8 +6,10 @@ import type {
   HostMessage,
   HostRequest,
   HostStart,
+  InterruptTarget,
   PythonInstallation,
   PythonSpec,
+  StackDump,
 } from '../../src/contract/protocol.js';
 import {
   describeApplication,
@@ -23,7 +25,9 @@ const PREPARE = `${IMPORT_GATEWAY}
 import json
 part('.gateway').prepare(json.loads(messages_json))
 from threading import get_ident
-result = str(get_ident())
+stacks = part('.stacks')
+stacks.names.update({key: 'MainThread' for key in (state, str(get_ident()))})
+result = stacks.open_dump() if may_dump == 'True' else 'null'
 `;
 
 const LOAD = `${IMPORT_GATEWAY}
@@ -74,8 +78,7 @@ class PythonHost {
   readonly #means: Means;
   /** Whether this thread initialised Python: its main thread, to which its end belongs. */
   readonly #isMain: boolean;
-  /** Python's identity of this thread. */
-  readonly identity: number;
+  readonly dump: StackDump | null;
   /** The thread that is being interrupted, and what is raised in it. */
   #target = 0;
   #timeout: Pointer = 0;
@@ -85,8 +88,10 @@ class PythonHost {
     this.#python = python;
     this.#thread = thread;
     this.#isMain = isMain;
-    const texts = { messages_json: JSON.stringify(MESSAGES) };
-    this.identity = Number(this.#withGil(() => this.#run(PREPARE, texts)));
+    // Of several that share a process one has the signal: the first.
+    const may_dump = isMain && !installation.freeThreaded ? 'True' : 'False';
+    const texts = { messages_json: JSON.stringify(MESSAGES), state: String(thread), may_dump };
+    this.dump = JSON.parse(this.#withGil(() => this.#run(PREPARE, texts))) as StackDump | null;
     this.#means = this.#withGil(() => this.#prepareInterrupts());
   }
 
@@ -106,8 +111,8 @@ class PythonHost {
   }
 
   /** Raises LidoTimeout in the thread that runs the request; see interrupts.py. Returns the stack that it had. */
-  interrupt(thread: number, state: Pointer, request: number): string {
-    if (state !== 0) return this.#interruptWithin(state, thread, request);
+  interrupt({ thread, state, isIsolated }: InterruptTarget, request: number): string {
+    if (isIsolated) return this.#interruptWithin(state, thread, request);
     return this.#withGil(() => this.#raise(this.#means, thread, request, 'find_frame'));
   }
 
@@ -187,7 +192,7 @@ const { installation, ended } = workerData as HostStart;
 try {
   const host = new PythonHost(installation);
   parentPort?.on('message', (request: HostRequest) => answer(host, request));
-  post(['ready', host.identity]);
+  post(['ready', host.dump]);
 } catch (error) {
   post(['failed', toPayload(error)]);
 }
@@ -202,7 +207,7 @@ function answer(host: PythonHost, request: HostRequest): void {
       post(['unloaded', request[1]]);
       return;
     case 'interrupt':
-      post(['interrupted', request[1], host.interrupt(request[2], request[3], request[4])]);
+      post(['interrupted', request[1], host.interrupt(request[2], request[3])]);
       return;
     case 'end':
       host.end(request[2]);

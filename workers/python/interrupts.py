@@ -26,6 +26,8 @@ class Interruptible:
 
     def __init__(self):
         self.thread = get_ident()
+        # The address of its PyThreadState.
+        self.state = 0
         # The request that runs, 0 while idle.
         self.request = 0
         # The same, but only while the application's own code runs.

@@ -43,6 +43,11 @@ export function openLibpython(python: PythonInstallation, deep = false) {
     interpreterOf: declare('PyThreadState_GetInterpreter', ADDRESS, [ADDRESS]) as (
       thread: Pointer,
     ) => Pointer,
+    /** The threads of an interpreter, one after the other; 0 at the end. Its GIL keeps them from being freed. */
+    firstThread: declare('PyInterpreterState_ThreadHead', ADDRESS, [ADDRESS]) as (
+      interpreter: Pointer,
+    ) => Pointer,
+    nextThread: declare('PyThreadState_Next', ADDRESS, [ADDRESS]) as (thread: Pointer) => Pointer,
     /** A new reference to the frame that a thread of the current interpreter is in; 0 where it is in none. */
     frameOf: declare('PyThreadState_GetFrame', ADDRESS, [ADDRESS]) as (thread: Pointer) => Pointer,
     acquire: declare('PyEval_RestoreThread', 'void', [ADDRESS]) as (thread: Pointer) => void,

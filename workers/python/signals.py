@@ -15,6 +15,11 @@ _SERVERS = {getattr(signal, name): name for name in _NAMES.split() if hasattr(si
 _told = set()
 
 
+def keep(number, name):
+    """Makes it one of the server's signals."""
+    _SERVERS[number] = name
+
+
 def keep_signals():
     """Takes the place of signal.signal(), as mod_wsgi does. What is nobody's, such as SIGALRM, stays Python's."""
     set_handler = signal.signal

@@ -4,9 +4,9 @@ import { LidoError } from '../../contract/errors.js';
 import type { Overview } from '../../observe/hub.js';
 import { parseAdminAddress } from '../../settings/address.js';
 
-/** Everything at once, as the text of JSON. Rejects with LIDO_NOT_REACHED. `where` is written as `admin` is. */
-export async function askStats(where: string): Promise<string> {
-  const response = await ask(where, '/stats');
+/** What one of the admin listener's paths says, as text. Rejects with LIDO_NOT_REACHED. `where` is written as `admin` is. */
+export async function askText(where: string, path: '/stats' | '/stacks' | '/stacks.txt'): Promise<string> {
+  const response = await ask(where, path);
   let text = '';
   for await (const part of response.setEncoding('utf8')) text += part;
   return text;

@@ -1,6 +1,6 @@
-/** Main thread. `lido stats` and `lido top`: what another process, the server, does. */
+/** Main thread. `lido stats`, `lido top` and `lido stacks`: what another process, the server, does. */
 import type { Overview } from '../../observe/hub.js';
-import { askStats, follow } from './ask.js';
+import { askText, follow } from './ask.js';
 import { drawScreen, ORDERS } from './screen.js';
 
 /** Where what is drawn goes to: lines may be as long as they are. */
@@ -11,12 +11,17 @@ const DEFAULT_HEIGHT = 24;
 
 /** Prints once what the server at `where` does. Rejects with LIDO_NOT_REACHED. */
 export async function printStats(where: string, json: boolean): Promise<void> {
-  const text = await askStats(where);
+  const text = await askText(where, '/stats');
   if (json) process.stdout.write(text);
   else {
     const lines = drawScreen(JSON.parse(text) as Overview, 'by worker', UNBOUNDED, UNBOUNDED);
     process.stdout.write(`${lines.join('\n')}\n`);
   }
+}
+
+/** Prints where every worker stands. Rejects with LIDO_NOT_REACHED. */
+export async function printStacks(where: string, json: boolean): Promise<void> {
+  process.stdout.write(await askText(where, json ? '/stacks' : '/stacks.txt'));
 }
 
 /** Shows live what the server does until `q`, Ctrl-C, or the server's end. Without a terminal it prints one screen a second. */

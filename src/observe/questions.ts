@@ -1,0 +1,21 @@
+/** What a process is asked that it does not tell by itself each second. Plain data, both ways. */
+import type { ProcessStacks } from './stacks.js';
+
+export type Question = readonly [kind: 'stacks'];
+
+interface Answers {
+  readonly stacks: ProcessStacks;
+}
+
+export type AnswerTo<Q extends Question> = Answers[Q[0]];
+
+/** Python is waited for a second, and on a busy machine the thread that looks takes another to start. Milliseconds. */
+const STACKS_PATIENCE_MS = 5000;
+
+/** How long to wait for the answer: a process may be stuck. Milliseconds. */
+export function patienceFor(question: Question): number {
+  switch (question[0]) {
+    case 'stacks':
+      return STACKS_PATIENCE_MS;
+  }
+}

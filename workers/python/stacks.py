@@ -1,0 +1,75 @@
+"""Where the threads of an interpreter stand, for whoever looks from outside."""
+
+import json
+import os
+import signal
+import sys
+from threading import get_ident
+
+from .failures import format_stack
+from .interrupts import workers
+from .signals import keep
+
+#: Names of threads that Python has none for, by their keys: see tell().
+names = {}
+
+#: Characters of one stack that are told: its end, where the thread is.
+_STACK_LIMIT = 16384
+#: Threads that are told of: an application that starts one for each request may have thousands.
+_MAX_THREADS = 200
+
+
+def tell(frames):
+    """
+    JSON, a list of protocol.ts's PythonThread. `frames` are the threads' frames by their keys: as text the address of the
+    PyThreadState, or the identity where there is no GIL.
+    """
+    known = {key: worker for worker in workers.values() for key in (str(worker.state), str(worker.thread))}
+    some = list(frames.items())[:_MAX_THREADS]
+    return json.dumps([_describe(known.get(key), frame, names.get(key)) for key, frame in some])
+
+
+def collect_all():
+    """The frames of all threads but this one, where the process has one interpreter and no GIL."""
+    own = get_ident()
+    return {str(thread): frame for thread, frame in sys._current_frames().items() if thread != own}
+
+
+def _describe(worker, frame, name):
+    return {
+        "worker": worker.thread if worker else 0,
+        "request": worker.request if worker else 0,
+        "name": "" if worker else name or _find_name(frame),
+        "stack": format_stack(frame)[-_STACK_LIMIT:],
+    }
+
+
+def _find_name(frame):
+    """Frames know nothing of their threads, but each of threading's begins in a method of its Thread."""
+    while frame.f_back is not None:
+        frame = frame.f_back
+    if frame.f_code.co_name != "_bootstrap":
+        return ""
+    return str(getattr(frame.f_locals.get("self"), "name", ""))
+
+
+def open_dump():
+    """
+    Lets a signal have all stacks of this interpreter written to a file, for which nobody needs the GIL. Returns JSON:
+    protocol.ts's StackDump, or null where the system lacks what that takes.
+    """
+    if not hasattr(os, "memfd_create") or not hasattr(signal, "SIGRTMAX"):
+        return "null"
+    # An interpreter with a GIL of its own cannot load these.
+    import faulthandler
+    import fcntl
+
+    free = [each for each in range(signal.SIGRTMAX, signal.SIGRTMIN, -1) if signal.getsignal(each) == signal.SIG_DFL]
+    if not free:
+        return "null"
+    fd = os.memfd_create("lido-stacks", os.MFD_CLOEXEC)
+    # Whoever reads it empties it, too: what comes next is written to its beginning.
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    keep(free[0], "a signal by which Lido looks where threads stand")
+    faulthandler.register(free[0], file=fd, all_threads=True, chain=False)
+    return json.dumps({"signal": free[0], "fd": fd})
