@@ -60,6 +60,11 @@ export class RingReader {
     this.#free();
   }
 
+  /** There is something to deliver. */
+  get isFilled(): boolean {
+    return Atomics.load(this.#control, ANSWERS_WRITTEN) !== (this.#read | 0);
+  }
+
   /** No socket reads blocks of this request any more. */
   releaseAll(id: number): void {
     for (const lease of this.#leases) if (lease.id === id) lease.isOver = true;

@@ -33,6 +33,9 @@ const REQUEST_WORDS = { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED };
 /** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
 const RESERVE = 64 * 1024;
 
+/** An answer of which the worker has not told lies in the ring for so long at most. Milliseconds. */
+const LOOK_MS = 5;
+
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
 
@@ -75,6 +78,10 @@ export class Session implements ExchangeHolder {
   readonly runsOne: boolean;
   /** The small number by which its worker is spoken of, from 1 on. */
   readonly number: number;
+  /** See #lookLater(). */
+  #willLook = false;
+  #lookTimer: NodeJS.Timeout | null = null;
+  #isLost = false;
 
   constructor(settings: WorkerSettings, slots: number, events: SessionEvents, number: number) {
     this.number = number;
@@ -138,6 +145,7 @@ export class Session implements ExchangeHolder {
     const slot = this.#slots.take(exchange);
     this.#held.push(exchange);
     exchange.send(this, slot.id);
+    this.#lookLater();
     const body = exchange.body.asText();
     if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
     else this.#write(this.#requestRing, slot.id, exchange.environ, body);
@@ -207,9 +215,40 @@ export class Session implements ExchangeHolder {
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
     for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
+    this.#isLost = true;
+    if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);
     this.#requests.close();
     this.#bodies.close();
     return survivors;
+  }
+
+  /**
+   * A Python worker tells of several answers at once (see tell_in_time() in gateway.py). So this thread looks for itself: once
+   * in each turn in which it has sent something, since it is awake then, and every few milliseconds while the worker may
+   * be about one request without having told of another.
+   */
+  #lookLater(): void {
+    if (this.#answers === null) return;
+    if (!this.#willLook) {
+      this.#willLook = true;
+      setImmediate(this.#lookInThisTurn);
+    }
+    if (this.#slots.taken > 1) this.#lookTimer ??= setTimeout(this.#lookAgain, LOOK_MS);
+  }
+
+  readonly #lookInThisTurn = (): void => {
+    this.#willLook = false;
+    this.#look();
+  };
+
+  readonly #lookAgain = (): void => {
+    this.#lookTimer = null;
+    this.#look();
+    if (this.#slots.taken > 1) this.#lookLater();
+  };
+
+  #look(): void {
+    if (!this.#isLost && this.#answers?.isFilled === true) this.#answers.deliver(this.#take);
   }
 
   /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */

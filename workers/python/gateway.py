@@ -23,6 +23,7 @@ from .signals import keep_signals
 from .streams import ErrorStream, FileWrapper, open_chunked
 from .wire import (
     ACKED,
+    ANSWERS_FREED,
     AWAIT_CHUNK,
     AWAIT_FILE,
     AWAIT_WINDOW,
@@ -48,6 +49,9 @@ from .wire import (
 
 _MAX_CACHED = 512
 _MODULO = 0xFFFFFFFF
+# So long the main thread is not told of an answer, at most, and only while so much work waits here. Nanoseconds.
+_LONGEST_UNTOLD_NS = 250_000
+_ENOUGH_NS = 300_000
 # A posted request's body comes in chunks.
 _NO_BODY = 0xFFFFFFFF
 
@@ -76,6 +80,8 @@ class Worker(Interruptible):
         self.call = self.tell = self.desk = self.words = None
         self.requests = self.chunks = self.answers = None
         self.service_ns = FIRST_GUESS_NS
+        # Since when there is something that the main thread was not told of; 0 where there is nothing.
+        self.untold = 0
         self.begin(0)
 
     def attach(self, control, requests, bodies, answers):
@@ -99,6 +105,26 @@ class Worker(Interruptible):
             self.count(perf_counter_ns() - began)
             taken = requests.take()
         requests.give_back()
+        self.tell_now()
+
+    def tell_in_time(self):
+        """
+        There is something new for the main thread. To wake it costs more than to give a short answer: while there is work enough
+        here that this thread does not fall asleep before it has its next request, it is woken for several answers at once. None
+        waits for long: should a request take its time, the main thread looks by itself (session.ts).
+        """
+        if self.requests.guess_waiting() * self.service_ns < _ENOUGH_NS:
+            self.tell_now()
+        elif not self.untold:
+            self.untold = perf_counter_ns()
+        elif perf_counter_ns() - self.untold >= _LONGEST_UNTOLD_NS:
+            self.tell_now()
+
+    def tell_now(self):
+        self.untold = 0
+        words = self.words
+        if not words[TOLD] and words[ANSWERS_FREED] != self.answers.written:
+            self.tell()
 
     def begin(self, request):
         """What is the same at the beginning of each request; 0 for none."""
@@ -199,8 +225,10 @@ class Worker(Interruptible):
     def put(self, kind, first, second):
         """A record about the running request to the main thread: by the ring, or where that has no room as a message."""
         if self.answers is not None and not self.is_posted and self.answers.put(kind, self.request, first, second):
-            if not self.words[TOLD]:
-                self.tell()
+            if kind == MESSAGE:
+                self.tell_now()
+            elif not self.words[TOLD]:
+                self.tell_in_time()
             return
         self.is_posted = True
         desk = self.desk
@@ -216,6 +244,8 @@ class Worker(Interruptible):
 
     def ask(self, wish, number=0):
         """Lets JavaScript do something for the running request; returns what it answers."""
+        # What the main thread is to do may be the answer to what it has not been told of.
+        self.tell_now()
         desk = self.desk
         pack(desk, 0, wish, self.request, number, 0)
         self.call()

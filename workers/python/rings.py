@@ -80,6 +80,8 @@ class RequestReader:
         # Bytes read, and requests claimed or passed over, modulo 2^32.
         self.read = 0
         self.claimed = 0
+        # Bytes that the last record took up.
+        self.last_size = 1
 
     def take(self):
         """
@@ -102,7 +104,8 @@ class RequestReader:
                 self.read = (self.read + self.size - at) & _MODULO
                 at = 0
                 kind, request, environ_size, body_size = unpack(ring, 0)
-            self.read = (self.read + record_size(environ_size + body_size)) & _MODULO
+            self.last_size = size = record_size(environ_size + body_size)
+            self.read = (self.read + size) & _MODULO
             if not self.is_offered(request):
                 continue
             if kind == POSTED_REQUEST:
@@ -112,6 +115,10 @@ class RequestReader:
             environ = latin_1_decode(ring[at:body])[0]
             return request, environ, bytes(ring[body : body + body_size]) if kind == REQUEST else None
         return None
+
+    def guess_waiting(self):
+        """How many requests wait, if they are as long as the last one."""
+        return ((self.words[REQUESTS_WRITTEN] - self.read) & _MODULO) // self.last_size
 
     def is_offered(self, request):
         """Whether it is this worker's, and not the main thread's, which may be about to decide: for some instructions."""

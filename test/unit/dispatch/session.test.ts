@@ -1,0 +1,76 @@
+// A session and the ring in which its worker, here the test itself, leaves answers.
+import { afterEach, expect, test } from 'vitest';
+import { toPayload } from '../../../dist/src/contract/errors.js';
+import { ANSWERS_FREED, ANSWERS_WRITTEN, type WorkerSettings } from '../../../dist/src/contract/protocol.js';
+import { MESSAGE, RingWriter } from '../../../dist/src/contract/ring.js';
+import type { Exchange } from '../../../dist/src/dispatch/exchange.js';
+import { Session } from '../../../dist/src/dispatch/session.js';
+import type { LidoError } from '../../../dist/src/index.js';
+
+const settings = { application: { runtime: 'cpython' }, concurrency: 1 } as unknown as WorkerSettings;
+const opened: Session[] = [];
+afterEach(() => {
+  for (const session of opened.splice(0)) session.lose(new Error('the test is over') as LidoError);
+});
+
+function openSession() {
+  let released = () => {};
+  const whenReleased = new Promise<void>((resolve) => {
+    released = resolve;
+  });
+  const session = new Session(settings, 4, { measured: () => {}, released, log: () => {} }, 1);
+  opened.push(session);
+  const { control, rings } = session.start;
+  if (rings === null) throw new Error('a Python worker has rings');
+  const writer = new RingWriter(rings.answers, control, { written: ANSWERS_WRITTEN, freed: ANSWERS_FREED });
+  const answer = (id: number) =>
+    writer.put(MESSAGE, id, '', JSON.stringify(['fail', id, toPayload(new Error('it failed'))]));
+  return { session, answer, whenReleased };
+}
+
+/** As much of an exchange as a session asks for. */
+function makeExchange() {
+  const exchange = {
+    id: 0,
+    environ: 'REQUEST_METHOD\0\0GET',
+    body: { asText: () => '' },
+    send: (_: Session, id: number) => {
+      exchange.id = id;
+    },
+    recall: () => {},
+    finish: () => {},
+  };
+  return exchange as unknown as Exchange & { id: number };
+}
+
+test('an answer of which the worker has not told is taken all the same, while the worker is about the next request', async () => {
+  const { session, answer, whenReleased } = openSession();
+  const [first, second] = [makeExchange(), makeExchange()];
+  session.send(first);
+  session.send(second);
+  // What this turn looks at on its own is over.
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  answer(first.id);
+  await whenReleased;
+  expect(session.exchanges).toEqual([second]);
+});
+
+test('what the worker has answered by the time that a request is sent to it is taken in the same turn', async () => {
+  const { session, answer } = openSession();
+  const exchange = makeExchange();
+  session.send(exchange);
+  answer(exchange.id);
+  await new Promise(setImmediate);
+  expect(session.exchanges).toEqual([]);
+});
+
+test('nobody looks at the answers of a worker that is lost', async () => {
+  const { session, answer } = openSession();
+  const exchange = makeExchange();
+  session.send(exchange);
+  session.lose(new Error('it died') as LidoError);
+  answer(exchange.id);
+  await new Promise(setImmediate);
+  expect(session.start.control[ANSWERS_FREED]).toBe(0);
+});
