@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { describe, LidoError, toPayload } from './contract/errors.js';
 import { createLog, type Log } from './log.js';
 import type { Question } from './observe/questions.js';
-import { endPython, exitPastPython } from './python/host.js';
+import { endPython, exitPastPython, onStuckPython } from './python/host.js';
 import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
 import { reportRegularly } from './server/process-report.js';
@@ -48,6 +48,7 @@ async function serve(settings: Settings): Promise<void> {
     await exitPastPython(error.exit ?? 1);
   }
   await post(['ready', server.describeApplications()]);
+  await onStuckPython(({ message }) => void post(['stuck', message]));
   reportRegularly(
     server,
     settings,

@@ -16,6 +16,7 @@ import type { SpoolStore } from '../http/spool.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
+import { formatThreads } from '../python/stack-dump.js';
 import type { Settings } from '../settings/resolve.js';
 import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
 import { VERSION } from '../version.js';
@@ -173,6 +174,7 @@ function assemble(
       log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
     },
     replaced: (reason) => observer?.traffic.restart(reason),
+    exhausted: (count) => void declareExhausted(host, count, log),
     log,
   });
   const acceptor = new Acceptor({
@@ -205,10 +207,12 @@ function assemble(
     log.info(`${application.spec}: ${describeScaling(change)}: ${why}`);
   });
   const stopSlow = watchSlowRequests({ dispatcher, pool, limitMs: settings.slowRequest * 1000, host, log });
+  const stopRefusing = refuseWhileStuck(dispatcher, application, host);
   const stopWatching = () => {
     stopDeadlines();
     stopScaling();
     stopSlow();
+    stopRefusing();
   };
   return { acceptor, dispatcher, pool, threads, stopWatching };
 }
@@ -232,6 +236,31 @@ function describeScaling(change: number): string {
   const count = Math.abs(change);
   const threads = count === 1 ? 'one thread is' : `${count} threads are`;
   return `${threads} ${change > 0 ? 'started' : 'ended'}`;
+}
+
+/** While a thread keeps the GIL that does not come back, nobody waits for it. Each isolated interpreter has its own GIL. */
+function refuseWhileStuck(
+  dispatcher: Dispatcher,
+  application: ApplicationSpec,
+  host: PythonHost | null,
+): () => void {
+  if (host === null || application.runtime !== 'cpython' || application.interpreter === 'isolated')
+    return () => {};
+  const refuse = (error: LidoError) => {
+    if (host.isKeptOut) dispatcher.refuseAll(error);
+  };
+  host.on('stuck', refuse);
+  return () => void host.off('stuck', refuse);
+}
+
+/** Python itself goes on, but fewer and fewer of its threads do. */
+async function declareExhausted(host: PythonHost | null, count: number, log: Logger): Promise<void> {
+  const error = new LidoError('LIDO_PYTHON_STUCK', [`${count} threads are in calls that do not come back`]);
+  const { code, message } = error;
+  if (host === null) return;
+  const { threads } = await host.look(null);
+  log.error({ code, traceback: formatThreads(threads) || undefined }, message);
+  host.emit('stuck', error);
 }
 
 /** What the gate refuses, by these settings. */

@@ -437,6 +437,13 @@ export const catalogue = {
     message: 'the application has taken longer than %s s',
     remedy: 'nothing is done about it: --slow-request says from when on the log shows where a request stands',
   },
+  LIDO_PYTHON_STUCK: {
+    group: 'What befell the request',
+    status: 503,
+    message: 'Python is stuck: %s',
+    remedy:
+      'give what it calls there a time-out of its own; the process can only be replaced, which a supervisor does',
+  },
   LIDO_WORKER_DIED: {
     group: 'What befell the request',
     status: 500,

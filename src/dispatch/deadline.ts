@@ -83,18 +83,27 @@ async function endThread(
 async function interruptUntilOver(
   host: PythonHost,
   session: Session,
-  { id }: Exchange,
+  exchange: Exchange,
   timeoutMs: number,
   show: (stack: string) => void,
 ): Promise<void> {
   const { interruptTarget: target } = session;
   if (target === null) return;
-  let stack = await host.interrupt(target, id);
+  const keptOut = (stacks: string) => declareStuck(host, exchange, stacks);
+  let stack = await host.interrupt(target, exchange.id, keptOut);
   show(stack);
   while (stack !== '') {
     await pause(Math.max(INTERRUPT_GRACE_MS, timeoutMs), undefined, { ref: false });
-    stack = await host.interrupt(target, id);
+    stack = await host.interrupt(target, exchange.id, keptOut);
   }
+}
+
+/** A request for the GIL that nobody answers tells that no other thread goes on either: this process's Python is lost. */
+function declareStuck(host: PythonHost, exchange: Exchange, stacks: string): void {
+  const error = new LidoError('LIDO_PYTHON_STUCK', ['a call into C keeps the GIL']);
+  if (stacks === '') logPlace(exchange, error, 'where it stands cannot be told');
+  else logPlace(exchange, error, 'this is what runs', stacks);
+  host.emit('stuck', error);
 }
 
 function logPlace(

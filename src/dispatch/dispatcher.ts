@@ -161,7 +161,12 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   /** No worker runs, and the last one could not start: requests are answered at once rather than left to wait. */
   declareUnavailable(error: LidoError): void {
-    if (this.#sessions.size > 0) return;
+    if (this.#sessions.size === 0) this.refuseAll(error);
+  }
+
+  /** The workers that are there answer no more: what they have not begun, and what comes until another starts, is refused. */
+  refuseAll(error: LidoError): void {
+    for (const session of this.#sessions) this.#backlog.putBack(session.recall(Number.POSITIVE_INFINITY));
     this.#unavailable = error;
     for (let exchange = this.#backlog.shift(); exchange !== null; exchange = this.#backlog.shift()) {
       exchange.finish(error);
@@ -197,6 +202,8 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   /** A worker finished a request. */
   released(session: W): void {
     this.#patience.countAnswer();
+    // One that answers after all ends what refuseAll() began.
+    if (this.#unavailable !== null && this.#sessions.has(session)) this.#unavailable = null;
     if (this.#policy.sharedGil && this.#mayRunElsewhere(session))
       this.#putBack(session.recall(Number.POSITIVE_INFINITY));
     if (this.#backlog.size > 0) this.#drainBacklog();

@@ -32,6 +32,8 @@ export interface PoolOptions {
   readonly events: SessionEvents;
   /** Told when another worker takes the place of one that ended, or was given up, for this reason. */
   readonly replaced: (reason: LidoError) => void;
+  /** Told when so many workers were given up, and have not ended, that there is no thread for another. */
+  readonly exhausted: (abandoned: number) => void;
   readonly log: Logger;
 }
 
@@ -147,7 +149,10 @@ export class WorkerPool {
     member.verdict = verdict;
     member.abandoned = true;
     this.#options.dispatcher.loseSession(session, verdict);
-    if (!this.#closing) this.#replaceFor(verdict);
+    if (this.#closing) return;
+    this.#replaceFor(verdict);
+    const abandoned = [...this.#members.values()].filter((each) => each.abandoned).length;
+    if (abandoned === SPARE_THREADS + 1) this.#options.exhausted(abandoned);
   }
 
   /** Ends the thread of a worker that was abandoned. Never for a thread inside Python. */

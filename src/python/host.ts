@@ -1,4 +1,5 @@
 /** Main thread. The process's one Python, held by a thread of its own: loads applications, interrupts requests. */
+import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { fromPayload, LidoError } from '../contract/errors.js';
@@ -13,13 +14,15 @@ import type {
 } from '../contract/protocol.js';
 import type { Log } from '../log.js';
 import { Looker, type PythonLook } from './looker.js';
-import { dumpStacks } from './stack-dump.js';
+import { dumpStacks, formatThreads } from './stack-dump.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
 
 /** How long the thread that ends the process may take to start: 40 ms at rest, above 500 on a busy machine. */
 const EXIT_PATIENCE_MS = 5000;
+/** Whoever computes leaves the GIL to others each 5 ms: where it was not to be had for so long, it is looked why. Milliseconds. */
+const GIL_PATIENCE_MS = 2000;
 /** What Python's threads and atexit handlers get at the least, even if the requests have used up the grace period. */
 const LEAST_END_MS = 500;
 /** And what they get where the process ends without having told Lido: by the end of a program that embeds it. */
@@ -63,6 +66,14 @@ export async function lookAtPython(): Promise<PythonLook | null> {
   return host === null ? null : host.look(null);
 }
 
+/**
+ * Calls back whenever the process's Python turns out to be stuck: only another process can answer then. Does nothing where
+ * the process has no Python; call it when the applications are loaded.
+ */
+export async function onStuckPython(listener: (error: LidoError) => void): Promise<void> {
+  (await loaded?.host)?.on('stuck', listener);
+}
+
 /** Ends the process although a thread is stuck inside Python; process.exit() would wait for it. Never resolves. */
 export async function exitPastPython(status: number): Promise<void> {
   if (loaded === null) process.exit(status);
@@ -97,7 +108,7 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
 /** The name of the thread that loads applications. */
 const MAIN_THREAD = 'MainThread';
 
-export class PythonHost {
+export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
   readonly #worker: Worker;
   readonly #start: HostStart;
   readonly #dump: StackDump | null;
@@ -106,8 +117,14 @@ export class PythonHost {
   readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
   #isEnding = false;
+  /** Applications that are being imported: an interruption waits for that. */
+  #loading = 0;
+  #isKeptOut = false;
 
   constructor(worker: Worker, start: HostStart, dump: StackDump | null) {
+    super();
+    // One for each application.
+    this.setMaxListeners(Number.POSITIVE_INFINITY);
     this.#worker = worker;
     this.#start = start;
     this.#dump = dump;
@@ -126,7 +143,9 @@ export class PythonHost {
    * the workers find it by; rejects with the LidoError that says why it could not be loaded.
    */
   async load(application: PythonSpec, log: Log): Promise<number> {
+    this.#loading += 1;
     const answer = await this.#ask((token) => ['load', token, application]);
+    this.#loading -= 1;
     if (answer[0] !== 'loaded' && answer[0] !== 'refused') return 0;
     for (const line of answer[3]) log.warn(line);
     if (answer[0] === 'refused') throw fromPayload(answer[2]);
@@ -186,9 +205,34 @@ export class PythonHost {
     await this.#ask((token) => ['unload', token, shared]);
   }
 
-  /** Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood. */
-  async interrupt(target: InterruptTarget, request: number): Promise<string> {
+  /** Whether a thread keeps the GIL that does not come back: no other goes on. */
+  get isKeptOut(): boolean {
+    return this.#isKeptOut;
+  }
+
+  /**
+   * Raises LidoTimeout in the application that runs the request. Resolves with the stack where it stood, as soon as Python
+   * can be asked. Where somebody keeps the GIL for seconds, `keptOut` is called first with the stacks of all threads, '' where
+   * these cannot be told; once until Python comes back.
+   */
+  async interrupt(
+    target: InterruptTarget,
+    request: number,
+    keptOut: (stacks: string) => void,
+  ): Promise<string> {
+    let isAnswered = false;
+    const findOut = async () => {
+      if (this.#loading > 0) return;
+      const { isGilKept, threads } = await this.look(target);
+      if (!isGilKept || isAnswered || this.#isKeptOut) return;
+      this.#isKeptOut = true;
+      keptOut(formatThreads(threads));
+    };
+    const patience = setTimeout(() => void findOut(), GIL_PATIENCE_MS);
     const answer = await this.#ask((token) => ['interrupt', token, target, request]);
+    clearTimeout(patience);
+    isAnswered = true;
+    this.#isKeptOut = false;
     return answer[0] === 'interrupted' ? answer[2] : '';
   }
 

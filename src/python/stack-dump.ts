@@ -35,6 +35,12 @@ export function parseDump(text: string): readonly PythonThread[] {
   });
 }
 
+/** One text of those that are in an application, for people; '' where none is. */
+export function formatThreads(threads: readonly PythonThread[]): string {
+  const busy = threads.filter(({ stack }) => stack !== '');
+  return busy.map(({ stack }) => `Thread (most recent call last):\n${stack}`).join('');
+}
+
 /** In the order of a traceback: the innermost last. */
 function formatFrames(rows: readonly string[]): string {
   const frames = rows.flatMap((row) => {

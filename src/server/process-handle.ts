@@ -32,6 +32,8 @@ export class ProcessHandle {
   readonly ended: Promise<string>;
   /** Resolves with the reason when it asks for a successor. */
   readonly worn: Promise<string>;
+  /** Resolves with what its Python is stuck in when it cannot go on. */
+  readonly stuck: Promise<string>;
   /** performance.now() when it began to serve; null before. */
   servingSince: number | null = null;
   /** True once it may be given connections. */
@@ -67,7 +69,11 @@ export class ProcessHandle {
     this.worn = new Promise((resolve) => {
       tellWorn = resolve;
     });
-    this.ready = this.#listenTo(settings, tellWorn);
+    let tellStuck: (reason: string) => void = () => {};
+    this.stuck = new Promise((resolve) => {
+      tellStuck = resolve;
+    });
+    this.ready = this.#listenTo(settings, tellWorn, tellStuck);
     this.ready.catch(() => {});
     for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
     this.#post(['start', settings]);
@@ -162,7 +168,11 @@ export class ProcessHandle {
     for (const tell of this.#whenSeen.splice(0)) tell();
   }
 
-  #listenTo(settings: Settings, tellWorn: (reason: string) => void): Promise<string> {
+  #listenTo(
+    settings: Settings,
+    tellWorn: (reason: string) => void,
+    tellStuck: (reason: string) => void,
+  ): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#child.on('message', (message) => {
         const received = message as FromProcess;
@@ -188,6 +198,9 @@ export class ProcessHandle {
             return;
           case 'worn':
             tellWorn(received[1]);
+            return;
+          case 'stuck':
+            tellStuck(received[1]);
         }
       });
       void this.ended.then((how) =>

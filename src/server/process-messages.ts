@@ -35,6 +35,8 @@ export type FromProcess =
   | readonly [kind: 'report', report: ProcessReport]
   /** It has served long enough, says why, and serves on until another takes its place; sent once. */
   | readonly [kind: 'worn', reason: string]
+  /** Its Python is stuck, and this is how: it answers next to nothing any more. May come again. */
+  | readonly [kind: 'stuck', reason: string]
   /** What it is at; in answer to 'look', and once more before it ends by itself. */
   | readonly [kind: 'seen', snapshot: ProcessSnapshot]
   /** What was asked; what it is depends on the question. */

@@ -1,7 +1,7 @@
 /** Main thread. What the lido command does to serve: alone or by a supervisor, until a signal ends it. */
 import type { Logger } from 'pino';
 import { servesPython } from '../application/find.js';
-import { endPython, exitPastPython } from '../python/host.js';
+import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { openControlSocket } from './control-socket.js';
 import type { Operated } from './operated.js';
@@ -10,6 +10,9 @@ import { followSignals } from './signals.js';
 import { SystemdNotifier } from './systemd.js';
 import { watchWear } from './wear.js';
 import { writeWhereabouts } from './whereabouts.js';
+
+/** Not 0, so that systemd or a container's runtime starts another. */
+const EXIT_STUCK = 1;
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
 export async function serve(
@@ -22,15 +25,15 @@ export async function serve(
   const served = await createOperated(settings, log, readSettings);
   const systemd = new SystemdNotifier(process.env, process.pid, log);
   let stopping = false;
-  const stop = async (signal: string) => {
+  const stop = async (why: string, status = 0) => {
     stopping = true;
-    log.info(`${signal}: finishing what runs`);
+    log.info(`${why}: finishing what runs`);
     await systemd.stopping();
     const deadline = performance.now() + settings.gracefulTimeout * 1000;
     const ended = (await served.close()) && (await endPython(deadline - performance.now(), log));
     removeWhereabouts();
     removePidfile();
-    if (!ended) await exitPastPython(0);
+    if (!ended) await exitPastPython(status);
   };
   announceReloads(served, systemd);
   followSignals(served, stop, log);
@@ -44,6 +47,13 @@ export async function serve(
     removePidfile();
     throw error;
   }
+  // A supervisor has no Python: it hears from its processes.
+  await onStuckPython(() => {
+    if (!stopping)
+      void stop('nobody can replace this process but who started it', EXIT_STUCK).then(() =>
+        process.exit(EXIT_STUCK),
+      );
+  });
   log.info(served.describe());
   await systemd.ready(served.describe());
 }

@@ -238,12 +238,22 @@ export class Supervisor {
   /** Waits until a process that serves ends, or asks for a successor, and replaces it. */
   async #watch(serving: ProcessHandle): Promise<void> {
     void serving.worn.then((reason) => this.#recycle(serving, reason));
+    void serving.stuck.then((reason) => this.#giveUp(serving, reason));
     const how = await serving.ended;
     if (this.#closed !== null || serving.isStopped) return;
     this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
     this.admin.hub.countRestart(serving.pid, how);
     const age = performance.now() - (serving.servingSince ?? 0);
     if (age >= STEADY_MS) this.#endsInARow = 0;
+    this.#replaceLater();
+  }
+
+  /** One whose Python is stuck gets no more connections; what it can still finish it may, within the graceful time-out. */
+  #giveUp(stuck: ProcessHandle, reason: string): void {
+    if (this.#closed !== null || !stuck.isServing) return;
+    this.#log.error(`process ${stuck.pid}: ${reason}; another takes its place`);
+    this.admin.hub.countRestart(stuck.pid, 'while Python was stuck');
+    this.#retire(stuck);
     this.#replaceLater();
   }
 
