@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** Main thread. The lido command. */
+// First, before anything it remembers is changed.
+import './server/birth.js';
 import { dirname, resolve as resolvePath } from 'node:path';
 import { CommanderError } from 'commander';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
@@ -12,19 +14,20 @@ import { askForReload } from './server/control-socket.js';
 import { printStacks, printStats, showTop } from './server/look/look-command.js';
 import { parseLookLine } from './server/look/look-line.js';
 import { describeNodeRelease } from './server/node-release.js';
+import type { Configuration } from './server/operated.js';
 import { describeConfig } from './server/print-config.js';
 import { serve } from './server/serve.js';
 import { readPassedSockets } from './server/systemd.js';
 import { findAddress, findServer } from './server/whereabouts.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { loadEnvFiles } from './settings/env-file.js';
+import { type HookSource, NO_HOOKS } from './settings/hooks.js';
 import { type PlacedMistake, throwMistakes } from './settings/mistake.js';
 import {
   type Resolved,
   readEnvironment,
   readPort,
   resolveSettings,
-  type Settings,
   type Source,
 } from './settings/resolve.js';
 
@@ -65,18 +68,20 @@ async function resolve(config: string | null, flags: Source): Promise<Prepared> 
   for (const pair of resolved.settings.env) setVariable(pair);
   throwMistakes(loadEnvFiles(resolved.settings.envFile, resolved.origins.envFile));
   const readAgain = async () => {
-    const fresh = absolute === null ? [] : [await loadConfig(absolute)];
-    const { settings, origins } = resolveSettings([flags, environment, ...fresh, passed, port]);
+    const fresh = absolute === null ? null : await loadConfig(absolute);
+    const again = [flags, environment, ...(fresh === null ? [] : [fresh]), passed, port];
+    const { settings, origins } = resolveSettings(again);
     for (const pair of settings.env) setVariable(pair);
     throwMistakes(loadEnvFiles(settings.envFile, origins.envFile));
-    return settings;
+    return { settings, hooks: fresh?.hooks ?? NO_HOOKS };
   };
-  return { ...resolved, readAgain };
+  return { ...resolved, hooks: file?.hooks ?? NO_HOOKS, readAgain };
 }
 
 interface Prepared extends Resolved {
+  readonly hooks: HookSource;
   /** The same command line and environment with the config file as it is now. Rejects with LIDO_WRONG_SETTING. */
-  readonly readAgain: () => Promise<Settings>;
+  readonly readAgain: () => Promise<Configuration>;
 }
 
 interface Folder {
@@ -129,7 +134,7 @@ async function perform(action: Action, resolved: Prepared, flags: Source): Promi
     await end(await serveCgi(settings, log));
     return;
   }
-  await serve(settings, log, resolved.readAgain);
+  await serve(resolved, log, resolved.readAgain);
   const release = describeNodeRelease(process.versions.node);
   if (release !== null) log.warn(release);
 }

@@ -28,4 +28,5 @@ export {
 } from './server/embed.js';
 export type { Server } from './server/server.js';
 export { defineConfig } from './settings/config-file.js';
+export type { EndedRequest, HookedWorker, Hooks } from './settings/hooks.js';
 export type { MountSettings, UserMounts, UserSettings } from './settings/resolve.js';

@@ -8,6 +8,7 @@ import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
 import { reportRegularly } from './server/process-report.js';
 import { createServer, type Server } from './server/server.js';
+import type { Hooks } from './settings/hooks.js';
 import type { Settings } from './settings/resolve.js';
 
 /** Listening sockets that came before the start, by the index of their addresses. */
@@ -17,12 +18,13 @@ let taken = 0;
 
 process.on('message', (message: ToProcess, handle: unknown) => {
   if (message[0] === 'listen') sockets[message[1]] = handle as ListeningHandle;
-  else if (message[0] === 'start') void serve(message[1]);
+  else if (message[0] === 'start') void serve(message[1], message[2]);
 });
 
-async function serve(settings: Settings): Promise<void> {
+async function serve(settings: Settings, hookFile: string | null): Promise<void> {
   const log = createLog(settings);
-  const server = createServer(settings, { log });
+  const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
+  const server = createServer(settings, { log, hooks });
   const stop = createStop(server, settings, log);
   process.on('message', (message: ToProcess, handle: unknown) => {
     if (message[0] === 'stop') stop(message[1]);
@@ -42,10 +44,7 @@ async function serve(settings: Settings): Promise<void> {
   try {
     await server.serve(settings.bind.map((_, index) => sockets[index] ?? 'given'));
   } catch (error) {
-    if (!(error instanceof LidoError)) throw error;
-    await post(['failed', toPayload(error)]);
-    // Not by process.exit(), which waits for a thread that is still in the midst of an import.
-    await exitPastPython(error.exit ?? 1);
+    await failStart(error);
   }
   await post(['ready', server.describeApplications()]);
   await onStuckPython(({ message }) => void post(['stuck', message]));
@@ -63,6 +62,24 @@ async function answer(server: Server, log: Log, token: number, question: Questio
     return null;
   });
   await post(['answer', token, answer]);
+}
+
+/** Only who has hooks pays for what reads a config file. A file that cannot be read any more is a start that failed. */
+async function loadHooks(file: string): Promise<Hooks> {
+  const { loadConfig } = await import('./settings/config-file.js');
+  try {
+    return (await loadConfig(file)).hooks.hooks;
+  } catch (error) {
+    return await failStart(error);
+  }
+}
+
+async function failStart(error: unknown): Promise<never> {
+  if (!(error instanceof LidoError)) throw error;
+  await post(['failed', toPayload(error)]);
+  // Not by process.exit(), which waits for a thread that is still in the midst of an import.
+  await exitPastPython(error.exit ?? 1);
+  throw error;
 }
 
 /** A client that went away meanwhile leaves nothing to take. */

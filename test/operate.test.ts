@@ -172,6 +172,30 @@ describe('signals', () => {
     expect(await ask(server)).toMatch(/^one /);
   });
 
+  it.each([
+    ['by a supervisor', []],
+    ['alone', ['--no-supervise']],
+  ])(
+    'TERM lets shutdownDelay pass, not ready and served by all, before the end: %s',
+    async (_name, words) => {
+      const { server } = await serveSite(['--admin', '127.0.0.1:0', '--shutdown-delay', '1', ...words]);
+      const admin = /admin at (http:\/\/[\d.:]+)/.exec(server.stderr())?.[1] ?? '';
+      const ready = async () => (await fetch(`${admin}/health/ready`)).json();
+      expect(await ready()).toMatchObject({ ready: true });
+      const clients = startBoth(server);
+      server.child.kill('SIGTERM');
+      await server.waitFor('SIGTERM: not ready any more, and serving on for 1 s');
+      expect(await ready()).toEqual({ ready: false, reasons: ['the server is about to stop'] });
+      await Promise.all(clients.map((each) => each.answerMore(50)));
+      const kept = await fetch(server.url);
+      expect([kept.status, kept.headers.get('connection')]).toEqual([200, 'keep-alive']);
+      expect(server.stderr()).not.toContain('finishing what runs');
+      await stopBoth(clients);
+      await server.waitFor('SIGTERM: finishing what runs');
+      expect(await server.ended).toMatchObject({ code: 0 });
+    },
+  );
+
   it('QUIT ends at once what TERM would let finish', async () => {
     const slow = `import time
 def application(environ, start_response):

@@ -37,6 +37,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   ],
   timeout: ['faults', 'an endless loop is ended by the time-out with 504, and only it'],
   gracefulTimeout: ['fastify', 'ends what outlives gracefulTimeout, with 503'],
+  shutdownDelay: ['operate', 'TERM lets shutdownDelay pass, not ready and served by all'],
   keepalive: ['setting-effects', 'keepalive ends a connection that asks nothing more'],
   headerTimeout: ['faults', 'that stalls within its head is dropped with 408'],
   bodyTimeout: ['faults', 'that stalls within its body is dropped with 408'],

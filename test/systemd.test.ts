@@ -17,12 +17,12 @@ notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.bind(folder + "/notify")
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
-parent = os.getpid()
+parent, tester = os.getpid(), os.getppid()
 if os.fork() == 0:
     listener.close()
     notify.settimeout(1)
-    # Nobody is left behind by a test that failed.
-    while os.getppid() == parent:
+    # Nobody is left behind by a test that failed; the service itself may have handed over to another process.
+    while os.path.exists(f"/proc/{tester}"):
         try:
             text = notify.recv(4096).decode()
         except socket.timeout:
@@ -68,3 +68,22 @@ it.each([
     expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
   },
 );
+
+it('tells systemd the process that took over by SIGUSR2, which goes on with the socket that systemd opened', async () => {
+  const { child, hear, port } = await startAsService('--log-level', 'error', 'applications.py:hello');
+  expect(await hear()).toMatch(/^READY=1 /);
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGUSR2');
+  const [, successor] = /^MAINPID=(\d+)$/.exec(await hear()) ?? [];
+  onTestFinished(() => {
+    try {
+      process.kill(Number(successor), 'SIGKILL');
+    } catch {}
+  });
+  expect(await hear()).toMatch(/^READY=1 STATUS=serving .* at http:\/\/127\.0\.0\.1:\d+$/);
+  expect(await ended).toBe(0);
+  expect((await exchange(port, get('/'))).status).toBe(200);
+  process.kill(Number(successor), 'SIGTERM');
+  // The one that ended before said nothing: it was the service no more.
+  expect(await hear()).toBe('STOPPING=1');
+});

@@ -173,6 +173,8 @@ function assemble(
       released: (session) => dispatcher.released(session),
       log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
     },
+    started: ({ thread }) => observer?.workerStarted(thread),
+    ended: ({ thread }, reason) => observer?.workerEnded(thread, reason),
     replaced: (reason) => observer?.traffic.restart(reason),
     exhausted: (count) => void declareExhausted(host, count, log),
     log,

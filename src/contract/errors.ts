@@ -147,6 +147,11 @@ export const catalogue = {
     message: '%s cannot change while the server runs: it is %s, and was to become %s',
     remedy: 'put it back, or stop the server and start it anew',
   },
+  LIDO_SUCCESSOR_FAILED: {
+    group: 'Usage and settings',
+    message: 'the command that was to take over %s',
+    remedy: 'what it said stands above; mend that, and send SIGUSR2 again: this one serves on',
+  },
   LIDO_ALREADY_RUNNING: {
     group: 'Usage and settings',
     exit: EXIT_CANNOT_LISTEN,

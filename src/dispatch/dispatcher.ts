@@ -166,7 +166,9 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   /** The workers that are there answer no more: what they have not begun, and what comes until another starts, is refused. */
   refuseAll(error: LidoError): void {
-    for (const session of this.#sessions) this.#backlog.putBack(session.recall(Number.POSITIVE_INFINITY));
+    const now = this.#clock.now();
+    for (const session of this.#sessions)
+      this.#backlog.putBack(session.recall(Number.POSITIVE_INFINITY), now);
     this.#unavailable = error;
     for (let exchange = this.#backlog.shift(); exchange !== null; exchange = this.#backlog.shift()) {
       exchange.finish(error);

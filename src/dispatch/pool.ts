@@ -30,6 +30,9 @@ export interface PoolOptions {
   readonly slots: number;
   readonly dispatcher: Dispatcher;
   readonly events: SessionEvents;
+  /** Told when a worker takes requests, and when it takes no more; `reason` is null where that was meant to be. */
+  readonly started: (session: Session) => void;
+  readonly ended: (session: Session, reason: LidoError | null) => void;
   /** Told when another worker takes the place of one that ended, or was given up, for this reason. */
   readonly replaced: (reason: LidoError) => void;
   /** Told when so many workers were given up, and have not ended, that there is no thread for another. */
@@ -148,6 +151,7 @@ export class WorkerPool {
     if (member === undefined || member.verdict !== null) return;
     member.verdict = verdict;
     member.abandoned = true;
+    this.#options.ended(session, verdict);
     this.#options.dispatcher.loseSession(session, verdict);
     if (this.#closing) return;
     this.#replaceFor(verdict);
@@ -234,6 +238,7 @@ export class WorkerPool {
   async #enlist({ session }: Member): Promise<void> {
     await session.ready;
     this.#options.dispatcher.addSession(session);
+    this.#options.started(session);
   }
 
   /** Waits until the worker ends, and replaces it if that was not asked for. */
@@ -249,6 +254,7 @@ export class WorkerPool {
     this.#members.delete(session);
     if (member.abandoned) return;
     const reason = loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']);
+    this.#options.ended(session, this.#closing ? null : reason);
     this.#options.dispatcher.loseSession(session, reason);
     if (!this.#closing && !member.retired) this.#replaceFor(reason);
   }

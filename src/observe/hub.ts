@@ -91,6 +91,7 @@ export class Hub {
   #history: Moment[] = [];
   #refreshing: Promise<void> | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #isLeaving = false;
   readonly #watchers = new Set<(overview: Overview) => void>();
 
   constructor(options: HubOptions) {
@@ -130,6 +131,11 @@ export class Hub {
     this.#restarts.length = Math.min(this.#restarts.length, MAX_RESTARTS);
   }
 
+  /** From now on it is not ready, though it serves: whoever sends requests here is to send them elsewhere. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
   /** Several who ask at once are answered from one look. */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#options.refresh().finally(() => {
@@ -154,6 +160,7 @@ export class Hub {
 
   /** One process that is ready makes a server that is: while another starts, or is replaced, requests are served. */
   readiness(): Readiness {
+    if (this.#isLeaving) return { isReady: false, reasons: ['the server is about to stop'] };
     const reasons: string[] = [];
     let isReady = false;
     for (const { number, snapshot } of this.#known.values()) {

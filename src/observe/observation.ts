@@ -1,6 +1,7 @@
 /** Main thread. Everything that one process watches of its applications, opened and closed with it. */
 import type { Log } from '../log.js';
 import { type AccessLog, type AccessLogSettings, createAccessLog } from './access-log.js';
+import type { HookRunner } from './hook-runner.js';
 import { ApplicationObserver } from './observer.js';
 import type { TrafficData } from './snapshot.js';
 import { Tracing } from './tracing.js';
@@ -22,6 +23,7 @@ export function isWatched({
 
 export class Observation {
   readonly #accessLog: AccessLog | null;
+  readonly #hooks: HookRunner | null;
   readonly #isOn: boolean;
   readonly #isTraced: boolean;
   readonly #log: Log;
@@ -29,9 +31,10 @@ export class Observation {
   readonly #observers = new Map<string, ApplicationObserver>();
 
   /** Writes nothing before open(). */
-  constructor(settings: ObservationSettings, log: Log) {
+  constructor(settings: ObservationSettings, log: Log, hooks: HookRunner | null = null) {
     this.#accessLog = createAccessLog(settings, log);
-    this.#isOn = this.#accessLog !== null || settings.tracing || isWatched(settings);
+    this.#hooks = hooks;
+    this.#isOn = this.#accessLog !== null || settings.tracing || isWatched(settings) || hooks !== null;
     this.#isTraced = settings.tracing;
     this.#log = log;
   }
@@ -49,7 +52,7 @@ export class Observation {
     if (!this.#isOn) return null;
     const known = this.#observers.get(mount);
     if (known !== undefined) return known;
-    const observer = new ApplicationObserver(mount, this.#accessLog);
+    const observer = new ApplicationObserver(mount, this.#accessLog, this.#hooks);
     this.#observers.set(mount, observer);
     return observer;
   }

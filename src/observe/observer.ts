@@ -9,6 +9,7 @@ import type { RequestNames } from '../http/request-naming.js';
 import type { ResponseWriter } from '../http/response-writer.js';
 import type { AccessLog } from './access-log.js';
 import { CLIENT_GONE, type FinishedRequest } from './finished-request.js';
+import type { HookRunner } from './hook-runner.js';
 import type { RequestSpan, TraceEnviron, Tracing } from './tracing.js';
 import { Traffic } from './traffic.js';
 import { findInEnviron } from './wire-environ.js';
@@ -22,9 +23,14 @@ export class ApplicationObserver implements ExchangeObserver {
   tracing: Tracing | null = null;
   /** Of requests whose environ is built. */
   readonly #spans = new WeakMap<Exchange, RequestSpan>();
+  readonly #hooks: HookRunner | null;
+  /** Null where nobody wants to be told of each request. */
+  readonly #requestHook: HookRunner | null;
 
-  constructor(mount: string, accessLog: AccessLog | null) {
+  constructor(mount: string, accessLog: AccessLog | null, hooks: HookRunner | null = null) {
     this.mount = mount;
+    this.#hooks = hooks;
+    this.#requestHook = hooks?.has('onRequestEnd') === true ? hooks : null;
     this.traffic = new Traffic(mount);
     this.#accessLog = accessLog;
   }
@@ -108,9 +114,21 @@ export class ApplicationObserver implements ExchangeObserver {
     this.#tell(answer);
   }
 
+  /** A worker takes requests from now on; `thread` is Node's number of its thread. */
+  workerStarted(thread: number): void {
+    this.#hooks?.call('onWorkerStart', { pid: process.pid, mount: this.mount, thread });
+  }
+
+  /** A worker takes no more; `reason` is null where that was meant to be. */
+  workerEnded(thread: number, reason: LidoError | null): void {
+    const worker = { pid: process.pid, mount: this.mount, thread };
+    this.#hooks?.call('onWorkerExit', { ...worker, reason: reason?.message ?? null });
+  }
+
   #tell(request: FinishedRequest): void {
     this.traffic.count(request);
     this.#accessLog?.write(request);
+    this.#requestHook?.requestEnded(request);
   }
 }
 

@@ -8,13 +8,13 @@ import { removeStaleSocket } from './bind.js';
 import type { Operated } from './operated.js';
 import type { Whereabouts } from './whereabouts.js';
 
-/** Listens at the path until the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
+/** Listens at the path, until what it resolves with is called or the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(
   path: string | null,
   served: Pick<Operated, 'admin' | 'reload' | 'describe'>,
   log: Logger,
-): Promise<void> {
-  if (path === null) return;
+): Promise<() => Promise<void>> {
+  if (path === null) return async () => {};
   await removeStaleSocket({ path });
   const server = new AdminServer({
     address: { path },
@@ -39,6 +39,7 @@ export async function openControlSocket(
   await server.listen();
   // It must not keep a process that has finished.
   process.once('exit', () => void server.close());
+  return () => server.close();
 }
 
 /**

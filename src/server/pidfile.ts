@@ -4,12 +4,12 @@ import { describe, LidoError } from '../contract/errors.js';
 
 /**
  * Writes this process's id, and returns what removes the file. Throws LIDO_ALREADY_RUNNING where a process runs that the
- * file names, LIDO_FILE_NOT_WRITTEN. Does nothing for null.
+ * file names, unless it is the `predecessor`; LIDO_FILE_NOT_WRITTEN. Does nothing for null.
  */
-export function writePidfile(path: string | null): () => void {
+export function writePidfile(path: string | null, predecessor: number | null = null): () => void {
   if (path === null) return () => {};
   const known = readPid(path);
-  if (known !== null && known !== process.pid && isRunning(known))
+  if (known !== null && known !== process.pid && known !== predecessor && isRunning(known))
     throw new LidoError('LIDO_ALREADY_RUNNING', [path, known]);
   try {
     writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });

@@ -52,8 +52,8 @@ export class ProcessHandle {
   #given = 0;
   #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
 
-  /** `sockets`: what it listens on by itself; none where connections are given to it. */
-  constructor(settings: Settings, sockets: readonly ListeningHandle[]) {
+  /** `sockets`: what it listens on by itself; none where connections are given to it. `hookFile` as in process-messages.ts. */
+  constructor(settings: Settings, sockets: readonly ListeningHandle[], hookFile: string | null) {
     const child = fork(PROCESS_FILE, [nameApplications(settings)]);
     this.#child = child;
     this.pid = child.pid ?? 0;
@@ -76,7 +76,7 @@ export class ProcessHandle {
     this.ready = this.#listenTo(settings, tellWorn, tellStuck);
     this.ready.catch(() => {});
     for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
-    this.#post(['start', settings]);
+    this.#post(['start', settings, hookFile]);
   }
 
   get isServing(): boolean {

@@ -8,8 +8,8 @@ import type { Settings } from '../settings/resolve.js';
 export type ToProcess =
   /** Comes with the listening socket of the address of this index, before 'start'; only where there is one process. */
   | readonly [kind: 'listen', index: number]
-  /** Import the application and serve; sent once. */
-  | readonly [kind: 'start', settings: Settings]
+  /** Import the application and serve; sent once. `hookFile` is a config file with hooks for this process, or null. */
+  | readonly [kind: 'start', settings: Settings, hookFile: string | null]
   /** Comes with a connection to the address of this index; answered with 'taken'. */
   | readonly [kind: 'connection', index: number, id: number]
   /** Open log files anew: rotation has moved them away. */

@@ -5,11 +5,13 @@ import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
+import { HookRunner } from '../observe/hook-runner.js';
 import { isWatched, Observation } from '../observe/observation.js';
 import type { AnswerTo, Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { VitalsMonitor } from '../observe/vitals.js';
 import { type BindAddress, parseBind } from '../settings/address.js';
+import type { Hooks } from '../settings/hooks.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
 import { createDoor, type Door } from './door.js';
@@ -22,11 +24,13 @@ const IDLE_MS = 1000;
 
 export interface ServerDependencies {
   readonly log: Log;
+  /** Those of processes that serve are called; undefined where there are none. */
+  readonly hooks?: Hooks | undefined;
 }
 
 /** Makes a server; nothing is started before listen(). Throws LIDO_WRONG_SETTING for a malformed address. */
-export function createServer(settings: Settings, { log }: ServerDependencies): Server {
-  return new Server(settings, log);
+export function createServer(settings: Settings, { log, hooks }: ServerDependencies): Server {
+  return new Server(settings, log, hooks === undefined ? null : new HookRunner(hooks, log));
 }
 
 export class Server {
@@ -45,11 +49,11 @@ export class Server {
   #isServing = false;
   #closed: Promise<boolean> | null = null;
 
-  constructor(settings: Settings, log: Log) {
+  constructor(settings: Settings, log: Log, hooks: HookRunner | null = null) {
     this.#settings = settings;
     this.#log = log;
     this.#binds = settings.bind.map(parseBind);
-    this.#observation = new Observation(settings, log);
+    this.#observation = new Observation(settings, log, hooks);
     this.#mounts = new MountTable(settings, log, { observation: this.#observation });
     this.#door = createDoor(settings, {
       log,
@@ -125,6 +129,11 @@ export class Server {
    */
   reload(): Promise<void> {
     return this.#mounts.reload();
+  }
+
+  /** From now on the health check says that it is not ready, though it serves. */
+  announceEnd(): void {
+    this.admin.hub.leave();
   }
 
   /** Opens log files anew, after log rotation has moved them away. */

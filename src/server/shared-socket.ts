@@ -4,8 +4,9 @@
  * given out one by one, for the kernel would give one process nearly all and another next to none.
  */
 import { lookup } from 'node:dns/promises';
-import { unlink } from 'node:fs/promises';
+import { link, unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { type BindAddress, formatAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
@@ -40,10 +41,20 @@ export class SharedSocket {
     this.#backlog = backlog;
   }
 
-  /** Rejects with LIDO_CANNOT_LISTEN. */
-  static async bind(address: BindAddress, settings: SocketSettings): Promise<SharedSocket> {
-    await removeStaleSocket(address);
+  /** Binds it, or takes over the one with this descriptor. Rejects with LIDO_CANNOT_LISTEN. */
+  static async bind(
+    address: BindAddress,
+    settings: SocketSettings,
+    descriptor?: number,
+  ): Promise<SharedSocket> {
     try {
+      if (descriptor !== undefined)
+        return new SharedSocket(
+          address,
+          await createHandle({ fd: descriptor }, false),
+          settings.socketBacklog,
+        );
+      await removeStaleSocket(address);
       const handle = await createHandle(address, settings.reusePort);
       // Nobody can connect before it is listened on.
       setSocketMode(address, settings.unixMode);
@@ -79,6 +90,12 @@ export class SharedSocket {
     });
   }
 
+  /** Lets go of it: another process has it too, and goes on with what waits in it. */
+  leave(): void {
+    if (this.#server === null) this.#handle.close();
+    else this.#server.close();
+  }
+
   /** Ends it. What the kernel has accepted meanwhile is given out first, or left to the process that has the socket too. */
   async close(): Promise<void> {
     if ('path' in this.#address) await unlink(this.#address.path).catch(() => {});
@@ -108,9 +125,31 @@ async function createAny(
   reusesPort: boolean,
 ): Promise<ListeningHandle | number> {
   const address = await openAbstract(bind);
-  if ('path' in address) return create(address.path, -1, -1);
+  if ('path' in address) return createUnix(create, address.path);
   if ('fd' in address) return create(null, 0, null, address.fd);
   return createTcp(create, address, reusesPort);
+}
+
+/**
+ * When libuv closes a Unix socket, it removes the file that the socket was bound to, though another process may have taken
+ * the socket over by then. So it is bound to a name that nobody uses, and has a second one.
+ */
+async function createUnix(
+  create: WithHandles['_createServerHandle'],
+  path: string,
+): Promise<ListeningHandle | number> {
+  const first = join(dirname(path), `.${process.pid}`);
+  const made = create(first, -1, -1);
+  if (typeof made === 'number') return made;
+  try {
+    await link(first, path);
+  } catch (error) {
+    made.close();
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw Object.assign(new Error('EADDRINUSE'), { code: 'EADDRINUSE' });
+  }
+  await unlink(first);
+  return made;
 }
 
 async function createTcp(

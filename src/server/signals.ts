@@ -6,14 +6,16 @@ import type { Operated } from './operated.js';
 
 /**
  * TERM and INT finish what runs, then exit with 0; a second one, and QUIT, end all at once. HUP loads settings and
- * application anew, TTIN and TTOU start a process more and end one, USR1 opens log files anew. WINCH does nothing.
+ * application anew, TTIN and TTOU start a process more and end one, USR1 opens log files anew, USR2 lets the command be
+ * started anew. WINCH does nothing.
  */
 export function followSignals(
-  served: Pick<Operated, 'reload' | 'reopenLogs' | 'scale' | 'kill'>,
-  stop: (signal: string) => Promise<void>,
+  served: Pick<Operated, 'reload' | 'reopenLogs' | 'scale' | 'kill' | 'startSuccessor'>,
+  { stop, upgrade }: SignalActions,
   log: Log,
 ): void {
   endOnSignals(stop, () => served.kill?.(), log);
+  process.on('SIGUSR2', () => startAnew(served, upgrade, log));
   process.on('SIGHUP', () => {
     log.info('SIGHUP: loading the application anew');
     served.reload().then(
@@ -29,6 +31,33 @@ export function followSignals(
     ['SIGTTOU', -1],
   ] as const)
     process.on(signal, () => changeNumber(served, signal, by, log));
+}
+
+/** What a signal asks of the service as a whole. */
+export interface SignalActions {
+  readonly stop: (signal: string) => Promise<void>;
+  /** Resolves when another has taken the place of this process; rejects with a LidoError where none can. */
+  readonly upgrade: () => Promise<void>;
+}
+
+function startAnew(
+  served: Pick<Operated, 'startSuccessor'>,
+  upgrade: SignalActions['upgrade'],
+  log: Log,
+): void {
+  if (served.startSuccessor === undefined) {
+    log.warn('SIGUSR2: the command is exchanged under a supervisor only: start with --supervise');
+    return;
+  }
+  if (process.pid === 1) {
+    log.warn('SIGUSR2: a container ends with its first process, which this is: start another container');
+    return;
+  }
+  log.info('SIGUSR2: starting the command anew');
+  upgrade().then(
+    () => process.exit(0),
+    ({ code, message }: LidoError) => log.error({ code }, `SIGUSR2: this process serves on: ${message}`),
+  );
 }
 
 function changeNumber(served: Pick<Operated, 'scale'>, signal: string, by: 1 | -1, log: Log): void {

@@ -5,68 +5,72 @@
  */
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
-import type { AnswerTo, Question } from '../observe/questions.js';
-import { parseBind } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
+import { Alarms } from './alarms.js';
+import { birth } from './birth.js';
 import { Distribution } from './distribution.js';
+import { GrowingPauses } from './growing-pauses.js';
+import type { Configuration } from './operated.js';
+import { ProcessGroup } from './process-group.js';
 import { ProcessHandle } from './process-handle.js';
 import { checkChange } from './reloading.js';
-import { SharedSocket } from './shared-socket.js';
+import { SharedSockets } from './shared-sockets.js';
+import { Successor } from './successor.js';
 
-/** Pauses before a process that keeps dying is started again, in milliseconds: none at first, then doubled each time. */
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
-/** A process that has served for so long is sound: its end begins a new count. Milliseconds. */
-const STEADY_MS = 10_000;
 /** What a process gets beyond the graceful time-out to end by itself before it is killed. Milliseconds. */
 const KILL_AFTER_MS = 1000;
 
 export interface SupervisorDependencies {
   readonly log: Logger;
-  /** Reads the settings again; rejects with a LidoError where they are wrong now. */
-  readonly readSettings: () => Promise<Settings>;
+  /** Reads settings and hooks again; rejects with a LidoError where they are wrong now. */
+  readonly readAgain: () => Promise<Configuration>;
 }
 
 export class Supervisor {
   readonly #log: Logger;
   /** The admin listeners, and what they are answered from. */
   readonly admin: Admin;
-  readonly #readSettings: () => Promise<Settings>;
+  readonly #readAgain: () => Promise<Configuration>;
   /** As they were read; those that hold name the ports that the system chose, and as many processes as there are to be. */
   #asked: Settings;
   #settings: Settings;
-  readonly #sockets: SharedSocket[] = [];
-  readonly #processes = new Set<ProcessHandle>();
+  /** A config file with hooks that processes call. */
+  #hookFile: string | null;
+  readonly #sockets = new SharedSockets();
+  readonly #processes = new ProcessGroup();
   readonly #distribution = new Distribution(this.#processes);
   /** True where the one process takes connections itself; from the second process on they are given out. */
   #isAlone = true;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #alarms = new Alarms();
   /** Processes are exchanged one change after the other. */
   #changed: Promise<unknown> = Promise.resolve();
   #applications = '';
-  #endsInARow = 0;
+  readonly #pauses = new GrowingPauses();
   #startFailureIsLogged = false;
   #closed: Promise<boolean> | null = null;
+  #successor: Successor | null = null;
 
-  constructor(settings: Settings, { log, readSettings }: SupervisorDependencies) {
+  constructor({ settings, hooks }: Configuration, { log, readAgain }: SupervisorDependencies) {
     this.#asked = settings;
     this.#settings = settings;
+    this.#hookFile = hooks.file;
     this.#log = log;
     this.admin = new Admin(settings, log, {
-      refresh: () => this.#lookAtAll(),
-      ask: (question) => this.#askAll(question),
+      refresh: () => this.#processes.look(this.admin.hub),
+      ask: (question) => this.#processes.ask(question),
     });
-    this.#readSettings = readSettings;
+    this.#readAgain = readAgain;
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
   async listen(): Promise<void> {
     try {
-      await this.admin.open();
-      for (const text of this.#settings.bind)
-        this.#sockets.push(await SharedSocket.bind(parseBind(text), this.#settings));
-      this.#settings = { ...this.#settings, bind: this.#sockets.map(({ bind }) => bind) };
+      // The predecessor's are open still.
+      if (birth.predecessor === null) await this.admin.open();
+      const { bind } = this.#settings;
+      await this.#sockets.open(bind, this.#settings, birth.predecessor?.sockets ?? {});
+      this.#settings = { ...this.#settings, bind: this.#sockets.binds };
       if (this.#settings.processes > 1) await this.#giveOut();
       await this.#startTogether(this.#settings, this.#settings.processes);
     } catch (error) {
@@ -81,13 +85,12 @@ export class Supervisor {
   describe(): string {
     const { processes } = this.#settings;
     const shape = processes === 1 ? '' : ` in each of ${processes} processes`;
-    return `serving ${this.#applications}${shape} at ${this.#describeAddresses()}${this.admin.describe()}`;
+    return `serving ${this.#applications}${shape} at ${this.addresses.join(', ')}${this.admin.describe()}`;
   }
 
-  #describeAddresses(): string {
-    const urls = this.#sockets.map(({ url }) => url);
+  get addresses(): readonly string[] {
     const isSecure = this.#settings.certfile.length > 0;
-    return urls.map((url) => (isSecure ? url.replace(/^http:/, 'https:') : url)).join(', ');
+    return this.#sockets.urls.map((url) => (isSecure ? url.replace(/^http:/, 'https:') : url));
   }
 
   /**
@@ -96,10 +99,11 @@ export class Supervisor {
    */
   reload(): Promise<void> {
     return this.#enqueue(async () => {
-      const settings = await this.#readSettings();
+      const { settings, hooks } = await this.#readAgain();
       checkChange(this.#asked, settings);
-      const old = [...this.#processes].filter(({ isServing }) => isServing);
+      const old = this.#processes.findServing();
       const next = { ...settings, bind: this.#settings.bind };
+      this.#hookFile = hooks.file;
       if (settings.processes > 1) await this.#giveOut();
       if (settings.reloadOneByOne) await this.#exchangeOneByOne(next, old);
       else {
@@ -119,12 +123,47 @@ export class Supervisor {
         await this.#giveOut();
         await this.#startTogether(this.#settings, 1);
       } else if (processes < this.#settings.processes) {
-        const [oldest] = [...this.#processes].filter(({ isServing }) => isServing);
+        const [oldest] = this.#processes.findServing();
         if (oldest !== undefined) this.#retire(oldest);
       }
       this.#settings = { ...this.#settings, processes };
       return processes;
     });
+  }
+
+  /** Starts this command once more, with the listening sockets. Rejects with LIDO_SUCCESSOR_FAILED where it cannot serve. */
+  startSuccessor(): Promise<Successor> {
+    return this.#enqueue(async () => {
+      const { handles } = this.#sockets;
+      const descriptors = this.#asked.bind.map((bind, index) => [bind, handles[index]?.fd ?? -1]);
+      const successor = new Successor(Object.fromEntries(descriptors));
+      this.#successor = successor;
+      await successor.ready.finally(() => {
+        this.#successor = null;
+      });
+      return successor;
+    });
+  }
+
+  /** Ends this server without ending its sockets, which the successor has. */
+  handOver(successor: Successor, letGo: () => Promise<void>): Promise<boolean> {
+    // Told to stop meanwhile: so is the one that was to follow.
+    if (this.#closed !== null) successor.kill();
+    this.#closed ??= (async () => {
+      await Promise.all([this.admin.close(), letGo()]);
+      successor.letHave();
+      return await this.#stop(false);
+    })();
+    return this.#closed;
+  }
+
+  /** Opens what was the predecessor's until now. */
+  takeOver(): Promise<void> {
+    return this.admin.open();
+  }
+
+  announceEnd(): void {
+    this.admin.hub.leave();
   }
 
   /** Lets all processes do what log rotation asks for. */
@@ -137,7 +176,7 @@ export class Supervisor {
    * Idempotent; resolves with true: nothing is left that could hold up the end of this process.
    */
   close(): Promise<boolean> {
-    this.#closed ??= this.#stop();
+    this.#closed ??= this.#stop(true);
     return this.#closed;
   }
 
@@ -146,12 +185,14 @@ export class Supervisor {
     for (const running of this.#processes) running.kill();
   }
 
-  async #stop(): Promise<boolean> {
-    for (const timer of this.#timers) clearTimeout(timer);
+  /** Unless it is the last, another goes on with the sockets. */
+  async #stop(isLast: boolean): Promise<boolean> {
+    this.#successor?.kill();
+    this.#alarms.clear();
     for (const each of this.#processes) if (each.servingSince === null) each.kill();
-    await Promise.all(this.#sockets.map((socket) => socket.close()));
+    await this.#sockets.close(isLast);
     await Promise.all([...this.#processes].map((each) => each.settle()));
-    for (const each of this.#processes) this.#retire(each, this.#isAlone && each.isServing);
+    for (const each of this.#processes) this.#retire(each, isLast && this.#isAlone && each.isServing);
     await Promise.all([...this.#processes].map(({ ended }) => ended));
     this.#distribution.close();
     await this.admin.close();
@@ -162,8 +203,7 @@ export class Supervisor {
   async #giveOut(): Promise<void> {
     if (!this.#isAlone) return;
     this.#isAlone = false;
-    for (const [index, shared] of this.#sockets.entries())
-      await shared.giveOut((socket) => this.#distribution.give({ index, socket }));
+    await this.#sockets.giveOut((index, socket) => this.#distribution.give({ index, socket }));
     for (const each of this.#processes) each.leave();
   }
 
@@ -196,10 +236,7 @@ export class Supervisor {
   }
 
   #fork(settings: Settings): ProcessHandle {
-    const forked = new ProcessHandle(
-      settings,
-      this.#isAlone ? this.#sockets.map(({ handle }) => handle) : [],
-    );
+    const forked = new ProcessHandle(settings, this.#isAlone ? this.#sockets.handles : [], this.#hookFile);
     this.#processes.add(forked);
     void forked.ended.then(() => {
       this.#processes.delete(forked);
@@ -211,28 +248,14 @@ export class Supervisor {
     return forked;
   }
 
-  async #lookAtAll(): Promise<void> {
-    await Promise.all([...this.#processes].map((running) => running.look()));
-    for (const running of this.#processes)
-      if (running.snapshot !== null) this.admin.hub.update(running, running.snapshot);
-  }
-
-  async #askAll<Q extends Question>(question: Q): Promise<ReadonlyMap<unknown, AnswerTo<Q>>> {
-    const asked = [...this.#processes].map(
-      async (running) => [running, await running.ask(question)] as const,
-    );
-    const answers = await Promise.all(asked);
-    return new Map(answers.flatMap(([running, answer]) => (answer === null ? [] : [[running, answer]])));
-  }
-
   /** Lets a process finish what it runs and end, and kills it when that takes too long. */
   #retire(old: ProcessHandle, isLast = false): void {
     old.stop(isLast);
-    const killing = this.#later(this.#settings.gracefulTimeout * 1000 + KILL_AFTER_MS, () => {
+    const spare = this.#alarms.set(this.#settings.gracefulTimeout * 1000 + KILL_AFTER_MS, () => {
       this.#log.warn(`killing what did not end within the graceful time-out: process ${old.pid}`);
       old.kill();
     });
-    void old.ended.then(() => clearTimeout(killing));
+    void old.ended.then(spare);
   }
 
   /** Waits until a process that serves ends, or asks for a successor, and replaces it. */
@@ -243,8 +266,7 @@ export class Supervisor {
     if (this.#closed !== null || serving.isStopped) return;
     this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
     this.admin.hub.countRestart(serving.pid, how);
-    const age = performance.now() - (serving.servingSince ?? 0);
-    if (age >= STEADY_MS) this.#endsInARow = 0;
+    this.#pauses.heldFor(performance.now() - (serving.servingSince ?? 0));
     this.#replaceLater();
   }
 
@@ -258,9 +280,7 @@ export class Supervisor {
   }
 
   #replaceLater(): void {
-    const pauseMs = this.#endsInARow === 0 ? 0 : FIRST_PAUSE_MS * 2 ** (this.#endsInARow - 1);
-    this.#endsInARow += 1;
-    this.#later(Math.min(pauseMs, LONGEST_PAUSE_MS), () => void this.#replace());
+    this.#alarms.set(this.#pauses.next(), () => void this.#replace());
   }
 
   async #replace(): Promise<void> {
@@ -277,11 +297,10 @@ export class Supervisor {
 
   /** A reload may have brought the number up meanwhile. Resolves with the ids of those that serve now. */
   async #startMissing(): Promise<readonly number[]> {
-    const serving = new Set([...this.#processes].filter(({ isServing }) => isServing));
-    const missing = this.#settings.processes - serving.size;
-    if (missing <= 0) return [];
-    await this.#startTogether(this.#settings, missing);
-    return [...this.#processes].filter((each) => each.isServing && !serving.has(each)).map(({ pid }) => pid);
+    const serving = this.#processes.findServing();
+    const missing = this.#settings.processes - serving.length;
+    if (missing > 0) await this.#startTogether(this.#settings, missing);
+    return this.#processes.findServing().flatMap((each) => (serving.includes(each) ? [] : each.pid));
   }
 
   /** Exchanges a process that has served long enough, one at a time. */
@@ -297,7 +316,7 @@ export class Supervisor {
     } catch (error) {
       if (this.#closed !== null) return;
       this.#logStartFailure(error as LidoError);
-      this.#later(LONGEST_PAUSE_MS, () => void this.#recycle(worn, reason));
+      this.#alarms.set(this.#pauses.longestMs, () => void this.#recycle(worn, reason));
     }
   }
 
@@ -309,15 +328,6 @@ export class Supervisor {
       { code, traceback },
       `a process cannot start: ${message}; trying again with growing pauses`,
     );
-  }
-
-  #later(ms: number, act: () => void): NodeJS.Timeout {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, ms);
-    this.#timers.add(timer);
-    return timer;
   }
 
   #enqueue<T>(change: () => Promise<T>): Promise<T> {

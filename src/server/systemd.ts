@@ -47,8 +47,18 @@ export class SystemdNotifier {
   }
 
   async stopping(): Promise<void> {
-    if (this.#watchdog !== null) clearInterval(this.#watchdog);
+    this.#stopWatchdog();
     await this.#tell('STOPPING=1');
+  }
+
+  /** Another process is the service from now on. */
+  async handOver(pid: number): Promise<void> {
+    this.#stopWatchdog();
+    await this.#tell(`MAINPID=${pid}`);
+  }
+
+  #stopWatchdog(): void {
+    if (this.#watchdog !== null) clearInterval(this.#watchdog);
   }
 
   /** Twice within the time, as systemd advises: a main thread that stands still says nothing, and is started anew. */

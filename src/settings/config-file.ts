@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { createJiti } from 'jiti';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { LidoError } from '../contract/errors.js';
+import { type HookSource, type Hooks, PROCESS_HOOKS, takeHooks } from './hooks.js';
 import { locateKey } from './locate-key.js';
+import { throwMistakes } from './mistake.js';
 import type { Source, UserSettings } from './resolve.js';
 
 const ENDINGS = ['ts', 'mts', 'js', 'mjs', 'json', 'toml'];
@@ -17,8 +19,13 @@ const FOREIGN_ENDINGS = ['cjs', 'cts', 'yaml', 'yml'];
 const OWN_MODULE = { lido: fileURLToPath(new URL('../index.js', import.meta.url)) };
 
 /** Gives a config file its types: `export default defineConfig({ ... })`. */
-export function defineConfig(settings: UserSettings): UserSettings {
+export function defineConfig(settings: UserSettings & Hooks): UserSettings & Hooks {
   return settings;
+}
+
+/** What a config file holds: settings, and hooks where it is code. */
+export interface ConfigFile extends Source {
+  readonly hooks: HookSource;
 }
 
 /** The config file of a directory, or null. Throws LIDO_CONFIG_AMBIGUOUS where there is more than one, LIDO_CONFIG_KIND_UNKNOWN where all are of foreign kinds. */
@@ -38,7 +45,7 @@ function describeForeign(path: string): LidoError {
 }
 
 /** Reads a config file. Throws one of the LIDO_CONFIG errors; LIDO_CONFIG_UNREADABLE has the line of what is wrong. */
-export async function loadConfig(file: string): Promise<Source> {
+export async function loadConfig(file: string): Promise<ConfigFile> {
   const path = resolve(file);
   if (!existsSync(path)) throw new LidoError('LIDO_CONFIG_NOT_FOUND', [path]);
   if (!ENDINGS.includes(extname(path).slice(1))) throw describeForeign(path);
@@ -46,28 +53,47 @@ export async function loadConfig(file: string): Promise<Source> {
   if (typeof values !== 'object' || values === null || Array.isArray(values))
     throw new LidoError('LIDO_CONFIG_NOT_OBJECT', [basename(path)]);
   // $schema is for editors.
-  const { $schema: _, ...rest } = values as Record<string, unknown>;
+  const { $schema: _, ...keys } = values as Record<string, unknown>;
   const text = readFileSync(path, 'utf8');
-  const placeOf = (...keys: readonly string[]) => {
-    const line = locateKey(text, extname(path).slice(1), keys);
+  const placeOf = (...within: readonly string[]) => {
+    const line = locateKey(text, extname(path).slice(1), within);
     return line === null ? basename(path) : `${basename(path)}:${line}`;
   };
-  return { origin: 'file', values: rest, placeOf };
+  const { hooks, rest, mistakes } = takeHooks(keys, placeOf);
+  throwMistakes(mistakes);
+  const isForProcesses = PROCESS_HOOKS.some((name) => hooks[name] !== undefined);
+  return { origin: 'file', values: rest, placeOf, hooks: { hooks, file: isForProcesses ? path : null } };
 }
 
 async function readConfig(path: string): Promise<unknown> {
   try {
     if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
     if (extname(path) === '.toml') return parseToml(readFileSync(path, 'utf8'));
-    return await createJiti(import.meta.url, { fsCache: false, alias: OWN_MODULE }).import(path, {
-      default: true,
-    });
+    return await importAnew(path);
   } catch (error) {
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split(
       /\n\n|\nRequire stack/,
     );
     const text = message.replaceAll('\n', ' ').replace(new RegExp(`\\s+${escapePattern(path)}[:\\d]*`), '');
     throw new LidoError('LIDO_CONFIG_UNREADABLE', [locateError(error, path), text], { cause: error });
+  }
+}
+
+/**
+ * A reload wants the file as it is then, so it is no module of Node's, which would keep it. What it imports is forgotten again
+ * as far as jiti transpiles it; ES modules beside it stay as they were imported first.
+ */
+async function importAnew(path: string): Promise<unknown> {
+  const jiti = createJiti(import.meta.url, { fsCache: false, alias: OWN_MODULE });
+  const known = new Set(Object.keys(jiti.cache));
+  try {
+    const how = { filename: path, ext: extname(path), async: true, forceTranspile: true };
+    const { default: values } = (await jiti.evalModule(readFileSync(path, 'utf8'), how)) as {
+      default: unknown;
+    };
+    return values;
+  } finally {
+    for (const key of Object.keys(jiti.cache)) if (!known.has(key)) delete jiti.cache[key];
   }
 }
 

@@ -512,7 +512,7 @@ const ROWS: readonly Row[] = [
     G,
     'on-* when-ready pre-* post-* worker-int worker-abort worker-exit child-exit nworkers-changed dirty-* ssl-context',
     null,
-    'there are no hooks: what an import does happens once for each process; background work is for Celery, RQ or a service of its own',
+    'hooks are functions in lido.config.js or .ts: docs/from-gunicorn.md says which becomes which',
   ],
   [G, 'control-socket', 'controlSocket', 'for lido reload, top and stats'],
   [

@@ -378,6 +378,16 @@ export const settings = {
     text: 'at shutdown, how long running requests may take to finish',
     value: 'SECONDS',
   },
+  shutdownDelay: {
+    type: 'seconds',
+    group: 'Time-outs',
+    scope: 'process',
+    default: 0,
+    why: 'only who has a load balancer that asks for readiness knows how long it takes to hear',
+    min: 0,
+    text: 'at shutdown, how long to serve on while the health check says "not ready" already, before the rest is finished',
+    value: 'SECONDS',
+  },
   keepalive: {
     type: 'seconds',
     group: 'Time-outs',
