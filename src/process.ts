@@ -8,39 +8,50 @@ import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ToProcess } from './server/process-messages.js';
 import { reportRegularly } from './server/process-report.js';
 import { createServer, type Server } from './server/server.js';
+import { Siblings } from './server/siblings.js';
 import type { Hooks } from './settings/hooks.js';
 import type { Settings } from './settings/resolve.js';
 
 /** Listening sockets that came before the start, by the index of their addresses. */
 const sockets: ListeningHandle[] = [];
+/** Where the supervisor puts the file of vacancies: behind the standard streams and its channel. */
+const VACANCY_FD = 4;
 /** Connections that were given to this process so far. */
 let taken = 0;
 
+/** What there is to do once the supervisor is gone: before the server is there, nothing but to end. */
+let loseSupervisor: () => void = () => process.exit(0);
+
+process.once('disconnect', () => loseSupervisor());
+// A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
+  process.on(signal, () => {});
 process.on('message', (message: ToProcess, handle: unknown) => {
   if (message[0] === 'listen') sockets[message[1]] = handle as ListeningHandle;
-  else if (message[0] === 'start') void serve(message[1], message[2]);
+  else if (message[0] === 'start') void serve(message[1], message[2], message[3]);
 });
 
-async function serve(settings: Settings, hookFile: string | null): Promise<void> {
+async function serve(settings: Settings, hookFile: string | null, place: number | null): Promise<void> {
   const log = createLog(settings);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
-  const server = createServer(settings, { log, hooks });
-  const stop = createStop(server, settings, log);
+  const siblings = place === null ? null : await meetSiblings(place, () => server);
+  const server = createServer(settings, { log, hooks, siblings });
+  const stop = createStop(server, siblings, settings, log);
   process.on('message', (message: ToProcess, handle: unknown) => {
     if (message[0] === 'stop') stop(message[1]);
     else if (message[0] === 'look') void post(['seen', server.inspect()]);
     else if (message[0] === 'ask') void answer(server, log, message[1], message[2]);
     else if (message[0] === 'leave') server.leave();
     else if (message[0] === 'reopen') server.reopenLogs();
-    else if (message[0] === 'connection') takeConnection(server, message[1], message[2], handle);
+    else if (message[0] === 'connection') takeConnection(server, message, handle);
+    else if (message[0] === 'left') siblings?.letGo(message[1]);
+    else if (message[0] === 'stays') siblings?.takeBack(message[1]);
   });
-  // A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
-    process.on(signal, () => {});
-  process.once('disconnect', () => {
+  loseSupervisor = () => {
     log.warn('the supervisor is gone: finishing what runs');
+    siblings?.takeAllBack();
     stop(true);
-  });
+  };
   try {
     await server.serve(settings.bind.map((_, index) => sockets[index] ?? 'given'));
   } catch (error) {
@@ -82,26 +93,47 @@ async function failStart(error: unknown): Promise<never> {
   throw error;
 }
 
+/** What left comes back to the server where nobody else has it. */
+function meetSiblings(place: number, findServer: () => Server): Promise<Siblings | null> {
+  return Siblings.meet(VACANCY_FD, place, {
+    post: (message, socket, failed) => {
+      if (!process.connected) failed();
+      else process.send?.(message, socket, { keepOpen: true }, (error) => error !== null && failed());
+    },
+    takeBack: ({ address, socket, luggage }) => findServer().takeBack(address, socket, luggage),
+  });
+}
+
 /** A client that went away meanwhile leaves nothing to take. */
-function takeConnection(server: Server, index: number, id: number, socket: unknown): void {
-  if (socket instanceof Socket) {
-    socket.allowHalfOpen = true;
-    server.take(index, socket);
-    // Told at once: the next connection is best given to a process that has nothing to do.
-    socket.once('close', () => {
-      if (server.connections === 0) void post(['report', { connections: 0, taken, isOccupied: false }]);
-    });
-  }
+function takeConnection(
+  server: Server,
+  [, index, id, luggage]: Extract<ToProcess, readonly ['connection', ...unknown[]]>,
+  socket: unknown,
+): void {
+  // Told before it is served: whoever ends amid a request must not leave it to another process, too.
   taken = id;
   void post(['taken', id]);
+  if (!(socket instanceof Socket)) return;
+  socket.allowHalfOpen = true;
+  server.take(index, socket, luggage);
+  // Told at once: the next connection is best given to a process that has nothing to do.
+  socket.once('close', () => {
+    if (server.connections === 0) void post(['report', { connections: 0, taken, isOccupied: false }]);
+  });
 }
 
 /** Drains the server and ends the process, once however often it is called. */
-function createStop(server: Server, { gracefulTimeout }: Settings, log: Log): (isLast: boolean) => void {
+function createStop(
+  server: Server,
+  siblings: Siblings | null,
+  { gracefulTimeout }: Settings,
+  log: Log,
+): (isLast: boolean) => void {
   let stopping = false;
   return (isLast) => {
     if (stopping) return;
     stopping = true;
+    siblings?.close();
     const deadline = performance.now() + gracefulTimeout * 1000;
     void server.end(isLast).then(async (ended) => {
       await post(['seen', server.inspect()]);

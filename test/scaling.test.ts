@@ -65,7 +65,15 @@ it.each(languages)('that are of no use end, and others may come in their place: 
     maxThreads: 4,
   });
   const { log, lines } = createMemoryLog();
-  const running = await startApplication(settings, log, openBuffers(settings, log), null, () => false, false);
+  const running = await startApplication(
+    settings,
+    log,
+    openBuffers(settings, log),
+    null,
+    null,
+    () => false,
+    false,
+  );
   onTestFinished(async () => {
     await endApplication(running);
   });

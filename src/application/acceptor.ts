@@ -69,7 +69,7 @@ export class Acceptor {
       this.#refuse(request, sink, context, refusal);
     } else {
       this.#unanswered += 1;
-      new Reception(this.options, request, sink, context, this.#countAnswered).begin();
+      new Reception(this.options, request, sink, context, this.#countAnswered, this.#countDeparted).begin();
     }
   };
 
@@ -100,8 +100,12 @@ export class Acceptor {
   }
 
   readonly #countAnswered = (): void => {
-    this.#unanswered -= 1;
     this.#answered += 1;
+    this.#countDeparted();
+  };
+
+  readonly #countDeparted = (): void => {
+    this.#unanswered -= 1;
     if (this.#unanswered === 0) this.#whenAnswered?.();
   };
 }
@@ -120,6 +124,7 @@ class Reception {
     sink: ResponseSink,
     context: RequestContext,
     closed: () => void,
+    departed: () => void,
   ) {
     this.#options = options;
     this.#context = context;
@@ -142,6 +147,7 @@ class Reception {
       observer: options.observer,
       substitute: options.substitute,
     });
+    this.#exchange.onceDeparted = departed;
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
     this.#exchange.body = new RequestBodySource(request, options.body, options.store, (error) =>
       this.#refuseBody(error),

@@ -1,6 +1,8 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
+import type { Elsewhere } from '../dispatch/elsewhere.js';
+import type { Exchange } from '../dispatch/exchange.js';
 import type { HttpRequest } from '../http/request.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import type { ResponseSink } from '../http/response-sink.js';
@@ -45,6 +47,7 @@ export class ServedApplication {
   readonly #inspector = new WorkerInspector();
   readonly #observer: ApplicationObserver | null;
   readonly #store: SpoolStore;
+  readonly #elsewhere: Elsewhere<Exchange> | null;
   #running: RunningApplication | null = null;
   #isStarting = false;
   #draining = false;
@@ -56,11 +59,13 @@ export class ServedApplication {
     log: Log,
     store: SpoolStore,
     observer: ApplicationObserver | null,
+    elsewhere: Elsewhere<Exchange> | null,
     runsOnce: boolean,
   ) {
     this.#settings = settings;
     this.#store = store;
     this.#observer = observer;
+    this.#elsewhere = elsewhere;
     this.#runsOnce = runsOnce;
     // The parts below ask for pino's type, and for no more of it than any log has.
     this.#log = log as Logger;
@@ -183,6 +188,7 @@ export class ServedApplication {
       this.#log,
       this.#store,
       this.#observer,
+      this.#elsewhere,
       isDraining,
       this.#runsOnce,
     );

@@ -1,5 +1,7 @@
 /** Main thread. The table of applications by their paths, each with workers and settings of its own. */
 import { LidoError } from '../contract/errors.js';
+import type { Elsewhere } from '../dispatch/elsewhere.js';
+import type { Exchange } from '../dispatch/exchange.js';
 import type { Budget } from '../http/budget.js';
 import { decodePath, encodeAsLatin1 } from '../http/environ.js';
 import { answerRefusal } from '../http/refusal.js';
@@ -32,6 +34,8 @@ interface Mount {
 export interface MountOptions {
   /** Who is told what becomes of requests; null for nobody. */
   readonly observation?: Observation | null;
+  /** For each application in turn: other processes that serve the same. */
+  readonly createElsewhere?: (() => Elsewhere<Exchange> | null) | undefined;
   /** The applications are asked once, and then ended. PEP 3333's `wsgi.run_once`. */
   readonly runsOnce?: boolean;
 }
@@ -55,7 +59,11 @@ export class MountTable {
   /** Takes a request whose turn has come. */
   readonly handle: Handle;
 
-  constructor(settings: Settings, log: Log, { observation = null, runsOnce = false }: MountOptions = {}) {
+  constructor(
+    settings: Settings,
+    log: Log,
+    { observation = null, createElsewhere = () => null, runsOnce = false }: MountOptions = {},
+  ) {
     this.#settings = settings;
     this.strangers = observation?.observe(NOWHERE) ?? null;
     this.naming = createRequestNaming(readTrust(settings));
@@ -65,7 +73,14 @@ export class MountTable {
       .map(([path, own]) => ({
         path: path === '/' ? '' : encodeAsLatin1(path),
         settings: own,
-        application: new ServedApplication(own, log, store, observation?.observe(path) ?? null, runsOnce),
+        application: new ServedApplication(
+          own,
+          log,
+          store,
+          observation?.observe(path) ?? null,
+          createElsewhere(),
+          runsOnce,
+        ),
       }))
       .sort((one, other) => other.path.length - one.path.length);
     const [only] = this.#mounts;

@@ -5,6 +5,7 @@ import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec, WorkerSettings } from '../contract/protocol.js';
 import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
+import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
 import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
@@ -58,6 +59,7 @@ export async function startApplication(
   log: Logger,
   store: SpoolStore,
   observer: ApplicationObserver | null,
+  elsewhere: Elsewhere<Exchange> | null,
   isDraining: () => boolean,
   runsOnce: boolean,
 ): Promise<RunningApplication> {
@@ -76,6 +78,7 @@ export async function startApplication(
     log,
     store,
     observer,
+    elsewhere,
     isDraining,
     runsOnce,
     substitute,
@@ -146,6 +149,7 @@ function assemble(
   log: Logger,
   store: SpoolStore,
   observer: ApplicationObserver | null,
+  elsewhere: Elsewhere<Exchange> | null,
   isDraining: () => boolean,
   runsOnce: boolean,
   substitute: Substitute | null,
@@ -162,6 +166,7 @@ function assemble(
     policy,
     backlog: settings.backlog,
     backlogTimeoutMs: settings.backlogTimeout * 1000,
+    elsewhere,
   });
   const pool = new WorkerPool({
     settings: describeWorkers(settings, application, threads, runsOnce),

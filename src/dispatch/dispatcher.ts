@@ -2,18 +2,27 @@
 
 import { LidoError } from '../contract/errors.js';
 import { Backlog } from './backlog.js';
+import type { Elsewhere } from './elsewhere.js';
 import type { Exchange } from './exchange.js';
 import {
   chooseLateUnderGil,
   chooseUnderGil,
   computes,
   type GilWorkerView,
+  hasVacancyUnderGil,
   isOverdue,
   mostHeld,
 } from './gil-policy.js';
 import { type Manner, Manners, readManner } from './manners.js';
 import { type Impatient, Patience } from './patience.js';
-import { chooseWorker, countToSteal, type DispatchPolicy, isSlow, isWorthWaking } from './policy.js';
+import {
+  chooseWorker,
+  countToSteal,
+  type DispatchPolicy,
+  hasVacancy,
+  isSlow,
+  isWorthWaking,
+} from './policy.js';
 import type { Session } from './session.js';
 
 /** What the dispatcher needs of a request. */
@@ -47,12 +56,14 @@ export interface Clock {
   after(ms: number, callback: () => void): void;
 }
 
-export interface DispatcherOptions {
+export interface DispatcherOptions<J> {
   readonly policy: DispatchPolicy;
   /** Requests that may wait for a worker; one more is answered with 503. */
   readonly backlog: number;
   /** Milliseconds that one may wait, 0 for no limit; then it is answered with 503. */
   readonly backlogTimeoutMs: number;
+  /** Null where no other process serves the same. */
+  readonly elsewhere?: Elsewhere<J> | null;
   readonly clock?: Clock;
 }
 
@@ -66,6 +77,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   readonly #policy: DispatchPolicy;
   readonly #backlog = new Backlog<J>();
   readonly #patience: Patience<J>;
+  readonly #elsewhere: Elsewhere<J> | null;
   readonly #clock: Clock;
   /** Asked only where workers share one GIL. */
   readonly #manners = new Manners();
@@ -76,10 +88,17 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   #isWatching = false;
   #idleWaiters: (() => void)[] = [];
 
-  constructor({ policy, backlog, backlogTimeoutMs, clock = REAL_TIME }: DispatcherOptions) {
+  constructor({
+    policy,
+    backlog,
+    backlogTimeoutMs,
+    elsewhere = null,
+    clock = REAL_TIME,
+  }: DispatcherOptions<J>) {
     this.#policy = policy;
     this.#limit = backlog;
     this.#patience = new Patience(this.#backlog, backlogTimeoutMs);
+    this.#elsewhere = elsewhere;
     this.#clock = clock;
   }
 
@@ -137,6 +156,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   /** Gives a request to a worker, or to the backlog. Throws LIDO_BACKLOG_FULL when that is full, LIDO_NO_WORKER when nobody will empty it. */
   dispatch(exchange: J): void {
     if (this.#unavailable !== null) throw this.#unavailable;
+    if (this.#elsewhere !== null && this.#isHeldUp() && this.#elsewhere.take(exchange)) return;
     // Under one GIL those in the backlog may wait for one another, and a request of another kind need not.
     const session = this.#backlog.size === 0 || this.#policy.sharedGil ? this.#choose(exchange) : null;
     const waits = session === null || session.load >= this.#policy.concurrency;
@@ -180,18 +200,21 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     this.#unavailable = null;
     this.#sessions.add(session);
     this.#drainBacklog();
+    this.#tellElsewhere();
   }
 
   /** A session takes no new work; what its worker has not claimed goes to others. */
   retireSession(session: W): void {
     this.#sessions.delete(session);
     this.#putBack(session.recall(Number.POSITIVE_INFINITY));
+    this.#tellElsewhere();
   }
 
   /** The worker is gone. What it ran fails with `error`; what it had not claimed is sent to others. */
   loseSession(session: W, error: LidoError): void {
     this.#sessions.delete(session);
     this.#putBack(session.lose(error));
+    this.#tellElsewhere();
     this.#settleIdle();
   }
 
@@ -214,6 +237,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
         this.#putBack(chooseLateUnderGil(this.#sessions, this.#policy)?.recall(1) ?? []);
       else this.#stealFor(session);
     }
+    this.#tellElsewhere();
     this.#settleIdle();
   }
 
@@ -241,6 +265,30 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   #send(session: W, exchange: J): void {
     session.send(exchange);
     if (session.load > this.#policy.concurrency) this.#watchSlowWorkers();
+    this.#tellElsewhere();
+  }
+
+  #tellElsewhere(): void {
+    if (this.#elsewhere !== null) this.#elsewhere.tell(this.#isVacant());
+  }
+
+  #isVacant(): boolean {
+    return this.#policy.sharedGil
+      ? hasVacancyUnderGil(this.#sessions, this.#policy)
+      : hasVacancy(this.#sessions, this.#policy);
+  }
+
+  /** What comes now will not begin soon, as far as can be told. */
+  #isHeldUp(): boolean {
+    if (this.#isVacant()) return false;
+    const now = this.#clock.now();
+    let areSlow = true;
+    for (const session of this.#sessions) {
+      // A thread is free, and another one has the GIL for long.
+      if (session.load < this.#policy.concurrency) return true;
+      areSlow &&= isSlow(session, now, this.#policy);
+    }
+    return areSlow;
   }
 
   #drainBacklog(): void {
@@ -324,8 +372,18 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     }
     if (recalled.length > 0) this.#keepFirst(recalled);
     this.#drainBacklog();
-    // Under a shared GIL a waiting request opens another worker once the hot one turns out slow.
-    if (queued || (this.#policy.sharedGil && this.#backlog.size > 0)) this.#watchSlowWorkers();
+    this.#drainElsewhere();
+    // Under a shared GIL a waiting request opens another worker once the hot one turns out slow; and other processes may have room.
+    const isWatched = this.#policy.sharedGil || this.#elsewhere !== null;
+    if (queued || (isWatched && this.#backlog.size > 0)) this.#watchSlowWorkers();
+  }
+
+  /** What waits here may begin at once in another process. */
+  #drainElsewhere(): void {
+    const elsewhere = this.#elsewhere;
+    if (elsewhere === null || this.#backlog.size === 0 || !this.#isHeldUp()) return;
+    while (this.#backlog.take((job) => elsewhere.take(job)) !== null);
+    this.#settleIdle();
   }
 
   #settleIdle(): void {

@@ -1,6 +1,7 @@
 /** Main thread. One request and its response, from the gate to the last byte: the only owner of its state. */
 import { LidoError } from '../contract/errors.js';
 import type { Connection } from '../http/connection.js';
+import type { Departure } from '../http/departure.js';
 import { buildErrorPage } from '../http/error-page.js';
 import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
@@ -72,6 +73,8 @@ export class Exchange {
   readonly writer: ResponseWriter;
   /** Given by whoever takes the request in, before anything else is done with it. */
   body!: RequestBodySource;
+  /** Given by whoever takes the request in: its connection will tell nothing of it any more. */
+  onceDeparted: () => void = () => {};
   /** The environ on the wire; kept until the request is over, for it may be recalled and sent again. */
   environ = '';
   /** Who asks, seen through trusted proxies. */
@@ -204,6 +207,19 @@ export class Exchange {
   drop(): void {
     this.#expect('drop', this.#state === 'receiving' || this.#state === 'waiting', 'receiving or waiting');
     this.#end();
+  }
+
+  /**
+   * receiving, waiting ► over: it leaves with its connection, to be answered by another process. Null where it cannot: its
+   * connection is not Lido's own, or it has a large body.
+   */
+  depart(): Departure | null {
+    const body = this.body.asText();
+    const departure = body === null ? null : (this.request.leave?.(body) ?? null);
+    if (departure === null) return null;
+    this.drop();
+    this.onceDeparted();
+    return departure;
   }
 
   /** Any state but over ► over: its worker is done with it or lost, or none will have it. The error is logged and answered. */

@@ -69,6 +69,16 @@ export function chooseUnderGil<W extends GilWorkerView>(
   return next;
 }
 
+/** As hasVacancy() of policy.ts: what is known to compute for long has the GIL, whatever other threads have to do. */
+export function hasVacancyUnderGil(workers: Iterable<GilWorkerView>, policy: DispatchPolicy): boolean {
+  let isVacant = false;
+  for (const { load, manner } of workers) {
+    if (manner !== null && computes(manner) && manner.computeMs >= policy.slowMs) return false;
+    if (load < policy.concurrency) isVacant = true;
+  }
+  return isVacant;
+}
+
 /**
  * A request does not wait for one that usually takes much longer than it does itself, nor for one that takes longer than it
  * usually does: that waits for something this time. Those that compute take as much longer as there are of them.

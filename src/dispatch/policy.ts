@@ -58,6 +58,12 @@ export function isSlow(worker: WorkerView, now: number, policy: DispatchPolicy):
   return worker.busySince > 0 && now - worker.busySince >= policy.slowMs;
 }
 
+/** A worker has nothing to do, or room for one more at once: a request that comes begins without waiting. */
+export function hasVacancy(workers: Iterable<WorkerView>, { concurrency }: DispatchPolicy): boolean {
+  for (const { load } of workers) if (load < concurrency) return true;
+  return false;
+}
+
 /** How many queued requests an idle worker takes over from a busy one: half, so that both stay busy. */
 export function countToSteal(worker: WorkerView, policy: DispatchPolicy): number {
   return Math.ceil(Math.max(0, worker.load - policy.concurrency) / 2);

@@ -1,5 +1,6 @@
 /** Main thread. What Lido needs of a request, whoever parsed it. Types only. */
 import type { Connection } from './connection.js';
+import type { Departure } from './departure.js';
 import type { EnvironContext } from './environ.js';
 import type { GateLimits, Refusal } from './gate.js';
 
@@ -29,6 +30,11 @@ export interface HttpRequest {
   buildEnviron(connection: Connection, context: EnvironContext): string;
   /** Gives the body's bytes to `receiver` from the first resume() on. Call it once, for a request that has a body. */
   feedBody(receiver: BodyReceiver): BodyFlow;
+  /**
+   * Gives the connection away with this request, of which nothing is answered yet, and its whole body as latin-1 text. Null
+   * where it cannot leave; otherwise nobody here hears of it again.
+   */
+  leave?(body: string): Departure | null;
 }
 
 /** Where the bytes of a body go as they come. Nothing follows end() or fail(). */

@@ -1,8 +1,12 @@
 /** Main thread of the supervisor. Which process gets a connection, where there are several. */
+import { formatLastAnswer } from '../http/wire/last-answer.js';
 import type { Arrival, ProcessHandle } from './process-handle.js';
 
 /** Connections kept for a process that is yet to serve; with more, who comes is refused. */
 const MOST_WAITING = 1024;
+
+/** RFC 9110, section 15.6.4. */
+const UNAVAILABLE = { status: 503, reason: 'no process serves' };
 
 export class Distribution {
   readonly #processes: ReadonlySet<ProcessHandle>;
@@ -21,8 +25,15 @@ export class Distribution {
     const chosen = this.#choose();
     if (chosen !== null) chosen.give(arrival);
     else if (this.#waiting.length < MOST_WAITING) this.#waiting.push(arrival);
-    else arrival.socket.destroy();
+    else refuse(arrival);
   }
+
+  /** For a connection that leaves one process: the one at `place`, which had room for it, or another that serves; null where none does. */
+  readonly findOther = (leaving: ProcessHandle, place: number): ProcessHandle | null => {
+    for (const each of this.#processes) if (each.place === place && each.isServing) return each;
+    const other = this.#choose();
+    return other === leaving ? null : other;
+  };
 
   /** Gives out what waits: a process has begun to serve. */
   resume(): void {
@@ -31,7 +42,7 @@ export class Distribution {
 
   /** Drops what nobody will serve any more. */
   close(): void {
-    for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+    for (const arrival of this.#waiting.splice(0)) refuse(arrival);
   }
 
   #choose(): ProcessHandle | null {
@@ -43,4 +54,10 @@ export class Distribution {
     this.#last = chosen;
     return chosen;
   }
+}
+
+/** Who has asked something is told that nobody will answer; of others it is not known what they speak. */
+function refuse({ socket, luggage }: Arrival): void {
+  if (luggage === null) socket.destroy();
+  else socket.end(formatLastAnswer(UNAVAILABLE, 'Retry-After: 1\r\n'), 'latin1');
 }

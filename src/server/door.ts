@@ -71,21 +71,22 @@ export class Door {
   /** The same by its address alone, which a proxy may have told only after the connection was let in. */
   readonly admitFrom = (socket: Socket, client: Connection): boolean => {
     const network = networkOf(client.remoteAddress);
-    // A Unix socket has no address.
-    if (this.#mostFromOne === 0 || network === '' || this.#isProxy(client.remoteAddress)) return true;
+    if (!this.#isCounted(network, client.remoteAddress)) return true;
     const count = this.#counts.get(network) ?? 0;
     if (count >= this.#mostFromOne) {
       this.#refuse(socket, new LidoError('LIDO_TOO_MANY_FROM_ADDRESS', [count, network]));
       return false;
     }
-    this.#counts.set(network, count + 1);
-    socket.once('close', () => {
-      const left = (this.#counts.get(network) ?? 0) - 1;
-      if (left > 0) this.#counts.set(network, left);
-      else this.#counts.delete(network);
-    });
+    this.#countFrom(socket, network);
     return true;
   };
+
+  /** Counts a connection that another process let in. */
+  count(socket: Socket, { remoteAddress }: Connection): void {
+    this.#countInAll(socket);
+    const network = networkOf(remoteAddress);
+    if (this.#isCounted(network, remoteAddress)) this.#countFrom(socket, network);
+  }
 
   /** Ends what is still being told that it was not let in. */
   close(): void {
@@ -97,11 +98,29 @@ export class Door {
       this.#refuse(socket, new LidoError('LIDO_TOO_MANY_CONNECTIONS', [this.#count]));
       return false;
     }
+    this.#countInAll(socket);
+    return true;
+  }
+
+  #countInAll(socket: Socket): void {
     this.#count += 1;
     socket.once('close', () => {
       this.#count -= 1;
     });
-    return true;
+  }
+
+  /** A Unix socket has no address. */
+  #isCounted(network: string, address: string): boolean {
+    return this.#mostFromOne > 0 && network !== '' && !this.#isProxy(address);
+  }
+
+  #countFrom(socket: Socket, network: string): void {
+    this.#counts.set(network, (this.#counts.get(network) ?? 0) + 1);
+    socket.once('close', () => {
+      const left = (this.#counts.get(network) ?? 0) - 1;
+      if (left > 0) this.#counts.set(network, left);
+      else this.#counts.delete(network);
+    });
   }
 
   /** A client that still sends would lose the answer if its connection were closed at once. */

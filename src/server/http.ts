@@ -14,9 +14,13 @@ import type { Door } from './door.js';
 /** RFC 9110, section 15.6.6. */
 const VERSION_NOT_SERVED = 505;
 
-/** Makes what speaks HTTP/1.1 on the sockets that it is given; nothing is started before the first. */
+/**
+ * Makes what speaks HTTP/1.1 on the sockets that it is given; nothing is started before the first. `address`: the index of
+ * the address that they come to, where they may leave for other processes.
+ */
 export function createHttpListener(
   settings: Settings,
+  address: number | null,
   log: Log,
   { budget, handle, strangers, naming }: MountTable,
   door: Door | null,
@@ -28,6 +32,7 @@ export function createHttpListener(
     keepAliveMs: settings.keepalive * 1000,
     sendTimeoutMs: findLongestSendTimeout(applications) * 1000,
     mostRequests: settings.keepaliveRequests,
+    address,
     budget,
     handle,
     refused: (refusal, client) => {

@@ -4,6 +4,7 @@ import { unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import type { Server as TlsServer } from 'node:tls';
 import type { MountTable } from '../application/mounts.js';
+import type { Luggage } from '../http/departure.js';
 import { type HttpListener, SOCKET_OPTIONS } from '../http/wire/listener.js';
 import type { Log } from '../log.js';
 import { type BindAddress, formatAddress, type ListenAddress } from '../settings/address.js';
@@ -37,9 +38,10 @@ export class Listener {
   #bytesOfClosed = 0;
   #whenEmpty: (() => void) | null = null;
 
-  /** Speaks TLS where there are certificates. */
+  /** Speaks TLS where there are certificates. `index`: the address's, where connections may leave for other processes. */
   constructor(
     address: BindAddress,
+    index: number | null,
     settings: Settings,
     log: Log,
     mounts: MountTable,
@@ -51,7 +53,9 @@ export class Listener {
     this.#door = door;
     this.#tls = certificates?.createServer() ?? null;
     this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
-    this.#protocol = createHttpListener(settings, log, mounts, door);
+    // What a client and this process have agreed on for TLS cannot leave.
+    const leavesFrom = certificates === null ? index : null;
+    this.#protocol = createHttpListener(settings, leavesFrom, log, mounts, door);
     this.#sockets = net.createServer(SOCKET_OPTIONS, (socket) => this.take(socket));
   }
 
@@ -94,17 +98,24 @@ export class Listener {
     return bytes;
   }
 
-  /** Serves a connection. */
-  take(socket: Socket): void {
-    if (this.#door !== null && !this.#door.admit(socket)) return;
+  /** Serves a connection, with what another process has read of it. */
+  take(socket: Socket, luggage: Luggage | null = null): void {
+    if (luggage !== null) this.#door?.count(socket, luggage.client);
+    else if (this.#door !== null && !this.#door.admit(socket)) return;
     this.#connections.add(socket);
     socket.once('close', () => {
       this.#bytesOfClosed += socket.bytesWritten;
       this.#connections.delete(socket);
       if (this.#connections.size === 0) this.#whenEmpty?.();
     });
-    if (this.#tls === null) this.#protocol.accept(socket);
-    else this.#tls.emit('connection', socket);
+    if (this.#tls !== null) this.#tls.emit('connection', socket);
+    else if (luggage !== null) this.#protocol.takeOver(socket, luggage);
+    else this.#protocol.accept(socket);
+  }
+
+  /** Serves on a connection that was to leave. */
+  takeBack(socket: Socket, luggage: Luggage): void {
+    this.#protocol.takeBack(socket, luggage);
   }
 
   /** The connection that has been idle for longest; null where none is. */

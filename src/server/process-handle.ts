@@ -1,19 +1,27 @@
 /** Main thread of the supervisor. Its end of one process, from the fork to the end. */
 import { type ChildProcess, fork } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { fromPayload, LidoError } from '../contract/errors.js';
+import type { Luggage } from '../http/departure.js';
+import { stopReading } from '../http/wire/stop-reading.js';
 import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import type { ListeningHandle } from './listening.js';
 import type { FromProcess, ProcessReport, ToProcess } from './process-messages.js';
+import type { VacancyFile } from './vacancy-file.js';
 
 const PROCESS_FILE = fileURLToPath(new URL('../process.js', import.meta.url));
 
-/** More than connections ever weigh: whoever answers comes first. */
-const OCCUPIED_BURDEN = 1_000_000;
+/** More than connections ever weigh: whoever can begin at once comes first, then whoever answers. */
+const FULL_BURDEN = 1_000_000;
+const OCCUPIED_BURDEN = 2_000_000;
+
+/** What a process has said before its end is read within this time. Milliseconds. */
+const LAST_WORDS_MS = 500;
 
 /** What an answer may take of a process that has other things to do. Milliseconds. */
 const LOOK_PATIENCE_MS = 500;
@@ -22,7 +30,12 @@ const LOOK_PATIENCE_MS = 500;
 export interface Arrival {
   readonly index: number;
   readonly socket: Socket;
+  /** What a process has read of it that could not serve it soon; null where none has. */
+  readonly luggage: Luggage | null;
 }
+
+/** Finds another process for a connection that leaves one, at `place` if that serves; null where there is none. */
+export type FindOther = (leaving: ProcessHandle, place: number) => ProcessHandle | null;
 
 export class ProcessHandle {
   readonly pid: number;
@@ -51,11 +64,27 @@ export class ProcessHandle {
   readonly #untaken = new Map<number, Arrival>();
   #given = 0;
   #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
+  readonly #vacancies: VacancyFile | null;
+  readonly #findOther: FindOther;
+  /** Where in that file it says whether it could begin a request; null where it does not. */
+  readonly place: number | null;
 
   /** `sockets`: what it listens on by itself; none where connections are given to it. `hookFile` as in process-messages.ts. */
-  constructor(settings: Settings, sockets: readonly ListeningHandle[], hookFile: string | null) {
-    const child = fork(PROCESS_FILE, [nameApplications(settings)]);
+  constructor(
+    settings: Settings,
+    sockets: readonly ListeningHandle[],
+    hookFile: string | null,
+    vacancies: VacancyFile | null,
+    findOther: FindOther,
+  ) {
+    const extra = vacancies === null ? [] : [vacancies.fd];
+    const child = fork(PROCESS_FILE, [nameApplications(settings)], {
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...extra],
+    });
     this.#child = child;
+    this.#vacancies = vacancies;
+    this.#findOther = findOther;
+    this.place = vacancies?.takePlace() ?? null;
     this.pid = child.pid ?? 0;
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve(signal ? `by ${signal}` : `with status ${code}`));
@@ -64,6 +93,7 @@ export class ProcessHandle {
     });
     void this.ended.then(() => {
       this.#hasEnded = true;
+      if (this.place !== null) vacancies?.giveBack(this.place);
     });
     let tellWorn: (reason: string) => void = () => {};
     this.worn = new Promise((resolve) => {
@@ -76,7 +106,7 @@ export class ProcessHandle {
     this.ready = this.#listenTo(settings, tellWorn, tellStuck);
     this.ready.catch(() => {});
     for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
-    this.#post(['start', settings, hookFile]);
+    this.#post(['start', settings, hookFile, this.place]);
   }
 
   get isServing(): boolean {
@@ -86,18 +116,26 @@ export class ProcessHandle {
   /** How much less than others it should be given a connection; the smallest is the one. */
   get burden(): number {
     const { connections, taken, isOccupied } = this.#report;
-    return connections + this.#given - taken + (isOccupied ? OCCUPIED_BURDEN : 0);
+    const isFull = this.place !== null && this.#vacancies?.isVacant(this.place) === false;
+    const connectionsToBe = connections + this.#given - taken;
+    return connectionsToBe + (isFull ? FULL_BURDEN : 0) + (isOccupied ? OCCUPIED_BURDEN : 0);
   }
 
   /** Gives it a connection. */
   give(arrival: Arrival): void {
     this.#given += 1;
     this.#untaken.set(this.#given, arrival);
-    this.#post(['connection', arrival.index, this.#given], arrival.socket);
+    this.#post(['connection', arrival.index, this.#given, arrival.luggage], arrival.socket);
   }
 
   /** Connections that it will not take any more, for it has ended: they are for others. */
-  takeBack(): readonly Arrival[] {
+  async takeBack(): Promise<readonly Arrival[]> {
+    // It may have said before its end that it has taken some.
+    if (this.#child.connected)
+      await Promise.race([
+        new Promise((resolve) => this.#child.once('disconnect', resolve)),
+        sleep(LAST_WORDS_MS),
+      ]);
     const arrivals = [...this.#untaken.values()];
     this.#untaken.clear();
     return arrivals;
@@ -174,7 +212,7 @@ export class ProcessHandle {
     tellStuck: (reason: string) => void,
   ): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#child.on('message', (message) => {
+      this.#child.on('message', (message, handle) => {
         const received = message as FromProcess;
         switch (received[0]) {
           case 'ready':
@@ -186,6 +224,9 @@ export class ProcessHandle {
             return;
           case 'taken':
             this.#letGo(received[1]);
+            return;
+          case 'leaves':
+            this.#passOn(received, handle);
             return;
           case 'report':
             this.#report = received[1];
@@ -209,6 +250,25 @@ export class ProcessHandle {
         ),
       );
     });
+  }
+
+  /** The process keeps its hold of it until it is told what becomes of it. */
+  #passOn(
+    [, id, index, luggage, place]: Extract<FromProcess, readonly ['leaves', ...unknown[]]>,
+    handle: unknown,
+  ): void {
+    const socket = handle instanceof Socket ? handle : null;
+    if (socket !== null) stopReading(socket);
+    const other = socket === null ? null : this.#findOther(this, place);
+    if (socket === null || other === null) {
+      socket?.destroy();
+      this.#post(['stays', id]);
+      return;
+    }
+    socket.on('error', () => {});
+    // Told before the other one has it: it is not to be served twice, whoever ends in between.
+    this.#post(['left', id]);
+    other.give({ index, socket, luggage });
   }
 
   /** Only this process's hold of it: the connection goes on in the other. */

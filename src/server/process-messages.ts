@@ -1,5 +1,6 @@
 /** What crosses between the supervisor and its processes, over child_process's channel. */
 import type { ErrorPayload } from '../contract/errors.js';
+import type { Luggage } from '../http/departure.js';
 import type { Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import type { Settings } from '../settings/resolve.js';
@@ -8,10 +9,17 @@ import type { Settings } from '../settings/resolve.js';
 export type ToProcess =
   /** Comes with the listening socket of the address of this index, before 'start'; only where there is one process. */
   | readonly [kind: 'listen', index: number]
-  /** Import the application and serve; sent once. `hookFile` is a config file with hooks for this process, or null. */
-  | readonly [kind: 'start', settings: Settings, hookFile: string | null]
-  /** Comes with a connection to the address of this index; answered with 'taken'. */
-  | readonly [kind: 'connection', index: number, id: number]
+  /**
+   * Import the application and serve; sent once. `hookFile` is a config file with hooks for this process, or null. `place`: its
+   * place among the vacancies, null where it has none.
+   */
+  | readonly [kind: 'start', settings: Settings, hookFile: string | null, place: number | null]
+  /** Comes with a connection to the address of this index; answered with 'taken'. `luggage`: what another process has read of it. */
+  | readonly [kind: 'connection', index: number, id: number, luggage: Luggage | null]
+  /** What left under this number is the supervisor's now. */
+  | readonly [kind: 'left', id: number]
+  /** What left under this number is for nobody else: it is to be served where it is. */
+  | readonly [kind: 'stays', id: number]
   /** Open log files anew: rotation has moved them away. */
   | readonly [kind: 'reopen']
   /** Take no more connections from the listening sockets: they will come one by one. */
@@ -31,6 +39,11 @@ export type FromProcess =
   | readonly [kind: 'failed', error: ErrorPayload]
   /** It has the connection of this id, and the supervisor may let go of it. */
   | readonly [kind: 'taken', id: number]
+  /**
+   * Comes with a connection to the address of this index, on which a request waits that the process at `place` could begin
+   * at once; answered with 'left' or 'stays'.
+   */
+  | readonly [kind: 'leaves', id: number, index: number, luggage: Luggage, place: number]
   /** Where it stands; sent when that changes, a few times a second. */
   | readonly [kind: 'report', report: ProcessReport]
   /** It has served long enough, says why, and serves on until another takes its place; sent once. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
+import type { Luggage } from '../http/departure.js';
 import type { Log } from '../log.js';
 import { HookRunner } from '../observe/hook-runner.js';
 import { isWatched, Observation } from '../observe/observation.js';
@@ -17,6 +18,7 @@ import { Admin } from './admin.js';
 import { createDoor, type Door } from './door.js';
 import { Listener } from './listener.js';
 import type { ListeningHandle } from './listening.js';
+import type { Siblings } from './siblings.js';
 import { Certificates } from './tls.js';
 
 /** A client that asks one request after the other pauses for less. Milliseconds. */
@@ -26,11 +28,16 @@ export interface ServerDependencies {
   readonly log: Log;
   /** Those of processes that serve are called; undefined where there are none. */
   readonly hooks?: Hooks | undefined;
+  /** Other processes that serve the same; null where there are none. */
+  readonly siblings?: Siblings | null;
 }
 
 /** Makes a server; nothing is started before listen(). Throws LIDO_WRONG_SETTING for a malformed address. */
-export function createServer(settings: Settings, { log, hooks }: ServerDependencies): Server {
-  return new Server(settings, log, hooks === undefined ? null : new HookRunner(hooks, log));
+export function createServer(
+  settings: Settings,
+  { log, hooks, siblings = null }: ServerDependencies,
+): Server {
+  return new Server(settings, log, hooks === undefined ? null : new HookRunner(hooks, log), siblings);
 }
 
 export class Server {
@@ -42,6 +49,8 @@ export class Server {
   /** The admin listeners, and what they are answered from. */
   readonly admin: Admin;
   readonly #mounts: MountTable;
+  /** Whether connections may leave for other processes. */
+  readonly #mayLeave: boolean;
   readonly #listeners: Listener[] = [];
   readonly #door: Door | null;
   #addresses: string[] = [];
@@ -49,12 +58,16 @@ export class Server {
   #isServing = false;
   #closed: Promise<boolean> | null = null;
 
-  constructor(settings: Settings, log: Log, hooks: HookRunner | null = null) {
+  constructor(settings: Settings, log: Log, hooks: HookRunner | null, siblings: Siblings | null) {
     this.#settings = settings;
     this.#log = log;
     this.#binds = settings.bind.map(parseBind);
     this.#observation = new Observation(settings, log, hooks);
-    this.#mounts = new MountTable(settings, log, { observation: this.#observation });
+    this.#mayLeave = siblings !== null;
+    this.#mounts = new MountTable(settings, log, {
+      observation: this.#observation,
+      createElsewhere: siblings?.createElsewhere,
+    });
     this.#door = createDoor(settings, {
       log,
       makeRoom: () => this.#endIdlest(),
@@ -92,7 +105,8 @@ export class Server {
         this.#certificates = new Certificates(this.#settings, this.#log);
       if (isWatched(this.#settings)) this.#vitals.start();
       await this.#mounts.start();
-      for (const [index, address] of this.#binds.entries()) await this.#open(address, sockets[index] ?? null);
+      for (const [index, address] of this.#binds.entries())
+        await this.#open(address, index, sockets[index] ?? null);
       this.#isServing = true;
     } catch (error) {
       await this.close();
@@ -100,11 +114,16 @@ export class Server {
     }
   }
 
-  /** Serves a connection that came for the address of this index. */
-  take(index: number, socket: Socket): void {
+  /** Serves a connection that came for the address of this index, with what another process has read of it. */
+  take(index: number, socket: Socket, luggage: Luggage | null): void {
     const listener = this.#listeners[index];
     if (listener === undefined) socket.destroy();
-    else listener.take(socket);
+    else listener.take(socket, luggage);
+  }
+
+  /** Serves on a connection that was to leave. */
+  takeBack(index: number, socket: Socket, luggage: Luggage): void {
+    this.#listeners[index]?.takeBack(socket, luggage);
   }
 
   /** Takes no more connections by itself from sockets that others have too. */
@@ -233,9 +252,10 @@ export class Server {
     return ended;
   }
 
-  async #open(address: BindAddress, socket: ListeningHandle | 'given' | null): Promise<void> {
+  async #open(address: BindAddress, index: number, socket: ListeningHandle | 'given' | null): Promise<void> {
     const listener = new Listener(
       address,
+      this.#mayLeave ? index : null,
       this.#settings,
       this.#log,
       this.#mounts,

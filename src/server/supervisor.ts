@@ -17,6 +17,7 @@ import { ProcessHandle } from './process-handle.js';
 import { checkChange } from './reloading.js';
 import { SharedSockets } from './shared-sockets.js';
 import { Successor } from './successor.js';
+import { VacancyFile } from './vacancy-file.js';
 
 /** What a process gets beyond the graceful time-out to end by itself before it is killed. Milliseconds. */
 const KILL_AFTER_MS = 1000;
@@ -42,6 +43,8 @@ export class Supervisor {
   readonly #distribution = new Distribution(this.#processes);
   /** True where the one process takes connections itself; from the second process on they are given out. */
   #isAlone = true;
+  /** Where processes say whether they could begin a request; null where there are not several. */
+  #vacancies: VacancyFile | null = null;
   readonly #alarms = new Alarms();
   /** Processes are exchanged one change after the other. */
   #changed: Promise<unknown> = Promise.resolve();
@@ -195,6 +198,7 @@ export class Supervisor {
     for (const each of this.#processes) this.#retire(each, isLast && this.#isAlone && each.isServing);
     await Promise.all([...this.#processes].map(({ ended }) => ended));
     this.#distribution.close();
+    this.#vacancies?.close();
     await this.admin.close();
     return true;
   }
@@ -203,7 +207,8 @@ export class Supervisor {
   async #giveOut(): Promise<void> {
     if (!this.#isAlone) return;
     this.#isAlone = false;
-    await this.#sockets.giveOut((index, socket) => this.#distribution.give({ index, socket }));
+    this.#vacancies = VacancyFile.open();
+    await this.#sockets.giveOut((index, socket) => this.#distribution.give({ index, socket, luggage: null }));
     for (const each of this.#processes) each.leave();
   }
 
@@ -236,14 +241,20 @@ export class Supervisor {
   }
 
   #fork(settings: Settings): ProcessHandle {
-    const forked = new ProcessHandle(settings, this.#isAlone ? this.#sockets.handles : [], this.#hookFile);
+    const forked = new ProcessHandle(
+      settings,
+      this.#isAlone ? this.#sockets.handles : [],
+      this.#hookFile,
+      this.#vacancies,
+      (leaving, place) => (this.#closed === null ? this.#distribution.findOther(leaving, place) : null),
+    );
     this.#processes.add(forked);
-    void forked.ended.then(() => {
+    void forked.ended.then(async () => {
       this.#processes.delete(forked);
       // What it said last, as it ended, may not have been taken in yet.
       if (forked.snapshot !== null) this.admin.hub.update(forked, forked.snapshot);
       this.admin.hub.forget(forked);
-      for (const arrival of forked.takeBack()) this.#distribution.give(arrival);
+      for (const arrival of await forked.takeBack()) this.#distribution.give(arrival);
     });
     return forked;
   }

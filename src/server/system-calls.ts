@@ -80,3 +80,18 @@ function encodeAddress(path: string): Buffer | null {
   // A path in the file system ends with a NUL, an abstract name where it ends.
   return Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)]);
 }
+
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_FAILED = 2n ** 64n - 1n;
+
+const mmap = libc.func(
+  'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+);
+
+/** Maps a file into memory, which all share who do the same, until the process ends. Null where that fails. */
+export function mapFile(fd: number, bytes: number): ArrayBuffer | null {
+  const address: bigint = mmap(null, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return address === MAP_FAILED ? null : koffi.view(address, bytes);
+}

@@ -171,6 +171,7 @@ const toOwn = (socket, seen) =>
       keepAliveMs: 0,
       sendTimeoutMs: 0,
       mostRequests: 0,
+      address: null,
       budget,
       handle: seen.handle,
       refused: ({ reason }) => {

@@ -5,14 +5,17 @@
 import type { Socket } from 'node:net';
 import type { Account, Budget, Holder } from '../budget.js';
 import type { Connection } from '../connection.js';
+import type { Departure } from '../departure.js';
 import type { Refusal } from '../gate.js';
 import { LINGER_MS } from '../linger.js';
 import type { HttpRequest } from '../request.js';
 import type { ResponseSink } from '../response-sink.js';
 import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
+import { KeptBytes } from './kept-bytes.js';
 import { formatLastAnswer } from './last-answer.js';
 import { type BodyCarrier, type WireBody, WireRequest } from './request.js';
 import { type ResponseCarrier, WireSink } from './sink.js';
+import { stopReading } from './stop-reading.js';
 
 export interface ConnectionOptions {
   readonly limits: HeadLimits;
@@ -23,6 +26,8 @@ export interface ConnectionOptions {
   readonly sendTimeoutMs: number;
   /** Requests that are answered before the connection ends; 0 for no limit. */
   readonly mostRequests: number;
+  /** The index of the address that connections come to, for other processes to know it; null where none can leave. */
+  readonly address: number | null;
   /** Where what a client makes the process hold is counted. */
   readonly budget: Budget;
   /** Takes a request. Those behind it on its connection are not looked at before it is answered. */
@@ -36,7 +41,7 @@ export interface ConnectionOptions {
  * - head: a head has begun
  * - request: a request is with its application; its body may still come
  * - lingering: the last answer is written; what still comes is dropped
- * - over: the socket is closed
+ * - over: the socket is closed, or another process goes on with it
  */
 type State = 'idle' | 'head' | 'request' | 'lingering' | 'over';
 
@@ -65,13 +70,15 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   /** Null once the response is written, while what is left of the body is read. */
   #sink: WireSink | null = null;
   #closesAfter = false;
-  #requests = 0;
+  #requests: number;
   /** Bytes that have come and were not looked at: these packets, the first one from `#position` on. */
   #packets: Buffer[] = [];
   #position = 0;
   #ahead = 0;
   /** Bytes of the head that is being read, or was read last. */
   #headBytes = 0;
+  /** The head of the current request as it came, which usually is a part of one packet. Not kept where none can leave. */
+  readonly #head = new KeptBytes();
   readonly #account: Account;
   /** It holds more than others, and there is little room. */
   #isRelieved = false;
@@ -85,13 +92,15 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   hasClientEnded = false;
   readonly keepAlive: string | null;
 
-  /** `describeClient` is asked when the first request has come. */
+  /** `describeClient` is asked when the first request has come. `answered`: requests that another process answered here. */
   constructor(
     socket: Socket,
     options: ConnectionOptions,
     keepAlive: string | null,
     describeClient: () => Connection,
+    answered = 0,
   ) {
+    this.#requests = answered;
     this.#describeClient = describeClient;
     this.#socket = socket;
     this.#options = options;
@@ -172,6 +181,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   }
 
   #hearEnd(): void {
+    if (this.#state === 'over') return;
     this.hasClientEnded = true;
     const isGone = performance.now() - this.#heardAt > HALF_CLOSE_MS;
     if (this.#state === 'request' && isGone && this.isRequestRead) this.#socket.destroy();
@@ -219,6 +229,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     const parser = this.#parser;
     this.#position = parser.read(packet, start);
     this.#headBytes += this.#position - start;
+    if (this.#options.address !== null) this.#head.keep(packet, start, this.#position);
     const { head, refusal } = parser;
     if (head !== null) {
       parser.reset();
@@ -242,6 +253,8 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   #readBody(packet: Buffer, start: number, body: WireBody): number {
     const { reader } = body;
     const end = reader.read(packet, start);
+    // The request may leave as soon as its body is whole, with what is behind that.
+    this.#position = end;
     if (reader.refusal !== null) this.#breakBody(body, reader.refusal.status);
     else {
       if (reader.taken !== null) body.receiver?.push(reader.taken);
@@ -299,6 +312,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   /** Reads ahead only so far, and no body before somebody wants it. */
   #regulateSocket(): void {
+    if (this.#state === 'over') return;
     const body = this.#body;
     const isUnwanted = body !== null && !body.isWhole && !this.#isBodyOpen;
     const isFull = this.#ahead >= (this.#isRelieved ? 1 : MAX_AHEAD);
@@ -361,6 +375,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   #goOn(): void {
     this.#body = null;
+    this.#head.drop();
     this.#headBytes = 0;
     this.#enter('idle');
     this.#read();
@@ -377,13 +392,43 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#packets = [];
     this.#ahead = 0;
     this.#headBytes = 0;
+    this.#head.drop();
     this.#socket.end();
     this.#regulateSocket();
+  }
+
+  /** What was read and not answered goes along; what comes from now on is for whoever gets the socket. */
+  leaveWith({ expectsContinue, bodyLength }: RequestHead, body: string): Departure | null {
+    const { address } = this.#options;
+    const socket = this.#socket;
+    const isAsItCame = this.isRequestRead && bodyLength !== null && !expectsContinue && !this.hasClientEnded;
+    const isQuiet = socket.writableLength === 0 && socket.readableLength === 0 && !socket.destroyed;
+    const client = this.#client;
+    if (this.#state !== 'request' || address === null || client === null || !isAsItCame || !isQuiet)
+      return null;
+    const head = this.#head.asText();
+    if (head === '' || !stopReading(socket)) return null;
+    const text = head + body + this.#textBehind();
+    this.#sink = null;
+    this.#body = null;
+    this.#end();
+    return { socket, address, luggage: { text, client, answered: this.#requests - 1 } };
+  }
+
+  #textBehind(): string {
+    const [first = Buffer.alloc(0), ...others] = this.#packets;
+    return Buffer.concat([first.subarray(this.#position), ...others]).toString('latin1');
+  }
+
+  /** True when the socket is closed, or another process goes on with it. */
+  get isOver(): boolean {
+    return this.#state === 'over';
   }
 
   #end(): void {
     this.#state = 'over';
     this.#packets = [];
+    this.#head.drop();
     this.#account.close();
     const sink = this.#sink;
     this.#sink = null;

@@ -1,6 +1,7 @@
 /** Main thread. All connections that Lido speaks HTTP/1.1 on, over whatever sockets it is given. */
 import type { Socket } from 'node:net';
 import { type Connection, describeSocket } from '../connection.js';
+import type { Luggage } from '../departure.js';
 import { type ConnectionOptions, HttpConnection } from './connection.js';
 import { type ProxyOptions, readProxyHeader } from './proxied-socket.js';
 
@@ -64,8 +65,30 @@ export class HttpListener {
     return idlest;
   }
 
-  #serve(socket: Socket, describeClient: () => Connection): void {
-    const connection = new HttpConnection(socket, this.#options, this.#keepAlive, describeClient);
+  /** Takes over a connection that another process has begun to serve, with what that has read. */
+  takeOver(socket: Socket, luggage: Luggage): void {
+    this.#takeOver(socket, luggage, this.#options);
+  }
+
+  /** Serves a connection on that was to leave: nobody else has it, and it stays. */
+  takeBack(socket: Socket, luggage: Luggage): void {
+    this.#takeOver(socket, luggage, { ...this.#options, address: null });
+  }
+
+  #takeOver(socket: Socket, { text, client, answered }: Luggage, options: ConnectionOptions): void {
+    this.#sweep ??= setInterval(this.#check, this.#periodMs).unref();
+    socket.unshift(Buffer.from(text, 'latin1'));
+    this.#serve(socket, () => client, options, answered);
+    socket.resume();
+  }
+
+  #serve(
+    socket: Socket,
+    describeClient: () => Connection,
+    options: ConnectionOptions = this.#options,
+    answered = 0,
+  ): void {
+    const connection = new HttpConnection(socket, options, this.#keepAlive, describeClient, answered);
     this.#connections.add(connection);
     socket.once('close', () => this.#connections.delete(connection));
   }
@@ -83,6 +106,8 @@ export class HttpListener {
 
   readonly #check = (): void => {
     const now = performance.now();
-    for (const connection of this.#connections) connection.check(now);
+    for (const connection of this.#connections)
+      if (connection.isOver) this.#connections.delete(connection);
+      else connection.check(now);
   };
 }

@@ -1,5 +1,6 @@
 /** Main thread. A request that Lido's own parser read. */
 import type { Connection } from '../connection.js';
+import type { Departure } from '../departure.js';
 import { composeEnviron, type EnvironContext, keyOfField } from '../environ.js';
 import type { GateLimits, Refusal } from '../gate.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from '../request.js';
@@ -8,14 +9,17 @@ import { type BodyReader, CountedBody } from './body-reader.js';
 import { ChunkedBody } from './chunked-body.js';
 import type { HeadLimits, RequestHead } from './head-parser.js';
 
-/** Who reads on where a body is wanted, and stops where it is not: the connection. */
+/** What a request asks of its connection: to read on where a body is wanted, to stop where it is not, to leave. */
 export interface BodyCarrier {
   /** The body is wanted now, or not any more. */
   regulate(body: WireBody): void;
+  /** Gives itself away with the request of this head. */
+  leaveWith(head: RequestHead, body: string): Departure | null;
 }
 
 export class WireRequest implements HttpRequest {
   readonly #head: RequestHead;
+  readonly #carrier: BodyCarrier;
   readonly connection: Connection;
   readonly isBodyLost = false;
   /** Null where there is no body. */
@@ -23,6 +27,7 @@ export class WireRequest implements HttpRequest {
 
   constructor(head: RequestHead, connection: Connection, limits: HeadLimits, carrier: BodyCarrier) {
     this.#head = head;
+    this.#carrier = carrier;
     this.connection = connection;
     this.body = head.bodyLength === 0 ? null : new WireBody(head, limits, carrier);
   }
@@ -79,6 +84,10 @@ export class WireRequest implements HttpRequest {
     const body = this.body as WireBody;
     body.receiver = receiver;
     return body;
+  }
+
+  leave(body: string): Departure | null {
+    return this.#carrier.leaveWith(this.#head, body);
   }
 }
 

@@ -6,6 +6,7 @@ import {
   type Job,
   JobDispatcher,
 } from '../../../dist/src/dispatch/dispatcher.js';
+import type { Elsewhere } from '../../../dist/src/dispatch/elsewhere.js';
 import type { Manner } from '../../../dist/src/dispatch/manners.js';
 import type { DispatchPolicy } from '../../../dist/src/dispatch/policy.js';
 
@@ -176,9 +177,15 @@ export class Simulation implements Clock {
   /** Called when a request is over: a client that asks again. */
   onFinish: (job: SimulatedJob) => void = () => {};
 
-  constructor(count: number, policy: DispatchPolicy, backlog = 10_000, backlogTimeoutMs = 0) {
+  constructor(
+    count: number,
+    policy: DispatchPolicy,
+    backlog = 10_000,
+    backlogTimeoutMs = 0,
+    elsewhere: Elsewhere<SimulatedJob> | null = null,
+  ) {
     this.#sharedGil = policy.sharedGil;
-    this.dispatcher = new JobDispatcher({ policy, backlog, backlogTimeoutMs, clock: this });
+    this.dispatcher = new JobDispatcher({ policy, backlog, backlogTimeoutMs, elsewhere, clock: this });
     this.workers = Array.from({ length: count }, () => new SimulatedWorker(this));
     for (const worker of this.workers) this.dispatcher.addSession(worker);
   }
