@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
  */
 const ROOMS = [
   ['src/contract/'],
-  ['src/log.ts', 'src/version.ts', 'src/cgroup.ts'],
+  ['src/log.ts', 'src/version.ts', 'src/cgroup.ts', 'src/system-calls.ts'],
   ['src/settings/', 'src/python/'],
   ['src/http/'],
   ['src/dispatch/'],
@@ -25,7 +25,7 @@ const SOLE_IMPORTERS = {
   piscina: ['src/dispatch/pool.ts'],
   fastify: ['src/fastify.ts'],
   // libpython's functions, and the few system calls that Node lacks.
-  koffi: ['workers/python/libpython.ts', 'src/server/system-calls.ts'],
+  koffi: ['workers/python/libpython.ts', 'src/system-calls.ts'],
 };
 /** Files that compute and do nothing else; held to it as soon as they exist. */
 const PURE_FILES = [

@@ -49,7 +49,7 @@ it.each([
   [
     'workers/python/cpython.ts',
     "import koffi from 'koffi';",
-    'only workers/python/libpython.ts and src/server/system-calls.ts may',
+    'only workers/python/libpython.ts and src/system-calls.ts may',
   ],
   ['src/http/gate.ts', "import { readFileSync } from 'node:fs';", 'a pure file imports types and other pure'],
   ['src/http/target.ts', "import 'node:http';", 'a pure file imports types and other pure'],

@@ -6,10 +6,11 @@ import { formatJson } from './access-json.js';
 import { compileAccessFormat } from './access-line.js';
 import type { FinishedRequest } from './finished-request.js';
 import { LineFile, type LineSink } from './line-file.js';
+import { LocalSyslog } from './local-syslog.js';
 import { SYSLOG_PORT, Syslog } from './syslog.js';
 
 export interface AccessLogSettings {
-  /** A file, '-' for standard output, `syslog:HOST[:PORT]`; null for none. */
+  /** A file, '-' for standard output, `syslog:HOST[:PORT]`, `syslog:/dev/log`; null for none. */
   readonly accessLog: string | null;
   /** `combined`, `common`, `json`, or a format of gunicorn's. */
   readonly accessLogFormat: string;
@@ -44,10 +45,10 @@ export class AccessLog {
     this.#writeLine = (request) => this.#add(`${formatLine(request)}\n`);
   }
 
-  /** Throws LIDO_WRONG_SETTING where it cannot be written. */
-  open(): void {
+  /** Rejects with LIDO_WRONG_SETTING where it cannot be written. */
+  async open(): Promise<void> {
     try {
-      this.#sink = openSink(this.#where, this.#log);
+      this.#sink = await openSink(this.#where, this.#log);
     } catch (error) {
       const details = ['accessLog', `${this.#where}: ${describe(error)}`];
       throw new LidoError('LIDO_WRONG_SETTING', details, { cause: error });
@@ -86,9 +87,10 @@ export class AccessLog {
   };
 }
 
-function openSink(where: string, log: Log): LineSink {
+async function openSink(where: string, log: Log): Promise<LineSink> {
   const [, bracketed, plain = '', port = SYSLOG_PORT] =
     /^syslog:(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(where) ?? [];
   const host = bracketed ?? plain;
+  if (host.startsWith('/')) return LocalSyslog.open(host, log);
   return host === '' ? new LineFile(where, log) : new Syslog(host, Number(port), log);
 }

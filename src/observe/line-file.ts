@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync } from 'node:fs';
 import { destination } from 'pino';
 import { describe } from '../contract/errors.js';
 import type { Log } from '../log.js';
+import { Losses } from './losses.js';
 
 /** Where lines go. */
 export interface LineSink {
@@ -23,8 +24,6 @@ const MAX_WAITING = 8 * 1024 * 1024;
 const FILE_WRITE = 64 * 1024;
 /** POSIX: a pipe that several processes write to keeps a piece of so many bytes together. */
 const PIPE_WRITE = 4096;
-/** A disk on the verge takes a line now and then: it is not well before it has been told for so long. Milliseconds. */
-const STEADY_MS = 10_000;
 /** What close() waits for a file that takes nothing. Milliseconds. */
 const CLOSE_PATIENCE_MS = 1000;
 const STANDARD_OUTPUT = 1;
@@ -33,19 +32,16 @@ type Destination = ReturnType<typeof destination>;
 
 export class LineFile implements LineSink {
   readonly #name: string;
-  readonly #log: Log;
+  readonly #losses: Losses;
   readonly #destination: Destination;
   #opened: Promise<unknown> = Promise.resolve();
-  #isFailing = false;
   /** Nobody reads the pipe any more, nor ever will. */
   #isBroken = false;
-  #dropped = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
 
   /** `path` is a file's, or '-' for standard output. Throws the system's error where it cannot be opened. */
   constructor(path: string, log: Log) {
     this.#name = path === '-' ? 'standard output' : path;
-    this.#log = log;
+    this.#losses = new Losses(log);
     const isOutput = path === '-';
     if (!isOutput) closeSync(openSync(path, 'a'));
     this.#destination = destination({
@@ -59,7 +55,7 @@ export class LineFile implements LineSink {
     this.#destination.flushSync = () => {};
     this.#destination.on('error', (error: NodeJS.ErrnoException) => this.#fail(error));
     this.#destination.on('drop', (lines: string) => this.#drop(lines));
-    this.#destination.on('drain', () => this.#recover());
+    this.#destination.on('drain', () => this.#losses.recover());
   }
 
   write(lines: string): void {
@@ -92,29 +88,15 @@ export class LineFile implements LineSink {
 
   #fail(error: NodeJS.ErrnoException): void {
     if (error.code === 'EPIPE') this.#isBroken = true;
-    if (this.#isFailing) return;
-    this.#isFailing = true;
-    this.#tell(`the access log cannot be written to ${this.#name}: ${describe(error)}; serving goes on`);
+    this.#losses.fail(
+      `the access log cannot be written to ${this.#name}: ${describe(error)}; serving goes on`,
+    );
   }
 
   #drop(lines: string): void {
-    this.#dropped += lines.split('\n').length - 1;
-    if (this.#isFailing) return;
-    this.#isFailing = true;
-    this.#tell(`the access log is written to ${this.#name} more slowly than it grows: lines are dropped`);
-  }
-
-  /** All that waited is written. */
-  #recover(): void {
-    if (!this.#isFailing || performance.now() - this.#toldAt < STEADY_MS) return;
-    this.#isFailing = false;
-    this.#log.info(`the access log is written again; ${this.#dropped} lines were lost`);
-    this.#dropped = 0;
-  }
-
-  /** Once for each time that it stops being written. */
-  #tell(text: string): void {
-    this.#toldAt = performance.now();
-    this.#log.warn(text);
+    this.#losses.fail(
+      `the access log is written to ${this.#name} more slowly than it grows: lines are dropped`,
+      lines.split('\n').length - 1,
+    );
   }
 }

@@ -41,7 +41,7 @@ export class Observation {
 
   /** Opens the access log, and loads what traces. Rejects with LIDO_WRONG_SETTING, LIDO_TRACING_NOT_INSTALLED. */
   async open(): Promise<void> {
-    this.#accessLog?.open();
+    await this.#accessLog?.open();
     if (!this.#isTraced) return;
     this.#tracing = await Tracing.load(this.#log);
     for (const observer of this.#observers.values()) observer.tracing = this.#tracing;

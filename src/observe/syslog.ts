@@ -8,7 +8,7 @@ import type { LineSink } from './line-file.js';
 export const SYSLOG_PORT = 514;
 
 /** Facility local0, severity informational: RFC 5424, section 6.2.1. */
-const PRIORITY = 16 * 8 + 6;
+export const PRIORITY = 16 * 8 + 6;
 /** RFC 5426, section 3.2: receivers should take 2,048 bytes; what is longer is cut. Characters, all of them ASCII. */
 const LONGEST_LINE = 2000;
 /** Datagrams that the system has not taken yet; more are dropped. */
@@ -51,7 +51,7 @@ export class Syslog implements LineSink {
     }
     this.#waiting += 1;
     const time = new Date().toISOString();
-    const message = `<${PRIORITY}>1 ${time} ${this.#sender} - ${line.slice(0, LONGEST_LINE)}`;
+    const message = `<${PRIORITY}>1 ${time} ${this.#sender} - ${cutLine(line)}`;
     this.#socket.send(message, this.#port, this.#host, (error) => {
       this.#waiting -= 1;
       if (error !== null) this.#tell(describe(error));
@@ -64,4 +64,9 @@ export class Syslog implements LineSink {
     this.#isTold = true;
     this.#log.warn(`the access log cannot be sent to syslog at ${this.#host}:${this.#port}: ${what}`);
   }
+}
+
+/** To what every receiver takes. */
+export function cutLine(line: string): string {
+  return line.slice(0, LONGEST_LINE);
 }

@@ -9,7 +9,7 @@ import { type BindAddress, formatAddress, type ListenAddress } from '../settings
 /** The address as Node can listen on it: an abstract socket is opened here. Throws as bind(2) fails. */
 export async function openAbstract(address: BindAddress): Promise<ListenAddress> {
   if (!('abstract' in address)) return address;
-  const { bindAbstract } = await import('./system-calls.js');
+  const { bindAbstract } = await import('../system-calls.js');
   return { fd: bindAbstract(address.abstract) };
 }
 

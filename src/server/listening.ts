@@ -24,7 +24,7 @@ export function handleOf(server: Server): ListeningHandle | null {
  */
 export async function shutAbstractDoor(server: Server, { fd }: ListeningHandle): Promise<void> {
   if (fd === undefined) return;
-  const { refuseNewConnections } = await import('./system-calls.js');
+  const { refuseNewConnections } = await import('../system-calls.js');
   server.on('error', () => {});
   refuseNewConnections(fd);
 }
@@ -35,7 +35,7 @@ export async function shutAbstractDoor(server: Server, { fd }: ListeningHandle):
  */
 export async function shutDoor({ fd }: ListeningHandle): Promise<void> {
   if (process.platform !== 'linux' || fd === undefined) return;
-  const { dropNewConnections } = await import('./system-calls.js');
+  const { dropNewConnections } = await import('../system-calls.js');
   dropNewConnections(fd);
 }
 

@@ -69,7 +69,7 @@ export class SystemdNotifier {
   async #tell(text: string): Promise<void> {
     if (this.#socket === null) return;
     // Only a service under systemd pays for koffi here.
-    const { sendDatagram } = await import('./system-calls.js');
+    const { sendDatagram } = await import('../system-calls.js');
     if (sendDatagram(this.#socket, text) || this.#isDeaf) return;
     this.#isDeaf = true;
     this.#log.warn(`systemd cannot be told how the service is: nobody takes what is sent to ${this.#socket}`);

@@ -25,7 +25,7 @@ export class Vacancies {
 
   /** Maps the supervisor's file, and closes it here. Null where the system does not allow that. */
   static async map(fd: number, place: number): Promise<Vacancies | null> {
-    const { mapFile } = await import('./system-calls.js');
+    const { mapFile } = await import('../system-calls.js');
     const memory = mapFile(fd, VACANCY_BYTES);
     closeSync(fd);
     return memory === null ? null : new Vacancies(new Int32Array(memory), place);

@@ -412,7 +412,7 @@ const ROWS: readonly Row[] = [
     G,
     'accesslog access-logfile disable-redirect-access-to-syslog',
     'accessLog',
-    'its lines are gathered for 100 ms; a syslog server is named here, too',
+    'its lines are gathered for 100 ms; a syslog is named here, too',
   ],
   [
     G,
@@ -429,9 +429,15 @@ const ROWS: readonly Row[] = [
   [R, 'log no-log', 'logLevel', '--log-level silent'],
   [
     G,
-    'errorlog error-logfile log-file capture-output logger-class logconfig* log-config* log-syslog* syslog* enable-stdio-inheritance R',
+    'errorlog error-logfile log-file capture-output logger-class logconfig* log-config* enable-stdio-inheritance R',
     null,
     LOGGING,
+  ],
+  [
+    G,
+    'log-syslog* syslog*',
+    'accessLog',
+    'syslog:HOST:PORT by UDP, or syslog:/dev/log; the log of the server goes to standard error, which a journal takes',
   ],
   [UR, 'log-config', null, LOGGING],
   [U, 'use-colors no-use-colors', null, 'lines are coloured where standard error is a terminal'],

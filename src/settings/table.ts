@@ -698,7 +698,7 @@ export const settings = {
     scope: 'server',
     default: null,
     why: 'proxies in front have one as a rule, and it is a line of disk for each request',
-    text: 'a line for each request, to this file, to standard output (-), or to syslog:HOST:PORT by UDP',
+    text: 'a line for each request, to this file, to standard output (-), to syslog:HOST:PORT by UDP, or to syslog:/dev/log of this machine',
     value: 'FILE',
   },
   accessLogFormat: {

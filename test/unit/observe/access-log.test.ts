@@ -5,17 +5,18 @@ import { once } from 'node:events';
 import { readFileSync, renameSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { expect, it, onTestFinished } from 'vitest';
+import { createInterface } from 'node:readline';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAccessLog } from '../../../dist/src/observe/access-log.js';
 import { makeFolder } from '../../support/command.js';
 import { finished } from '../../support/finished-request.js';
-import { createMemoryLog, root } from '../../support/server.js';
+import { createMemoryLog, root, venv } from '../../support/server.js';
 
-function open(accessLog: string, accessLogFormat = '%(R)s') {
+async function open(accessLog: string, accessLogFormat = '%(R)s') {
   const memory = createMemoryLog();
   const log = createAccessLog({ accessLog, accessLogFormat }, memory.log);
   if (log === null) throw new Error('no log');
-  log.open();
+  await log.open();
   return { ...memory, log };
 }
 
@@ -25,7 +26,7 @@ it('is off unless asked for', () => {
 
 it('is added to the end of its file', async () => {
   const file = join(makeFolder({ 'access.log': 'before\n' }), 'access.log');
-  const { log } = open(file);
+  const { log } = await open(file);
   for (let count = 0; count < 3000; count += 1) log.write(finished({ requestId: `id-${count}` }));
   await log.close();
   const lines = readFileSync(file, 'utf8').split('\n');
@@ -35,7 +36,7 @@ it('is added to the end of its file', async () => {
 
 it('comes to its file without waiting for more', async () => {
   const file = join(makeFolder({}), 'access.log');
-  const { log } = open(file);
+  const { log } = await open(file);
   log.write(finished());
   await expect.poll(() => readFileSync(file, 'utf8')).toBe('abc-1\n');
   await log.close();
@@ -44,7 +45,7 @@ it('comes to its file without waiting for more', async () => {
 it('goes into a new file once it is opened again', async () => {
   const folder = makeFolder({});
   const file = join(folder, 'access.log');
-  const { log } = open(file);
+  const { log } = await open(file);
   log.write(finished({ requestId: 'old' }));
   await expect.poll(() => readFileSync(file, 'utf8')).toBe('old\n');
   renameSync(file, `${file}.1`);
@@ -57,7 +58,7 @@ it('goes into a new file once it is opened again', async () => {
 
 it('is pino’s JSON on demand, one object a line', async () => {
   const file = join(makeFolder({}), 'access.log');
-  const { log } = open(file, 'json');
+  const { log } = await open(file, 'json');
   log.write(finished({ url: '/a"\n', mount: '/shop' }));
   await log.close();
   const text = readFileSync(file, 'utf8');
@@ -86,7 +87,7 @@ it('goes to syslog by UDP, a line in each datagram', async () => {
   const socket = createSocket('udp4');
   onTestFinished(() => void socket.close());
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { log } = open(`syslog:127.0.0.1:${(socket.address() as AddressInfo).port}`);
+  const { log } = await open(`syslog:127.0.0.1:${(socket.address() as AddressInfo).port}`);
   const received = once(socket, 'message');
   log.write(finished({ requestId: 'first' }));
   await log.close();
@@ -96,14 +97,81 @@ it('goes to syslog by UDP, a line in each datagram', async () => {
   );
 });
 
-it('is refused at start where its file cannot be opened', () => {
-  expect(() => open('/no/such/folder/access.log')).toThrow(
-    /^accessLog: \/no\/such\/folder\/access\.log: .*ENOENT/,
-  );
+it.each([
+  ['/no/such/folder/access.log', 'ENOENT'],
+  ['syslog:/no/such/socket', 'ENOENT'],
+  ['syslog:/dev/null', 'it is no socket'],
+])('is refused at start where it cannot be opened: %s', async (accessLog, why) => {
+  await expect(open(accessLog)).rejects.toThrow(`accessLog: ${accessLog}: `);
+  await expect(open(accessLog)).rejects.toThrow(why);
+});
+
+/** A syslog as /dev/log leads to, which Node cannot be: it prints what it hears when it is told to, and binds anew each time. */
+const SYSLOG = `
+import os, socket, sys
+s = None
+for word in sys.stdin:
+    if word == 'bind\\n':
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.bind(sys.argv[1])
+        print('bound', flush=True)
+    elif word == 'hear\\n':
+        print(s.recv(65536).decode(), flush=True)
+    else:
+        s.close()
+        os.unlink(sys.argv[1])
+        print('gone', flush=True)
+`;
+
+describe('the machine’s own syslog', () => {
+  async function startSyslog() {
+    const path = join(makeFolder({}), 'log');
+    const child = spawn(join(venv, 'bin/python'), ['-c', SYSLOG, path], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const tell = async (word: 'bind' | 'hear' | 'leave') => {
+      child.stdin.write(`${word}\n`);
+      const { value, done } = await lines.next();
+      if (done) throw new Error('the syslog has ended');
+      return value;
+    };
+    await tell('bind');
+    return { path, tell };
+  }
+
+  it('hears each line as syslog(3) writes it', async () => {
+    const { path, tell } = await startSyslog();
+    const { log } = await open(`syslog:${path}`);
+    log.write(finished({ requestId: 'first' }));
+    log.write(finished({ requestId: 'x'.repeat(3000) }));
+    await log.close();
+    expect(await tell('hear')).toMatch(
+      new RegExp(String.raw`^<134>[A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d lido\[${process.pid}\]: first$`),
+    );
+    expect(await tell('hear')).toMatch(/: x{2000}$/);
+  });
+
+  it('that is gone, or does not keep up, costs lines and is told of once', async () => {
+    const { path, tell } = await startSyslog();
+    const { log, lines } = await open(`syslog:${path}`);
+    for (let count = 0; count < 20_000; count += 1) log.write(finished());
+    await tell('leave');
+    for (let count = 0; count < 2000; count += 1) log.write(finished());
+    log.reopen(); // writes all that was gathered
+    await tell('bind');
+    log.write(finished({ requestId: 'after' }));
+    await log.close();
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      `the access log cannot be sent to ${path}: EAGAIN; serving goes on`,
+    ]);
+    expect(await tell('hear')).toMatch(/: after$/);
+  });
 });
 
 it('tells once of a full disk, and ends all the same', async () => {
-  const { log, lines, findLine } = open('/dev/full');
+  const { log, lines, findLine } = await open('/dev/full');
   log.write(finished());
   const warning = await findLine(({ level }) => level === 40);
   expect(warning.msg).toMatch(
@@ -115,7 +183,7 @@ it('tells once of a full disk, and ends all the same', async () => {
 });
 
 it('keeps in memory what a disk does not take, up to a limit', async () => {
-  const { log, lines } = open('/dev/full', `%(R)s${'x'.repeat(8000)}`);
+  const { log, lines } = await open('/dev/full', `%(R)s${'x'.repeat(8000)}`);
   for (let count = 0; count < 4000; count += 1) log.write(finished());
   // 32 MB were written by now, of which 8 may wait.
   expect(process.memoryUsage().arrayBuffers + process.memoryUsage().external).toBeLessThan(100e6);
@@ -129,7 +197,7 @@ it('tells once of a pipe that nobody reads, and goes on', async () => {
     const say = (text) => process.stderr.write(text + '\\n');
     const log = createAccessLog({ accessLog: '-', accessLogFormat: '%(R)s' }, { warn: say, info: say, error: say });
     const line = { requestId: 'abc-1' };
-    log.open();
+    await log.open();
     log.write(line);
     process.stdin.on('data', () => { for (let count = 0; count < 9000; count += 1) log.write(line); });
     process.stdin.on('end', () => log.close().then(() => process.exit(7)));`;

@@ -95,3 +95,38 @@ export function mapFile(fd: number, bytes: number): ArrayBuffer | null {
   const address: bigint = mmap(null, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   return address === MAP_FAILED ? null : koffi.view(address, bytes);
 }
+
+/** linux/socket.h: it does not wait for whoever reads too slowly. */
+const MSG_DONTWAIT = 0x40;
+
+/** Sends datagrams to one Unix socket, again and again, and never waits for whoever reads there. */
+export class DatagramSender {
+  readonly #address: Buffer | null;
+  #fd = -1;
+
+  /** `path` as for sendDatagram(). */
+  constructor(path: string) {
+    this.#address = encodeAddress(path);
+  }
+
+  /** Null where the system has taken it, else why it has not: ENOENT, ECONNREFUSED, EAGAIN, ENAMETOOLONG. */
+  send(text: string): string | null {
+    if (this.#address === null) return 'ENAMETOOLONG';
+    if (this.#fd < 0) this.#fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const data = Buffer.from(text);
+    const sent: number = sendto(
+      this.#fd,
+      data,
+      data.length,
+      MSG_DONTWAIT,
+      this.#address,
+      this.#address.length,
+    );
+    return sent === data.length ? null : getSystemErrorName(-koffi.errno());
+  }
+
+  close(): void {
+    if (this.#fd >= 0) close(this.#fd);
+    this.#fd = -1;
+  }
+}
