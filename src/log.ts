@@ -1,6 +1,7 @@
 /** Main thread. The log: pino, as Fastify uses, to standard error; lines for people, or JSON for machines. */
-import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
+import { LogOutput } from './log-output.js';
 
 export type { Logger } from 'pino';
 
@@ -20,16 +21,16 @@ const STANDARD_ERROR = 2;
  * format lets a client forge a line: JSON escapes what it wrote, and so does `escapeControls` for text.
  */
 export function createLog({ logLevel, logFormat }: LogSettings): Logger {
-  return pino(
-    { level: logLevel, base: null },
-    logFormat === 'json' ? destination({ dest: STANDARD_ERROR, sync: true }) : createText(),
+  const output = new LogOutput(STANDARD_ERROR, (lost) =>
+    log.warn(`${lost} lines of this log could not be written`),
   );
+  const log = pino({ level: logLevel, base: null }, logFormat === 'json' ? output : createText(output));
+  return log;
 }
 
-function createText(): DestinationStream {
+function createText(output: LogOutput): DestinationStream {
   return pretty({
-    destination: STANDARD_ERROR,
-    sync: true,
+    destination: output,
     colorize: process.stderr.isTTY === true,
     translateTime: false,
     customPrettifiers: { time: createClock() },

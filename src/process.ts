@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { describe, LidoError, toPayload } from './contract/errors.js';
 import { createLog, type Log } from './log.js';
+import { outliveReaders } from './log-output.js';
 import type { Question } from './observe/questions.js';
 import { endPython, exitPastPython, onStuckPython } from './python/host.js';
 import type { ListeningHandle } from './server/listening.js';
@@ -32,6 +33,7 @@ process.on('message', (message: ToProcess, handle: unknown) => {
 });
 
 async function serve(settings: Settings, hookFile: string | null, place: number | null): Promise<void> {
+  outliveReaders();
   const log = createLog(settings);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
   const siblings = place === null ? null : await meetSiblings(place, () => server);

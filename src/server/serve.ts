@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { servesPython } from '../application/find.js';
 import type { LidoError } from '../contract/errors.js';
+import { outliveReaders } from '../log-output.js';
 import { HookRunner } from '../observe/hook-runner.js';
 import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
@@ -23,6 +24,7 @@ type ReadAgain = () => Promise<Configuration>;
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
 export async function serve(configuration: Configuration, log: Logger, readAgain: ReadAgain): Promise<void> {
+  outliveReaders();
   const hooks = new HookRunner(configuration.hooks.hooks, log);
   await hooks.callAndWait('onStarting');
   const service = new Service(configuration.settings, log, hooks);
