@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
  */
 const ROOMS = [
   ['src/contract/'],
-  ['src/log.ts', 'src/log-output.ts', 'src/version.ts', 'src/cgroup.ts', 'src/system-calls.ts'],
+  ['src/log-output.ts'],
+  ['src/log.ts', 'src/version.ts', 'src/cgroup.ts', 'src/system-calls.ts'],
   ['src/settings/', 'src/python/'],
   ['src/http/'],
   ['src/dispatch/'],
