@@ -18,7 +18,7 @@ export default async function serve(start: SessionStart): Promise<void> {
     // A module that failed stays failed for its thread: the next try needs another one.
     process.exit(1);
   }
-  post(requests, ['ready', runtime.description, threadId, runtime.interruptTarget]);
+  post(requests, ['ready', runtime.description, threadId, runtime.interruptTarget, runtime.bell]);
   await runtime.serve(start);
   runtime.close();
   requests.close();

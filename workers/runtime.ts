@@ -18,6 +18,8 @@ export interface Runtime {
   readonly description: string;
   /** For whoever may have to interrupt Python in this thread; null where there is none. */
   readonly interruptTarget: InterruptTarget | null;
+  /** The descriptor that wakes the event loop of a runtime that is none of Node's; null where there is none. */
+  readonly bell: number | null;
   /** Answers requests until the main thread closes the session. Whatever happens, each is ended exactly once. Never throws. */
   serve(start: SessionStart): void | Promise<void>;
   /** Lets go of what the runtime holds; the thread ends soon after. */

@@ -1,5 +1,6 @@
 /** Main thread. [1] One request: gate, body, environ, dispatch, clean up. */
 import { describe, LidoError, traceOf } from '../contract/errors.js';
+import type { PythonInterface as Interface } from '../contract/protocol.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { Exchange, type Substitute } from '../dispatch/exchange.js';
 import type { AnswerBuffering } from '../http/answer-buffer.js';
@@ -42,6 +43,8 @@ export interface AcceptorOptions {
   readonly observer: ApplicationObserver | null;
   /** Null where the application lets out no files by their names. */
   readonly substitute: Substitute | null;
+  /** What the application speaks. */
+  readonly speaks: Interface;
 }
 
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
@@ -203,6 +206,7 @@ class Reception {
       scriptName,
       contentLength: body.isWhole && request.bodyLength !== 0 ? body.received : null,
       extra: joinExtra(environ, client.tls, trace),
+      separates: this.#options.speaks === 'asgi',
     });
   }
 

@@ -16,6 +16,7 @@ import type { Settings } from '../settings/resolve.js';
 import {
   drainApplication,
   endApplication,
+  endStreams,
   type RunningApplication,
   startApplication,
 } from './running-application.js';
@@ -51,6 +52,8 @@ export class ServedApplication {
   #running: RunningApplication | null = null;
   #isStarting = false;
   #draining = false;
+  /** When the grace period ends. performance.now(). */
+  #graceEnd = 0;
   /** Settles when the last reload has, and what it replaced is ended. */
   #reloaded: Promise<void> = Promise.resolve();
 
@@ -152,11 +155,13 @@ export class ServedApplication {
   /** From now on each answer tells its client that it is the connection's last. */
   announceEnd(): void {
     this.#draining = true;
+    if (this.#running !== null) endStreams(this.#running.dispatcher);
   }
 
   /** Waits until no request waits or runs, at most `graceMs`. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
+    this.#graceEnd = performance.now() + graceMs;
     if (this.#running !== null) await drainApplication(this.#running, graceMs, this.#log);
   }
 
@@ -168,7 +173,7 @@ export class ServedApplication {
     this.#draining = true;
     if (this.#isStarting) return false;
     await this.#reloaded;
-    return this.#running === null || endApplication(this.#running);
+    return this.#running === null || endApplication(this.#running, this.#graceEnd - performance.now());
   }
 
   async #exchange(): Promise<void> {

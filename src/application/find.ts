@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, delimiter, dirname, extname, join, relative, resolve } from 'node:path';
 import { LidoError } from '../contract/errors.js';
-import type { ApplicationSpec, PythonInstallation } from '../contract/protocol.js';
+import type { ApplicationSpec, PythonInstallation, PythonSpec } from '../contract/protocol.js';
 import { findPython } from '../python/find.js';
 import { isFile, isFolder, nameModule, type PythonModule } from '../python/module.js';
 import { parseApplicationName } from '../settings/application-name.js';
@@ -39,6 +39,8 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
     spec,
     python: installation,
     interpreter: chooseInterpreter(settings, installation),
+    interface: chooseInterface(settings, installation),
+    loop: settings.loop,
     shared: 0,
     // The file's own directory comes first, as it does for a script; the working directory comes last.
     path: [
@@ -47,6 +49,12 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
       folder,
     ],
   };
+}
+
+/** Each isolated interpreter loads the application by itself, when all that depends on its interface is made already. */
+function chooseInterface(settings: Settings, installation: PythonInstallation): PythonSpec['interface'] {
+  if (settings.interface !== 'auto') return settings.interface;
+  return chooseInterpreter(settings, installation) === 'isolated' ? 'wsgi' : 'auto';
 }
 
 /** `create_app` ► `create_app()`. Throws LIDO_MALFORMED_CALLABLE where no factory is named. */

@@ -27,7 +27,7 @@ import { resolveApplication } from './find.js';
 import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
 import { PrivateFiles } from './static/private-files.js';
-import { chooseThreads, sharesGil } from './threads.js';
+import { chooseConcurrency, chooseThreads, sharesGil } from './threads.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
 const PREFETCH = 64;
@@ -38,6 +38,8 @@ const WORTH_WAKING_MS = 0.25;
 
 /** How long an application that has ended may take to be let go of. Milliseconds. */
 const UNLOAD_PATIENCE_MS = 2000;
+/** What an application with an end of its own gets for it, even if the requests have used up the grace period. Milliseconds. */
+const LEAST_END_MS = 1000;
 
 /** An application that is served. */
 export interface RunningApplication {
@@ -66,10 +68,10 @@ export async function startApplication(
   const { privateFiles } = settings;
   const substitute = privateFiles === null ? null : await PrivateFiles.open(privateFiles);
   const found = await resolveApplication(settings);
-  const { count: min, most: max } = chooseThreads(settings, found);
-  const threads = { min, max };
   const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
   const application = await loadShared(found, host, log);
+  const { count: min, most: max } = chooseThreads(settings, application);
+  const threads = { min, max };
   const parts = assemble(
     settings,
     application,
@@ -93,12 +95,18 @@ export async function startApplication(
   }
 }
 
+/** Ends what has no end of its own, for whoever listens to a stream of events would keep the server from closing. */
+export function endStreams(dispatcher: Dispatcher): void {
+  for (const { loop } of dispatcher.sessions) loop?.endStreams();
+}
+
 /** Waits until every request is answered, to the last byte, at most `graceMs`. */
 export async function drainApplication(
   { acceptor, dispatcher }: RunningApplication,
   graceMs: number,
   log: Logger,
 ): Promise<void> {
+  endStreams(dispatcher);
   const timeout = new AbortController();
   const finish = () => Promise.all([dispatcher.whenIdle(), acceptor.whenAnswered()]);
   const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
@@ -107,11 +115,14 @@ export async function drainApplication(
   if (!finished) log.warn(`${acceptor.unanswered} requests did not finish within the graceful time-out`);
 }
 
-/** Ends the workers. Resolves with false when one is stuck inside Python and only the process's end ends it. */
-export async function endApplication(running: RunningApplication): Promise<boolean> {
+/**
+ * Ends the workers; an application with an end of its own has `limitMs` for it. Resolves with false when one is stuck inside
+ * Python and only the process's end ends it.
+ */
+export async function endApplication(running: RunningApplication, limitMs = 0): Promise<boolean> {
   const { dispatcher, pool } = running;
   running.stopWatching();
-  const ended = await pool.close();
+  const ended = await pool.close(Math.max(LEAST_END_MS, limitMs));
   // Whoever still waits, or comes later, is told so.
   dispatcher.declareUnavailable(new LidoError('LIDO_SHUTTING_DOWN'));
   // Where one is stuck inside Python, nobody else may get in.
@@ -128,8 +139,8 @@ async function loadShared(
   if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
     return application;
   const loading = host.load(application, log);
-  const shared = await tellWhileSlow(loading, application.spec, log, () => host.findStack());
-  return { ...application, shared };
+  const loaded = await tellWhileSlow(loading, application.spec, log, () => host.findStack());
+  return { ...application, ...loaded };
 }
 
 async function unload({
@@ -154,11 +165,14 @@ function assemble(
   runsOnce: boolean,
   substitute: Substitute | null,
 ): Omit<RunningApplication, 'application' | 'runtime' | 'host'> {
+  const speaks = application.runtime === 'cpython' && application.interface === 'asgi' ? 'asgi' : 'wsgi';
+  const concurrency = chooseConcurrency(settings, application);
   const policy = {
-    concurrency: settings.concurrency,
-    prefetch: PREFETCH,
+    concurrency,
+    // A loop begins each request as soon as it comes.
+    prefetch: speaks === 'asgi' ? 0 : PREFETCH,
     // With one thread nobody shares it: requests lie in the worker, one behind the other.
-    sharedGil: threads.max > 1 && sharesGil(application),
+    sharedGil: threads.max > 1 && speaks === 'wsgi' && sharesGil(application),
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };
@@ -169,7 +183,7 @@ function assemble(
     elsewhere,
   });
   const pool = new WorkerPool({
-    settings: describeWorkers(settings, application, threads, runsOnce),
+    settings: describeWorkers(settings, application, threads, concurrency, runsOnce),
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,
@@ -192,12 +206,13 @@ function assemble(
       bodyTimeoutMs: settings.bodyTimeout * 1000,
       minRate: settings.minBodyRate,
       memory: settings.bufferMemory,
-      isBuffered: settings.requestBuffering,
+      isBuffered: settings.requestBuffering ?? speaks === 'wsgi',
     },
     store,
-    answers: settings.responseBuffering
-      ? { store, memory: settings.bufferMemory, isWorkerWanted: () => dispatcher.waiting > 0 }
-      : null,
+    answers:
+      (settings.responseBuffering ?? speaks === 'wsgi')
+        ? { store, memory: settings.bufferMemory, isWorkerWanted: () => dispatcher.waiting > 0 }
+        : null,
     sendTimeoutMs: settings.sendTimeout * 1000,
     debug: settings.debug,
     log,
@@ -207,6 +222,7 @@ function assemble(
     sendsRequestId: settings.sendRequestId,
     observer,
     substitute,
+    speaks,
   });
   const stopDeadlines = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   const stopScaling = watchLoad(threads, dispatcher, pool, (change, why) => {
@@ -295,6 +311,7 @@ function describeWorkers(
   settings: Settings,
   application: ApplicationSpec,
   threads: ThreadLimits,
+  concurrency: number,
   runsOnce: boolean,
 ): WorkerSettings {
   const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
@@ -308,7 +325,7 @@ function describeWorkers(
     debug: settings.debug,
     validate: settings.validate,
     timeout: settings.timeout,
-    concurrency: settings.concurrency,
+    concurrency,
     tellsManner: threads.max > 1 && sharesGil(application),
   };
 }

@@ -18,6 +18,8 @@ export interface ThreadChoice {
  * as waitress starts, and about as many as puma; each takes about 10 MB, and those that are of no use are left idle.
  */
 const THREADS_UNDER_ONE_GIL = 4;
+/** uvicorn has no limit, and granian as many as may wait for a connection. */
+const IN_ONE_LOOP = 1000;
 
 /** What the settings say, or cores for what can use them, or a few where they can only wait side by side. */
 export function chooseThreads(settings: Settings, application: ApplicationSpec): ThreadChoice {
@@ -30,11 +32,31 @@ export function chooseThreads(settings: Settings, application: ApplicationSpec):
 }
 
 function chooseUsual({ processes }: Settings, application: ApplicationSpec): Omit<ThreadChoice, 'most'> {
+  if (hasOneLoop(application))
+    return {
+      count: 1,
+      why: 'one event loop runs all requests, and what an ASGI application makes in it belongs to it',
+    };
   if (sharesGil(application))
     return { count: THREADS_UNDER_ONE_GIL, why: 'they share one GIL, and wait side by side' };
   const cores = findAvailableCores();
   const count = Math.ceil(cores / processes);
   return { count, why: `${cores} cores, for ${processes} process${processes === 1 ? '' : 'es'}` };
+}
+
+/**
+ * An application that all threads share keeps what its lifespan made, such as a pool of connections, in one place: that of a
+ * second loop would take the place of the first one's, which could not use it.
+ */
+function hasOneLoop(application: ApplicationSpec): boolean {
+  if (application.runtime !== 'cpython' || application.interpreter === 'isolated') return false;
+  return application.interface === 'asgi';
+}
+
+/** Requests that may run at once in one worker: what `concurrency` says, or one where each holds its thread. */
+export function chooseConcurrency({ concurrency }: Settings, application: ApplicationSpec): number {
+  if (application.runtime === 'javascript') return concurrency ?? 1;
+  return application.interface === 'asgi' ? (concurrency ?? IN_ONE_LOOP) : 1;
 }
 
 /** Whether only one of its threads can run Python at a time. */

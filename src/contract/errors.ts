@@ -207,9 +207,28 @@ export const catalogue = {
   LIDO_ASGI_APPLICATION: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,
-    message: '%s is an ASGI application, and Lido serves WSGI',
+    message: '%s is an ASGI application, and was to be served as WSGI',
     remedy:
-      "name the framework's WSGI application (Django's wsgi.py), or wrap this one: application = a2wsgi.ASGIMiddleware(app)",
+      'leave out --interface wsgi; where --python-interpreter is isolated say --interface asgi, which is not found out there',
+  },
+  LIDO_WSGI_APPLICATION: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s was to be served as ASGI, and is none of its applications: %s',
+    remedy:
+      'leave out --interface asgi, or name the ASGI application: a coroutine function of scope, receive and send',
+  },
+  LIDO_LOOP_NOT_FOUND: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: 'the event loop that --loop names is not there: %s',
+    remedy: 'install uvloop beside the application, or leave out --loop: asyncio is there always',
+  },
+  LIDO_STARTUP_FAILED: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: 'the application said at lifespan.startup that it cannot start: %s',
+    remedy: 'mend what its startup handler tells of',
   },
   LIDO_COROUTINE_FUNCTION: {
     group: 'Loading the application',
@@ -333,6 +352,18 @@ export const catalogue = {
     message: 'the application did not call start_response before the first block',
     remedy: 'call start_response(status, headers) before the iterable yields its first non-empty block',
   },
+  LIDO_ASGI_MESSAGE: {
+    group: 'What the application did',
+    status: 500,
+    message: 'the application sent %s, which ASGI has not there: %s',
+    remedy: 'hold it to the specification at asgi.readthedocs.io',
+  },
+  LIDO_RESPONSE_NOT_WHOLE: {
+    group: 'What the application did',
+    status: 500,
+    message: 'the ASGI application returned before %s',
+    remedy: 'send http.response.start, and http.response.body with more_body false at the end',
+  },
   LIDO_RESPONSE_STARTED_TWICE: {
     group: 'What the application did',
     status: 500,
@@ -448,6 +479,12 @@ export const catalogue = {
     message: 'Python is stuck: %s',
     remedy:
       'give what it calls there a time-out of its own; the process can only be replaced, which a supervisor does',
+  },
+  LIDO_LOOP_HELD_UP: {
+    group: 'What befell the request',
+    message: 'an event loop stood still for %s s, and with it all requests of its worker',
+    remedy:
+      'let what blocks run in a thread (asyncio.to_thread, a plain def in FastAPI), or await it: the log shows where it stood',
   },
   LIDO_WORKER_DIED: {
     group: 'What befell the request',

@@ -6,21 +6,29 @@
  * - bodies, to the worker: chunks of the body of the request that reads one;
  * - answers, from the worker: everything that it says of a request, in the order in which it says it.
  * The request port carries what has no room in a ring, wakes the main thread, and tells of the session itself. The control
- * words carry what must be seen at once by a thread that is blocked. A worker in which several requests run at once has no
- * rings: one slow client would hold up the others' blocks. All goes by messages there, chunks of bodies on the body port.
+ * words carry what must be seen at once by a thread that is blocked. A JavaScript worker in which several requests run at once
+ * has no rings: one slow client would hold up the others' blocks. All goes by messages there, chunks of bodies on the body port.
+ *
+ * A Python worker that runs an event loop, for ASGI, has one ring for all that it is told, in the place of the ring of requests.
+ * Its loop watches a descriptor, to which the main thread writes while the loop says that it may be asleep.
  *
  * Messages are tuples: they cost structured clone less than a Uint8Array or a nested object does.
  */
 import type { ErrorPayload } from './errors.js';
 import {
   BLOCK,
+  CANCEL,
+  CLOSE,
   END,
   HEAD,
+  LEFT,
   MESSAGE,
+  PART,
   POSTED_REQUEST,
   RECORD_HEADER,
   REQUEST,
   RESPONSE,
+  ROOM,
   SKIP,
   STREAMED_REQUEST,
   WHOLE,
@@ -45,9 +53,16 @@ export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
 export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
-   * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt.
+   * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt. `bell` is the
+   * descriptor that wakes the worker's loop, the main thread's to close; null where it runs none.
    */
-  | readonly [kind: 'ready', runtime: string, thread: number, target: InterruptTarget | null]
+  | readonly [
+      kind: 'ready',
+      runtime: string,
+      thread: number,
+      target: InterruptTarget | null,
+      bell: number | null,
+    ]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
   /** A whole response in one message; the request is over. A string body is latin-1 text, bytes go where there is no ring. */
@@ -73,6 +88,8 @@ export type FromWorker =
   | readonly [kind: 'read', id: number]
   /** So many bytes of the request's body were consumed, and as many more may be sent. */
   | readonly [kind: 'credit', id: number, bytes: number]
+  /** A loop has taken all that lay in its ring, and there was more than that has room for. id 0. */
+  | readonly [kind: 'room', id: number]
   /** Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request. */
   | readonly [kind: 'log', id: number, level: 'error' | 'warn' | 'info', text: string];
 
@@ -99,8 +116,14 @@ export interface SessionStart {
 /** The memory of each ring; see ring.ts. */
 export interface Rings {
   readonly answers: SharedArrayBuffer;
-  /** Null in a JavaScript worker: its event loop has to be woken by a message anyway. */
-  readonly inward: { readonly requests: SharedArrayBuffer; readonly bodies: SharedArrayBuffer } | null;
+  /**
+   * Null in a JavaScript worker: its event loop has to be woken by a message anyway. A worker that runs a loop in Python has no
+   * ring of bodies.
+   */
+  readonly inward: {
+    readonly requests: SharedArrayBuffer;
+    readonly bodies: SharedArrayBuffer | null;
+  } | null;
 }
 
 /** What is the same for every session of a pool. */
@@ -141,9 +164,15 @@ export type ApplicationSpec =
       readonly spec: string;
       readonly python: PythonInstallation;
       readonly interpreter: 'shared' | 'isolated';
+      /** 'auto' until the application is loaded, and shows which one it speaks. */
+      readonly interface: 'auto' | PythonInterface;
+      /** What an ASGI application's event loop is made by. */
+      readonly loop: 'auto' | 'asyncio' | 'uvloop';
       /** By which Python's main thread keeps the application that all threads share; 0 before, and where each loads its own. */
       readonly shared: number;
     };
+
+export type PythonInterface = 'wsgi' | 'asgi';
 
 export type PythonSpec = Extract<ApplicationSpec, { runtime: 'cpython' }>;
 
@@ -169,6 +198,25 @@ export interface PythonInstallation {
  * the receiver looks the whole list of keys up in a cache. A NUL occurs in no legal header or target.
  */
 export const KEYS_END = '\0\0';
+
+/** The keys that come first, in each environ. */
+export const FIXED_KEYS = [
+  'REQUEST_METHOD',
+  'SCRIPT_NAME',
+  'PATH_INFO',
+  'QUERY_STRING',
+  'REQUEST_URI',
+  'RAW_URI',
+  'SERVER_NAME',
+  'SERVER_PORT',
+  'SERVER_PROTOCOL',
+  'REMOTE_ADDR',
+  // RFC 3875, section 4.1.9: the address stands in for a name that nobody looked up.
+  'REMOTE_HOST',
+  'REMOTE_PORT',
+  'wsgi.url_scheme',
+  'lido.request_id',
+] as const;
 
 // ---- The head on the wire -------------------------------------------------------------------------------
 
@@ -203,11 +251,24 @@ export const TOLD = 8;
 /** Session word: requests that the worker has claimed or passed over, in the order in which they were sent, modulo 2^32. */
 export const CLAIMED = 9;
 
-const SESSION_WORDS = 10;
-const SLOT_WORDS = 5;
+/**
+ * Session word: 1 while a worker's loop may be asleep. The worker stores it and then looks at the ring once more; the main
+ * thread writes to the ring and then looks at it, and wakes the loop: one of them always sees the other.
+ */
+export const SLEEPING = 10;
+/** Session word: 1 while more waits for a loop's ring than that has room for. The worker says 'room' once it has read it. */
+export const IS_FULL = 11;
+/** Session words: how often the main thread has asked a loop for a sign, and the last one that the loop has answered. */
+export const ASKED = 12;
+export const HEARD = 13;
+
+const SESSION_WORDS = 14;
+const SLOT_WORDS = 6;
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
 export const SLOT_BITS = 10;
+/** The same where a loop runs many requests, whose clients may stay for hours. */
+export const LOOP_SLOT_BITS = 14;
 
 /**
  * Slot word: the id of the request that is offered to the worker. While the main thread decides whether to take it back it
@@ -235,13 +296,18 @@ export const GONE = 3;
  * are the share of its time for which it wanted the GIL, 1023 for all of it; above them, the microseconds it computed.
  */
 export const MANNER = 4;
+/**
+ * Slot word: the id of the request whose task waits for a word above to change. Its loop stores it and then looks at that word;
+ * the main thread changes the word and then looks here, and says ROOM.
+ */
+export const WAITS = 5;
 
 /** The index of a slot's word in the control array. */
 export function slotWord(slot: number, word: number): number {
   return SESSION_WORDS + slot * SLOT_WORDS + word;
 }
 
-/** The slot that a request's id names. */
+/** The slot that a request's id names, save where a loop runs it. */
 export function slotOf(id: number): number {
   return id & ((1 << SLOT_BITS) - 1);
 }
@@ -264,9 +330,9 @@ export function isClaimed(control: Int32Array, number: number): boolean {
   return ((Atomics.load(control, CLAIMED) - number) | 0) >= 0;
 }
 
-/** Main thread: takes the request back unless the worker has claimed it. */
-export function recall(control: Int32Array, id: number, number: number): boolean {
-  const word = slotWord(slotOf(id), OFFER);
+/** Main thread: takes the request in this slot back unless the worker has claimed it. */
+export function recall(control: Int32Array, slot: number, id: number, number: number): boolean {
+  const word = slotWord(slot, OFFER);
   Atomics.store(control, word, -id);
   const isTaken = isClaimed(control, number);
   Atomics.store(control, word, isTaken ? id : 0);
@@ -288,6 +354,8 @@ export const INLINE_BODY_LIMIT = 64 * 1024;
 export const BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
 export const RESPONSE_WINDOW = 768 * 1024;
+/** The same where many requests run in one loop, for each of them. */
+export const LOOP_WINDOW = 256 * 1024;
 /** A worker that waits for the window is woken each time that so many more bytes are acknowledged, not for each block. A power of two. */
 export const WINDOW_STEP = 256 * 1024;
 /** Blocks larger than this are cut into pieces, so that the window means something. Bytes. */
@@ -313,6 +381,11 @@ export const WIRE = {
   REQUEST,
   STREAMED_REQUEST,
   POSTED_REQUEST,
+  PART,
+  LEFT,
+  CANCEL,
+  ROOM,
+  CLOSE,
   RECORD_HEADER,
   REQUESTS_WRITTEN,
   REQUESTS_FREED,
@@ -323,16 +396,25 @@ export const WIRE = {
   TOLD,
   CLAIMED,
   SERVICE_TIME,
+  SLEEPING,
+  IS_FULL,
+  ASKED,
+  HEARD,
   OFFER,
   ACKED,
   GONE,
   MANNER,
+  WAITS,
+  FILE_TAKEN,
   FILE_REFUSED,
   SESSION_WORDS,
   SLOT_WORDS,
   SLOT_BITS,
+  LOOP_SLOT_BITS,
+  FIXED_KEYS,
   BODY_WINDOW,
   RESPONSE_WINDOW,
+  LOOP_WINDOW,
   MAX_BLOCK,
   MAX_HEAD,
   SMALL_FILE,
@@ -369,7 +451,13 @@ export type HostMessage =
   | readonly [kind: 'ready', dump: StackDump | null]
   | readonly [kind: 'failed', error: ErrorPayload]
   /** `lines` are for the log. */
-  | readonly [kind: 'loaded', token: number, shared: number, lines: readonly string[]]
+  | readonly [
+      kind: 'loaded',
+      token: number,
+      shared: number,
+      speaks: PythonInterface,
+      lines: readonly string[],
+    ]
   | readonly [kind: 'refused', token: number, error: ErrorPayload, lines: readonly string[]]
   | readonly [kind: 'unloaded', token: number]
   | readonly [kind: 'ended', token: number]

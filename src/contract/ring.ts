@@ -30,6 +30,19 @@ export const REQUEST = 7;
 export const STREAMED_REQUEST = 8;
 /** The ring has no room for it: it comes by the port, as a message. */
 export const POSTED_REQUEST = 9;
+/**
+ * To a worker that runs a loop, which has one ring for all that it is told: requests, and BLOCK and END of their bodies.
+ * A piece of what the next record of the same id goes on with: what is long goes ahead in pieces, as second content.
+ */
+export const PART = 10;
+/** The request's client is gone, or nothing more of its answer is wanted. */
+export const LEFT = 11;
+/** The request's task is to be cancelled. */
+export const CANCEL = 12;
+/** The main thread has answered what the request waits for in its slot's words: the window has room, a file was opened. */
+export const ROOM = 13;
+/** Finish what runs, then end the session, within so many seconds: the first content, in decimal. */
+export const CLOSE = 14;
 
 /** Bytes of a record before its content, and what its size is a multiple of. */
 export const RECORD_HEADER = 16;
@@ -40,6 +53,8 @@ export const REQUESTS_SIZE = 512 * 1024;
  * for two windows of chunks, however short those are.
  */
 export const BODIES_SIZE = 1024 * 1024;
+/** What a loop is told: a turn's worth of requests, and of chunks of many bodies. What it has no room for waits. */
+export const INBOX_SIZE = 1024 * 1024;
 /** More than twice RESPONSE_WINDOW and MAX_BLOCK together: blocks are acknowledged a little before the socket gives them back. */
 export const ANSWERS_SIZE = 2 * 1024 * 1024;
 

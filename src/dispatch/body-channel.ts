@@ -4,7 +4,15 @@ import { countGarbage } from '../contract/garbage.js';
 import { BODIES_FREED, BODIES_WRITTEN, type BodyMessage, MAX_BLOCK } from '../contract/protocol.js';
 import { BLOCK, END, RingWriter } from '../contract/ring.js';
 
-export class BodyChannel {
+/** Chunks of bodies on their way, whatever carries them. */
+export interface BodyCarrier {
+  /** Sends a chunk of the body, or null for its end. The worker is to be woken afterwards. */
+  send(id: number, chunk: Uint8Array | null): void;
+  /** Sends what waits for room, as far as that is there by now. Call it when the worker says that it has read on; true where there was something. */
+  flush(): boolean;
+}
+
+export class BodyChannel implements BodyCarrier {
   readonly #port: MessagePort;
   readonly #ring: RingWriter | null;
   /** What the ring had no room for: many short chunks. The window of each body bounds it. */
@@ -16,7 +24,6 @@ export class BodyChannel {
     this.#ring = memory === null ? null : new RingWriter(memory, control, words);
   }
 
-  /** Sends a chunk of the body, or null for its end. The worker is to be woken afterwards. */
   send(id: number, chunk: Uint8Array | null): void {
     if (this.#ring === null) {
       this.#port.postMessage([id, chunk] satisfies BodyMessage, transferable(chunk));
@@ -29,7 +36,6 @@ export class BodyChannel {
     this.flush();
   }
 
-  /** Sends what the ring has room for by now. Call it when the worker says that it has read on; true where there was something. */
   flush(): boolean {
     let sent = false;
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {

@@ -165,20 +165,27 @@ export class WorkerPool {
   }
 
   /**
-   * Ends all workers; one that still runs a request after the drain loses it. Resolves with true when all have ended,
-   * with false when one is stuck inside Python: its thread ends with the process.
+   * Ends all workers; one that still runs a request after the drain loses it. An event loop in Python, whose application has
+   * an end of its own, has `limitMs` for that. Resolves with true when all have ended, with false when one is stuck inside
+   * Python: its thread ends with the process.
    */
-  async close(): Promise<boolean> {
+  async close(limitMs: number): Promise<boolean> {
     this.#closing = true;
     for (const pause of this.#pauses) clearTimeout(pause);
     const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
     const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
     for (const member of ending) {
+      if (member.session.loop !== null) {
+        member.session.close(limitMs);
+        continue;
+      }
       if (member.session.load > 0) member.verdict ??= new LidoError('LIDO_SHUTTING_DOWN');
       if (member.verdict === null) member.session.close();
       else member.abort.abort();
     }
-    const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : END_PATIENCE_MS;
+    const hasLoops = ending.some(({ session }) => session.loop !== null);
+    const endMs = hasLoops ? limitMs + END_PATIENCE_MS : END_PATIENCE_MS;
+    const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : endMs;
     const ended = await waitForEnds(ending, patienceMs);
     for (const { session } of stuck)
       this.#options.dispatcher.loseSession(session, new LidoError('LIDO_SHUTTING_DOWN'));
@@ -192,7 +199,8 @@ export class WorkerPool {
   /** A thread inside Python must not be ended: the GIL would go with it, and the process would stand still. */
   #mayEnd({ session, abandoned }: Member): boolean {
     if (this.#options.settings.application.runtime === 'javascript') return true;
-    return !abandoned && session.load === 0;
+    // A loop cancels what it runs.
+    return !abandoned && (session.load === 0 || session.loop !== null);
   }
 
   /** Rejects with what the first failure was. */

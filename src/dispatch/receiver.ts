@@ -1,7 +1,7 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
 import { fromPayload, LidoError } from '../contract/errors.js';
 import { FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
-import type { BodyChannel } from './body-channel.js';
+import type { BodyCarrier } from './body-channel.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
 import type { RingReader } from './ring-reader.js';
@@ -10,7 +10,7 @@ import type { AnswerState, Slot, Slots } from './slots.js';
 /** What is about an exchange, and changes it. */
 export type AnswerMessage = Exclude<
   FromWorker,
-  readonly ['ready' | 'failed' | 'log' | 'answers', ...unknown[]]
+  readonly ['ready' | 'failed' | 'log' | 'answers' | 'room', ...unknown[]]
 >;
 
 type FileMessage = Extract<FromWorker, readonly ['file', ...unknown[]]>;
@@ -40,11 +40,11 @@ const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies 
 
 export class Receiver {
   readonly #slots: Slots;
-  readonly #bodies: BodyChannel;
+  readonly #bodies: BodyCarrier;
   readonly #ring: RingReader | null;
   readonly #events: ReceiverEvents;
 
-  constructor(slots: Slots, bodies: BodyChannel, ring: RingReader | null, events: ReceiverEvents) {
+  constructor(slots: Slots, bodies: BodyCarrier, ring: RingReader | null, events: ReceiverEvents) {
     this.#slots = slots;
     this.#bodies = bodies;
     this.#ring = ring;
@@ -166,7 +166,7 @@ export class Receiver {
     exchange.writer.listen({
       // The socket may take the last bytes when the slot is somebody else's already.
       acknowledge: (bytes) => {
-        if (slot.id === id) slot.acknowledge(bytes);
+        if (slot.exchange === exchange) slot.acknowledge(bytes);
       },
       stop: (error) => {
         this.#events.log(exchange, 'error', `${error.code}: ${error.message}`);

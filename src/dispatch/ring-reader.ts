@@ -1,4 +1,5 @@
 /** Main thread. The reading end of a session's ring of answers (see contract/ring.ts). */
+import { countGarbage } from '../contract/garbage.js';
 import {
   ANSWERS_FREED,
   ANSWERS_WRITTEN,
@@ -43,9 +44,12 @@ export class RingReader {
   #end = 0;
   /** In the ring's order; what lies before the first one is free. */
   readonly #leases: Lease[] = [];
+  readonly #lends: boolean;
 
-  constructor(control: Int32Array) {
+  /** `lends`: long blocks stay in the ring until their client has taken them. Where many requests run at once it would be full of one's. */
+  constructor(control: Int32Array, lends = true) {
     this.#control = control;
+    this.#lends = lends;
   }
 
   /**
@@ -96,7 +100,7 @@ export class RingReader {
         ]);
         return;
       case BLOCK:
-        if (secondLength > STRING_BLOCK_LIMIT) this.#lend(id, second, second + secondLength, take);
+        if (secondLength > STRING_BLOCK_LIMIT) this.#takeLong(id, second, second + secondLength, take);
         else take(['block', id, this.#join(id, this.#text(second, second + secondLength))]);
         return;
       case WHOLE:
@@ -110,8 +114,13 @@ export class RingReader {
     }
   }
 
-  /** A long block is written from where it lies. */
-  #lend(id: number, start: number, end: number, take: TakeMessage): void {
+  /** A long block is written from where it lies, or copied. */
+  #takeLong(id: number, start: number, end: number, take: TakeMessage): void {
+    if (!this.#lends) {
+      take(['block', id, Buffer.from(this.#bytes.subarray(start, end))]);
+      countGarbage(end - start);
+      return;
+    }
     const lease: Lease = { id, end: this.#read, isOver: false };
     this.#leases.push(lease);
     take(['block', id, this.#bytes.subarray(start, end)], () => {

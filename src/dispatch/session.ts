@@ -22,8 +22,10 @@ import {
   RingWriter,
   STREAMED_REQUEST,
 } from '../contract/ring.js';
-import { BodyChannel } from './body-channel.js';
+import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
+import { Inbox } from './inbox.js';
+import { Loop } from './loop.js';
 import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
 import { RingReader } from './ring-reader.js';
@@ -53,6 +55,8 @@ export class Session implements ExchangeHolder {
   readonly #bodies: MessagePort;
   /** Null for a worker that is sent messages. */
   readonly #requestRing: RingWriter | null;
+  /** Of a worker that runs a loop; null for every other. */
+  readonly #inbox: Inbox | null;
   readonly #answers: RingReader | null;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #slots: Slots;
@@ -76,6 +80,8 @@ export class Session implements ExchangeHolder {
   lastUsed = 0;
 
   readonly runsOne: boolean;
+  /** Null for a worker that runs one request after the other, or JavaScript. */
+  readonly loop: Loop | null;
   /** The small number by which its worker is spoken of, from 1 on. */
   readonly number: number;
   /** See #lookLater(). */
@@ -85,23 +91,28 @@ export class Session implements ExchangeHolder {
 
   constructor(settings: WorkerSettings, slots: number, events: SessionEvents, number: number) {
     this.number = number;
-    this.runsOne = settings.concurrency === 1;
+    const { application } = settings;
+    const isPython = application.runtime === 'cpython';
+    const hasLoop = isPython && application.interface === 'asgi';
+    this.runsOne = settings.concurrency === 1 && !hasLoop;
     const requests = new MessageChannel();
     const bodies = new MessageChannel();
     this.#requests = requests.port1;
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
-    this.#slots = new Slots(slots, this.#control);
-    const isPython = settings.application.runtime === 'cpython';
-    // Python answers one request after the other, whatever may run at once elsewhere.
+    this.#inbox = hasLoop ? new Inbox(this.#control) : null;
+    this.#slots = new Slots(slots, this.#control, this.#inbox);
+    this.loop = this.#inbox === null ? null : new Loop(this.#inbox, this.#slots);
+    // Python without a loop answers one request after the other, whatever may run at once elsewhere.
     const hasRings = isPython || settings.concurrency === 1;
-    this.#answers = hasRings ? new RingReader(this.#control) : null;
-    const inward = isPython ? allocateInward() : null;
+    this.#answers = hasRings ? new RingReader(this.#control, !hasLoop) : null;
+    const inward = isPython ? allocateInward(this.#inbox) : null;
     this.#requestRing =
-      inward === null ? null : new RingWriter(inward.requests, this.#control, REQUEST_WORDS);
+      inward === null || hasLoop ? null : new RingWriter(inward.requests, this.#control, REQUEST_WORDS);
     this.#events = events;
-    const channel = new BodyChannel(this.#bodies, inward?.bodies ?? null, this.#control);
-    this.#receiver = new Receiver(this.#slots, channel, this.#answers, {
+    const carrier: BodyCarrier =
+      this.#inbox ?? new BodyChannel(this.#bodies, inward?.bodies ?? null, this.#control);
+    this.#receiver = new Receiver(this.#slots, carrier, this.#answers, {
       finished: (slot) => this.#release(slot),
       log: (exchange, level, text) => events.log(exchange, level, text),
     });
@@ -147,7 +158,8 @@ export class Session implements ExchangeHolder {
     exchange.send(this, slot.id);
     this.#lookLater();
     const body = exchange.body.asText();
-    if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
+    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange.environ, body);
+    else if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
     else this.#write(this.#requestRing, slot.id, exchange.environ, body);
   }
 
@@ -195,9 +207,10 @@ export class Session implements ExchangeHolder {
     return null;
   }
 
-  /** Asks the worker to finish what it runs and end the session. */
-  close(): void {
-    this.#post(['close']);
+  /** Asks the worker to finish what it runs and end the session. A loop has so long for it. */
+  close(limitMs = 0): void {
+    if (this.loop === null) this.#post(['close']);
+    else this.loop.close(limitMs);
   }
 
   /** The worker ended before the application was loaded; nothing if it was. What it said of that comes first. */
@@ -219,16 +232,17 @@ export class Session implements ExchangeHolder {
     if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);
     this.#requests.close();
     this.#bodies.close();
+    this.#inbox?.close();
     return survivors;
   }
 
   /**
-   * A Python worker tells of several answers at once (see tell_in_time() in gateway.py). So this thread looks for itself: once
+   * A Python worker without a loop tells of several answers at once (see tell_in_time() in gateway.py). So this thread looks for itself: once
    * in each turn in which it has sent something, since it is awake then, and every few milliseconds while the worker may
    * be about one request without having told of another.
    */
   #lookLater(): void {
-    if (this.#answers === null) return;
+    if (this.#answers === null || this.loop !== null) return;
     if (!this.#willLook) {
       this.#willLook = true;
       setImmediate(this.#lookInThisTurn);
@@ -275,9 +289,13 @@ export class Session implements ExchangeHolder {
     switch (message[0]) {
       case 'answers':
         return;
+      case 'room':
+        this.#inbox?.flush();
+        return;
       case 'ready':
         this.thread = message[2];
         this.interruptTarget = message[3];
+        if (message[4] !== null) this.#inbox?.open(message[4]);
         this.#resolveReady(message[1]);
         return;
       case 'failed':
@@ -306,6 +324,10 @@ export class Session implements ExchangeHolder {
     if (this.#slots.taken === 0) this.busySince = 0;
   }
 
+  #tell(inbox: Inbox, id: number, environ: string, body: string | null): void {
+    inbox.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
+  }
+
   #post(message: ToWorker): void {
     this.#requests.postMessage(message);
     this.#wake();
@@ -330,6 +352,7 @@ export class Session implements ExchangeHolder {
   }
 }
 
-function allocateInward(): Rings['inward'] {
+function allocateInward(inbox: Inbox | null): Rings['inward'] {
+  if (inbox !== null) return { requests: inbox.memory, bodies: null };
   return { requests: new SharedArrayBuffer(REQUESTS_SIZE), bodies: new SharedArrayBuffer(BODIES_SIZE) };
 }

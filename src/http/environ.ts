@@ -3,7 +3,7 @@
  * PEP 3333, "environ Variables"; RFC 3875 for the CGI keys.
  */
 import type { IncomingMessage } from 'node:http';
-import { KEYS_END } from '../contract/protocol.js';
+import { FIXED_KEYS, KEYS_END } from '../contract/protocol.js';
 import type { Connection } from './connection.js';
 import { lookUpName } from './grammar.js';
 import { parseTarget } from './target.js';
@@ -19,25 +19,11 @@ export interface EnvironContext {
   readonly contentLength: number | null;
   /** Keys that an embedding service adds, such as REMOTE_USER. */
   readonly extra: Readonly<Record<string, string>> | null;
+  /** A field that is repeated stands there as often as it came, as ASGI wants it; in WSGI its values are joined. */
+  readonly separates?: boolean;
 }
 
-const FIXED_KEYS = [
-  'REQUEST_METHOD',
-  'SCRIPT_NAME',
-  'PATH_INFO',
-  'QUERY_STRING',
-  'REQUEST_URI',
-  'RAW_URI',
-  'SERVER_NAME',
-  'SERVER_PORT',
-  'SERVER_PROTOCOL',
-  'REMOTE_ADDR',
-  // RFC 3875, section 4.1.9: the address stands in for a name that nobody looked up.
-  'REMOTE_HOST',
-  'REMOTE_PORT',
-  'wsgi.url_scheme',
-  'lido.request_id',
-].join('\0');
+const FIXED = FIXED_KEYS.join('\0');
 
 /** What the environ tells of a request as it came. */
 export interface RequestFacts {
@@ -80,7 +66,8 @@ export function composeEnviron(
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
   const values = `${method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${version}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
-  return FIXED_KEYS + fields.joinKeys() + KEYS_END + values + fields.joinValues();
+  if (context.separates) fields.separate();
+  return FIXED + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }
 
 /** Asked for by Lido's own code and by settings alone, so they are few. */
@@ -144,6 +131,7 @@ export class FieldCollector {
     const known = this.#keys.indexOf(key);
     if (known >= 0) {
       this.#values[known] = value;
+      this.#repeated?.delete(key);
       return;
     }
     this.#keys.push(key);
@@ -155,6 +143,16 @@ export class FieldCollector {
     const coding = this.#keys.indexOf('HTTP_TRANSFER_ENCODING');
     if (coding >= 0) this.#keys[coding] = 'CONTENT_LENGTH';
     this.set('CONTENT_LENGTH', length);
+  }
+
+  /** Parts what was joined; nothing may be added afterwards. */
+  separate(): void {
+    for (const [key, values] of this.#repeated ?? []) {
+      const known = this.#keys.indexOf(key);
+      this.#keys.splice(known, 1, ...values.map(() => key));
+      this.#values.splice(known, 1, ...values);
+    }
+    this.#repeated = null;
   }
 
   joinKeys(): string {

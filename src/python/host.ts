@@ -140,16 +140,16 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
 
   /**
    * Imports the application and calls its factory, once for all threads of the process. Resolves with the number that
-   * the workers find it by; rejects with the LidoError that says why it could not be loaded.
+   * the workers find it by, and the interface that it speaks; rejects with the LidoError that says why it could not be loaded.
    */
-  async load(application: PythonSpec, log: Log): Promise<number> {
+  async load(application: PythonSpec, log: Log): Promise<Pick<PythonSpec, 'shared' | 'interface'>> {
     this.#loading += 1;
     const answer = await this.#ask((token) => ['load', token, application]);
     this.#loading -= 1;
-    if (answer[0] !== 'loaded' && answer[0] !== 'refused') return 0;
-    for (const line of answer[3]) log.warn(line);
+    if (answer[0] !== 'loaded' && answer[0] !== 'refused') return { shared: 0, interface: 'wsgi' };
+    for (const line of answer[answer.length - 1] as readonly string[]) log.warn(line);
     if (answer[0] === 'refused') throw fromPayload(answer[2]);
-    return answer[2];
+    return { shared: answer[2], interface: answer[3] };
   }
 
   /** Where the threads of an interpreter stand: of this worker's own, or for null of the one that the process has first. Never rejects. */

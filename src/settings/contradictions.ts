@@ -63,8 +63,23 @@ function findWithinApplication(settings: Settings, originOf: OriginOf): PlacedMi
     for (const name of ['python', 'pythonpath'] as const)
       if (originOf(name) !== null) clash(name, 'runtime', 'a JavaScript application has no Python');
   }
-  if (settings.runtime === 'cpython' && settings.concurrency > 1 && originOf('concurrency') !== null)
-    clash('concurrency', 'runtime', 'a Python application runs one request at a time in each worker');
+  if (settings.runtime === 'javascript') {
+    for (const name of ['interface', 'loop'] as const)
+      if (originOf(name) !== null && settings[name] !== 'auto')
+        clash(name, 'runtime', 'a JavaScript application speaks its own form of WSGI');
+  }
+  if (settings.interface === 'wsgi' && settings.runtime !== 'javascript' && (settings.concurrency ?? 1) > 1)
+    clash(
+      'concurrency',
+      'interface',
+      'a WSGI application in Python runs one request at a time in each worker',
+    );
+  if (settings.interface === 'asgi' && settings.validate)
+    clash(
+      'validate',
+      'interface',
+      'it holds WSGI applications to PEP 3333; what ASGI demands is checked always',
+    );
   const { threads, minThreads, maxThreads } = settings;
   if (threads !== null && maxThreads !== null)
     clash(

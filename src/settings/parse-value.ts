@@ -71,13 +71,15 @@ function parseBoolean(value: unknown): boolean | Mistake {
 }
 
 function parseNumber(
-  { min = 0 }: Setting,
+  { min = 0, max = Number.POSITIVE_INFINITY }: Setting,
   value: unknown,
   what: string,
   fits: (number: number) => boolean,
 ): number | Mistake {
-  const isGood = typeof value === 'number' && Number.isFinite(value) && value >= min && fits(value);
-  return isGood ? value : reject(`${what}, ${min} or more`, value);
+  const isGood =
+    typeof value === 'number' && Number.isFinite(value) && value >= min && value <= max && fits(value);
+  const range = Number.isFinite(max) ? `from ${min} to ${max}` : `${min} or more`;
+  return isGood ? value : reject(`${what}, ${range}`, value);
 }
 
 function parseList(

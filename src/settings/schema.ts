@@ -41,7 +41,8 @@ function describeProperty(setting: Setting): Record<string, unknown> {
       : { ...description, enum: setting.choices };
   }
   const type = setting.type === 'seconds' ? 'number' : 'integer';
-  return { ...description, type, minimum: setting.min ?? 0 };
+  const maximum = setting.max === undefined ? {} : { maximum: setting.max };
+  return { ...description, type, minimum: setting.min ?? 0, ...maximum };
 }
 
 function describeItem({ type, choices }: Setting): Record<string, unknown> {
@@ -102,9 +103,9 @@ function buildRow(name: SettingName): string {
   return `| ${[...cells, setting.text, setting.why].join(' | ').replaceAll('$', '\\$')} |`;
 }
 
-function describeType({ type, choices, min = 0 }: Setting): string {
+function describeType({ type, choices, min = 0, max }: Setting): string {
   if (choices !== undefined) return `${type === 'strings' ? 'list of ' : ''}${choices.map(code).join(', ')}`;
-  const from = `, ${min} or more`;
+  const from = max === undefined ? `, ${min} or more` : `, from ${min} to ${max}`;
   const types = {
     application: '`MODULE:CALLABLE`',
     string: 'text',

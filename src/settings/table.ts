@@ -53,6 +53,8 @@ export interface Setting {
   readonly choices?: readonly string[];
   /** The smallest number that is allowed. */
   readonly min?: number;
+  /** The largest one. */
+  readonly max?: number;
   /** A list that must not be empty. */
   readonly isNeeded?: boolean;
   /** What parts the items of a list in its environment variable; a comma unless it says otherwise. */
@@ -87,6 +89,15 @@ export const settings = {
     why: "a file's ending tells its language; nothing has to be said twice",
     choices: ['auto', 'javascript', 'cpython'],
     text: 'what runs the application; auto goes by the file that is found',
+  },
+  interface: {
+    type: 'string',
+    group: 'Application',
+    default: 'auto',
+    why: 'a coroutine function of three arguments is an ASGI application, and what is called with two a WSGI one',
+    choices: ['auto', 'wsgi', 'asgi'],
+    value: 'KIND',
+    text: 'what a Python application speaks; auto goes by what it is, save in isolated interpreters, where it is wsgi',
   },
   chdir: {
     type: 'string',
@@ -308,10 +319,11 @@ export const settings = {
   concurrency: {
     type: 'integer',
     group: 'Workers',
-    default: 1,
-    why: 'a synchronous application cannot begin a second request, and an asynchronous one should say that it shares no state',
+    default: null,
+    why: 'a thousand for ASGI, whose requests mostly wait, and each of which may hold half a megabyte of a slow client; one elsewhere: a synchronous application cannot begin a second, and an asynchronous one in JavaScript should say that it shares no state',
     min: 1,
-    text: 'requests at once in one worker; more than 1 only helps asynchronous applications',
+    max: 16384,
+    text: 'requests at once in one worker; by default 1, and 1000 for ASGI; more only helps asynchronous applications',
     value: 'N',
   },
   backlog: {
@@ -349,6 +361,15 @@ export const settings = {
     choices: ['shared', 'isolated'],
     value: 'KIND',
     text: 'one interpreter for all threads, which share its GIL, or one for each with a GIL of its own (CPython 3.13 and later)',
+  },
+  loop: {
+    type: 'string',
+    group: 'Python',
+    default: 'auto',
+    why: 'uvloop takes less of the processor, and whoever has it beside the application wants it',
+    choices: ['auto', 'asyncio', 'uvloop'],
+    value: 'KIND',
+    text: "the event loop of an ASGI application; auto takes uvloop where it can be imported, and Python's own elsewhere",
   },
   pythonpath: {
     type: 'strings',
@@ -545,17 +566,17 @@ export const settings = {
   requestBuffering: {
     type: 'boolean',
     group: 'Buffers',
-    default: true,
-    why: "a client that takes its time takes nobody else's; few applications begin before the body ends",
-    text: 'take a request body in whole before a worker gets the request; turn it off for applications that begin before the end',
+    default: null,
+    why: "a client that takes its time takes nobody else's, and few applications begin before the body ends; in ASGI it costs nobody anything, and applications may begin with the first bytes",
+    text: 'take a request body in whole before a worker gets the request; by default for WSGI, not for ASGI',
     also: ['proxy_request_buffering', 'http-buffering'],
   },
   responseBuffering: {
     type: 'boolean',
     group: 'Buffers',
-    default: true,
-    why: 'the same; a quick client gets each block as it comes, and pays nothing',
-    text: 'take an answer from its worker though the client does not take it, and keep it until it does',
+    default: null,
+    why: 'the same; a quick client gets each block as it comes, and pays nothing; in ASGI an application may wait for its client',
+    text: 'take an answer from its worker though the client does not take it, and keep it until it does; by default for WSGI, not for ASGI',
     also: ['proxy_buffering'],
   },
   bufferMemory: {

@@ -18,6 +18,7 @@ type AnyResult = SyncResult | (AsyncIterable<Block> & Closable);
 export class JavaScriptGateway implements Runtime {
   readonly description = `Node.js ${process.versions.node}`;
   readonly interruptTarget = null;
+  readonly bell = null;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;
 

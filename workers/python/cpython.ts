@@ -27,15 +27,20 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 /** Holds any record: a text of MAX_BLOCK bytes takes six times as much as JSON, where each has to be escaped. */
 const DESK_SIZE = HEADER + 8 * MAX_BLOCK;
 
-/** Runs in a namespace that has `settings_json`, `call`, `tell`, `desk`. */
+/** Runs in a namespace that has `part_name`, `settings_json`, `call`, `tell`, `desk`. */
 const START = `${IMPORT_GATEWAY}
 import json
-gateway = part('.gateway')
+gateway = part(part_name)
 worker, result = gateway.start(json.loads(settings_json), call, tell, desk)
 `;
 
 const ATTACH = `
 worker.attach(control, requests, bodies, answers)
+serve = worker.serve
+`;
+/** A loop is told everything by one ring. */
+const ATTACH_LOOP = `
+worker.attach(control, requests, answers)
 serve = worker.serve
 `;
 
@@ -50,21 +55,33 @@ export function loadCpython(settings: WorkerSettings, log: Log): Runtime {
   return new CpythonRuntime(settings, settings.application as PythonSpec, log);
 }
 
+/** What Python says of a worker that has started, or could not. */
+interface Started {
+  /** Python's identity of the thread. */
+  readonly thread?: number;
+  /** What the event loop is, where there is one, and the descriptor that wakes it. */
+  readonly loop?: string;
+  readonly bell?: number;
+  readonly failure?: Failure;
+}
+
 class CpythonRuntime implements Runtime {
   readonly description: string;
   readonly interruptTarget: InterruptTarget;
+  readonly bell: number | null;
   readonly #python: LibPython;
   readonly #entered: EnteredInterpreter;
   readonly #thread: Pointer;
   readonly #namespace: Pointer;
   readonly #callbacks: readonly RegisteredCallback[];
   readonly #log: Log;
+  readonly #hasLoop: boolean;
   #desk: Buffer = Buffer.alloc(DESK_SIZE);
   #calls: Calls | null = null;
 
   constructor(settings: WorkerSettings, spec: PythonSpec, log: Log) {
-    this.description = `${describePython(spec.python)} ${describeGil(spec)}`;
     this.#log = log;
+    this.#hasLoop = spec.interface === 'asgi';
     this.#python = openLibpython(spec.python);
     this.#entered = enterInterpreter(this.#python, spec.interpreter === 'isolated');
     this.#thread = this.#entered.thread;
@@ -75,11 +92,11 @@ class CpythonRuntime implements Runtime {
     try {
       this.#python.setAndDrop(this.#namespace, 'call', call.callable);
       this.#python.setAndDrop(this.#namespace, 'tell', tellMain.callable);
-      this.interruptTarget = {
-        thread: this.#start(settings, spec),
-        state: this.#thread,
-        isIsolated: this.#entered.isIsolated,
-      };
+      const { thread = 0, loop, bell } = this.#start(settings, spec);
+      this.interruptTarget = { thread, state: this.#thread, isIsolated: this.#entered.isIsolated };
+      this.bell = bell ?? null;
+      const interfaceName = loop === undefined ? '' : `, ASGI on ${loop}`;
+      this.description = `${describePython(spec.python)} ${describeGil(spec)}${interfaceName}`;
     } catch (error) {
       this.#leave();
       throw error;
@@ -98,9 +115,13 @@ class CpythonRuntime implements Runtime {
     this.#calls = new Calls(start, this.#withoutGil);
     this.#python.acquire(this.#thread);
     for (const [name, memory] of Object.entries({ control: start.control.buffer, answers, ...inward }))
-      this.#view(name, Buffer.from(memory));
-    this.#python.runCode(ATTACH, this.#namespace);
+      if (memory !== null) this.#view(name, Buffer.from(memory));
+    this.#python.runCode(this.#hasLoop ? ATTACH_LOOP : ATTACH, this.#namespace);
     const serve = this.#python.getItem(this.#namespace, 'serve');
+    if (this.#hasLoop) {
+      this.#serveLoop(serve);
+      return;
+    }
     this.#python.release();
     while (!this.#calls.isClosed) {
       const asked = performance.now();
@@ -115,6 +136,14 @@ class CpythonRuntime implements Runtime {
       this.#python.release();
       this.#calls.sleep();
     }
+  }
+
+  /** A loop is left only at the session's end. Called with the GIL, and gives it up. */
+  #serveLoop(serve: Pointer): void {
+    const result = this.#python.callNoArguments(serve);
+    if (result === 0) this.#log('error', this.#python.takeError());
+    else this.#python.decref(result);
+    this.#python.release();
   }
 
   #giveUp(): void {
@@ -138,8 +167,7 @@ class CpythonRuntime implements Runtime {
     for (const callback of this.#callbacks) callback.unregister();
   }
 
-  /** Returns Python's identity of this thread. */
-  #start(settings: WorkerSettings, spec: PythonSpec): number {
+  #start(settings: WorkerSettings, spec: PythonSpec): Started {
     const python = this.#python;
     const details = {
       constants: settings.constants,
@@ -155,14 +183,15 @@ class CpythonRuntime implements Runtime {
       timeout: settings.timeout,
       messages: MESSAGES,
     };
+    python.setText(this.#namespace, 'part_name', this.#hasLoop ? '.asgi.worker' : '.gateway');
     python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
     this.#view('desk', this.#desk);
     if (!python.runCode(START, this.#namespace))
       throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [`${GATEWAY_FOLDER}: ${python.takeError()}`]);
     const text = python.asText(python.getItem(this.#namespace, 'result')) ?? '{}';
-    const { thread, failure } = JSON.parse(text) as { thread?: number; failure?: Failure };
-    if (failure !== undefined) throw explainFailure(failure);
-    return thread as number;
+    const started = JSON.parse(text) as Started;
+    if (started.failure !== undefined) throw explainFailure(started.failure);
+    return started;
   }
 
   #view(name: string, memory: Buffer): void {

@@ -32,8 +32,9 @@ export const MESSAGES = Object.fromEntries(
 );
 
 /** What loader.py needs to know of an application. */
-export function describeApplication({ module, callable, path, spec, python }: PythonSpec) {
-  return { module, callable, path, spec, interpreter: describePython(python) };
+export function describeApplication(application: PythonSpec) {
+  const { module, callable, path, spec, python, interface: wanted, loop } = application;
+  return { module, callable, path, spec, interpreter: describePython(python), interface: wanted, loop };
 }
 
 /** "CPython 3.11.7 (/srv/venv/bin/python, by $VIRTUAL_ENV)" */

@@ -346,7 +346,7 @@ def start(settings, call, tell, desk):
     else:
         prepare(settings["messages"])
         try:
-            application, worker.context = load_application(settings)
+            application, worker.context, _ = load_application(settings)
         except LoadError as error:
             return None, json.dumps({"failure": describe_failure(error)})
     worker.application = _wrap_validator(application) if settings["validate"] else application

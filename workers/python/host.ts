@@ -8,6 +8,7 @@ import type {
   HostStart,
   InterruptTarget,
   PythonInstallation,
+  PythonInterface,
   PythonSpec,
   StackDump,
 } from '../../src/contract/protocol.js';
@@ -65,6 +66,7 @@ interface Means {
 /** What loader.py's load_shared() returns; 0 where the application could not be loaded. */
 interface Loaded {
   readonly number: number;
+  readonly speaks?: PythonInterface;
   readonly failure?: Failure;
   readonly lines: readonly string[];
 }
@@ -219,8 +221,8 @@ function answer(host: PythonHost, request: HostRequest): void {
 
 function load(host: PythonHost, token: number, application: PythonSpec): void {
   try {
-    const { number, failure, lines } = host.load(application);
-    if (failure === undefined) post(['loaded', token, number, lines]);
+    const { number, speaks = 'wsgi', failure, lines } = host.load(application);
+    if (failure === undefined) post(['loaded', token, number, speaks, lines]);
     else post(['refused', token, toPayload(explainFailure(failure)), lines]);
   } catch (error) {
     post(['refused', token, toPayload(error), []]);

@@ -50,6 +50,19 @@ class Interruptible:
             pass
         self.interrupting = False
 
+    def interrupt(self, request, frame, raise_timeout):
+        """Called by the host. Returns the stack of the application that runs this request, or '' when none does."""
+        if self.request != request:
+            return ""
+        stack = format_stack(frame)
+        self.settled.clear()
+        self.timed_out = request
+        self.interrupting = True
+        if self.interruptible == request:
+            raise_timeout()
+        self.settled.set()
+        return stack
+
 
 def find_frame(thread):
     """What this thread is at, where the process has one interpreter: Python makes frames for those of all others, too."""
@@ -67,19 +80,7 @@ def _refuse(name):
 
 
 def interrupt(thread, request, raise_timeout, frame_of):
-    """Called by the host. Returns the stack of the application that runs this request, or '' when none does."""
+    """Called by the host; see the worker's own interrupt()."""
     worker = workers.get(thread)
-    if worker is None or worker.request != request:
-        return ""
-    frame = frame_of(thread)
-    if frame is None:
-        return ""
-    stack = format_stack(frame)
-    del frame
-    worker.settled.clear()
-    worker.timed_out = request
-    worker.interrupting = True
-    if worker.interruptible == request:
-        raise_timeout()
-    worker.settled.set()
-    return stack
+    frame = None if worker is None else frame_of(thread)
+    return "" if frame is None else worker.interrupt(request, frame, raise_timeout)

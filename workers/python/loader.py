@@ -7,17 +7,14 @@ import json
 import re
 import sys
 from contextvars import Context
-from functools import partial
 from threading import get_ident
 
+from .asgi.recognize import settle_interface
 from .failures import LoadError, describe_failure, format_error, name_type
 from .log import voices
 
 #: Used when MODULE comes without a callable, in this order.
 _DEFAULT_NAMES = ("application", "app")
-
-# Of a function's code: CO_COROUTINE and CO_ASYNC_GENERATOR.
-_ASYNCHRONOUS = 0x80 | 0x200
 
 #: Applications that all threads of this interpreter share, each with its context variables, by their numbers.
 shared = {}
@@ -30,33 +27,33 @@ _contexts = {}
 def load_shared(details_json):
     """
     Loads an application once for all threads. Returns JSON: the `number` to find it by in `shared`, 0 where it could not be
-    loaded, which `failure` then explains, and `lines` for the log.
+    loaded, which `failure` then explains; the interface that it `speaks`; and `lines` for the log.
     """
     lines = []
     voices[get_ident()] = lines.append
     try:
-        application = load_application(json.loads(details_json))
+        *application, speaks = load_application(json.loads(details_json))
     except LoadError as error:
         return json.dumps({"number": 0, "failure": describe_failure(error), "lines": lines})
     finally:
         del voices[get_ident()]
     number = next(_numbers)
     shared[number] = application
-    return json.dumps({"number": number, "lines": lines})
+    return json.dumps({"number": number, "speaks": speaks, "lines": lines})
 
 
 def load_application(details):
-    """The application, and the context variables that each of its requests begins with. Raises LoadError."""
+    """The application, the context variables that each of its requests begins with, and its interface. Raises LoadError."""
     name = details["module"]
     known = _contexts.get(name)
     context = Context() if known is None else known.copy()
-    application = context.run(load, details)
+    application, speaks = context.run(load, details)
     _contexts[name] = context
-    return application, context
+    return application, context, speaks
 
 
 def load(details):
-    """Imports the application; raises LoadError with the catalogue's code, its arguments and the traceback."""
+    """The application, and 'wsgi' or 'asgi'. Raises LoadError with the catalogue's code, its arguments and the traceback."""
     module_name, callable_text, path, spec = (details[key] for key in ("module", "callable", "path", "spec"))
     interpreter = details["interpreter"]
     for entry in reversed(path):
@@ -71,19 +68,7 @@ def load(details):
     application = _look_up(module, module_name, callable_text, spec, interpreter)
     if not callable(application):
         raise LoadError("LIDO_NOT_CALLABLE", spec, name_type(application))
-    _refuse_asynchronous(application, spec)
-    return application
-
-
-def _refuse_asynchronous(application, spec):
-    """Told by the code of what is called: one that is decorated by a plain function shows itself at its first request."""
-    called = application.func if isinstance(application, partial) else application
-    code = getattr(called, "__code__", None) or getattr(getattr(type(called), "__call__", None), "__code__", None)
-    if code is None or not code.co_flags & _ASYNCHRONOUS:
-        return
-    names = code.co_varnames[: code.co_argcount]
-    is_asgi = names[-3:] == ("scope", "receive", "send") or len([name for name in names if name != "self"]) == 3
-    raise LoadError("LIDO_ASGI_APPLICATION" if is_asgi else "LIDO_COROUTINE_FUNCTION", spec)
+    return application, settle_interface(application, details["interface"], spec)
 
 
 def _import(name, path, interpreter):

@@ -44,7 +44,6 @@ pack = _header.pack_into
 unpack = _header.unpack_from
 
 _MODULO = 0xFFFFFFFF
-_SLOT_MASK = (1 << SLOT_BITS) - 1
 
 
 def make_fence():
@@ -60,13 +59,23 @@ def make_fence():
     return fence
 
 
-def find_slot_word(request, word):
+def find_slot_word(request, word, bits=SLOT_BITS):
     """The index of a word of the slot that a request's id names."""
-    return SESSION_WORDS + (request & _SLOT_MASK) * SLOT_WORDS + word
+    return SESSION_WORDS + (request & ((1 << bits) - 1)) * SLOT_WORDS + word
 
 
 def record_size(length):
     return (RECORD_HEADER + length + RECORD_HEADER - 1) & -RECORD_HEADER
+
+
+def is_offered(words, request, bits):
+    """Whether it is this worker's, and not the main thread's, which may be about to decide: for some instructions."""
+    word = find_slot_word(request, OFFER, bits)
+    offer = words[word]
+    while offer == (-request & _MODULO):
+        sleep(0)
+        offer = words[word]
+    return offer == request
 
 
 class RequestReader:
@@ -106,7 +115,7 @@ class RequestReader:
                 kind, request, environ_size, body_size = unpack(ring, 0)
             self.last_size = size = record_size(environ_size + body_size)
             self.read = (self.read + size) & _MODULO
-            if not self.is_offered(request):
+            if not is_offered(words, request, SLOT_BITS):
                 continue
             if kind == POSTED_REQUEST:
                 return request, None, None
@@ -119,16 +128,6 @@ class RequestReader:
     def guess_waiting(self):
         """How many requests wait, if they are as long as the last one."""
         return ((self.words[REQUESTS_WRITTEN] - self.read) & _MODULO) // self.last_size
-
-    def is_offered(self, request):
-        """Whether it is this worker's, and not the main thread's, which may be about to decide: for some instructions."""
-        words = self.words
-        word = find_slot_word(request, OFFER)
-        offer = words[word]
-        while offer == (-request & _MODULO):
-            sleep(0)
-            offer = words[word]
-        return offer == request
 
     def give_back(self):
         """Gives back the place of all that was read. Call it before a wait."""

@@ -1,0 +1,244 @@
+"""[6] One request and its response: what an ASGI application is given as receive and send."""
+
+from asyncio import CancelledError, Event
+from collections import deque
+
+from ..failures import ClientGone, ProtocolError, name_type, show
+from ..head import declare_length
+from ..wire import BLOCK, BODY_WINDOW, END, HEAD, LOOP_WINDOW, MAX_BLOCK, MAX_HEAD, RESPONSE, STRING_BLOCK_LIMIT
+from .head import build_head
+
+_MODULO = 0xFFFFFFFF
+
+# A response's state. STARTED: its head has not gone out yet, since its body may come at once.
+AWAITED, STARTED, SENDING, COMPLETE = range(4)
+
+_EXPECTED = {
+    AWAITED: "http.response.start",
+    STARTED: "http.response.body",
+    SENDING: "http.response.body",
+    COMPLETE: "nothing, for the response is whole",
+}
+
+
+class HttpCycle:
+    """One request, from its scope to the end of its task."""
+
+    def __init__(self, worker, request, body):
+        self.worker = worker
+        self.request = request
+        #: The whole body, None once it was handed over, or where it comes in chunks.
+        self.body = body
+        self.chunks = deque()
+        #: Nothing of the body is still to come.
+        self.has_ended = body is not None
+        #: The application has had its end.
+        self.is_read = False
+        self.has_asked = False
+        #: Bytes that were handed over, and not told of.
+        self.consumed = 0
+        self.state = AWAITED
+        self.head = None
+        #: Bytes of blocks, modulo 2^32, as ACKED counts them.
+        self.sent = 0
+        #: The ring had no room for a part of the answer: what follows goes by messages, too.
+        self.is_posted = False
+        self.gone = False
+        self.is_cancelled = False
+        self.task = None
+        #: Set when something has come that receive() may wait for; and when send() may go on.
+        self.news = None
+        self.room = None
+
+    async def run(self, application, scope):
+        """The request's task. Whatever happens, the request is ended once."""
+        try:
+            await application(scope, self.receive, self.send)
+        except BaseException as error:
+            self.worker.leave(self)
+            self.end_with(error)
+        else:
+            self.worker.leave(self)
+            self.end()
+
+    # ---- receive --------------------------------------------------------------------------------------------
+
+    async def receive(self):
+        body = self.body
+        if body is not None:
+            self.body = None
+            self.is_read = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        while True:
+            if self.chunks:
+                return self.take_chunks()
+            if self.gone or self.state == COMPLETE:
+                return {"type": "http.disconnect"}
+            if self.has_ended and not self.is_read:
+                self.is_read = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if not self.has_asked and not self.has_ended:
+                self.has_asked = True
+                self.worker.say(self, "read")
+            if self.news is None:
+                self.news = Event()
+            self.news.clear()
+            await self.news.wait()
+
+    def take_chunks(self):
+        """All that has come: an application that reads slowly gets large pieces."""
+        body = b"".join(self.chunks)
+        self.chunks.clear()
+        self.is_read = self.has_ended
+        self.consumed += len(body)
+        if self.consumed >= BODY_WINDOW // 2 and not self.has_ended:
+            self.worker.say(self, "credit", self.consumed)
+            self.consumed = 0
+        return {"type": "http.request", "body": body, "more_body": not self.has_ended}
+
+    def feed(self, chunk):
+        self.chunks.append(chunk)
+        self.tell_news()
+
+    def end_body(self):
+        self.has_ended = True
+        self.tell_news()
+
+    def lose_client(self):
+        self.gone = True
+        self.chunks.clear()
+        self.tell_news()
+        self.tell_room()
+
+    def tell_news(self):
+        if self.news is not None:
+            self.news.set()
+
+    def tell_room(self):
+        if self.room is not None:
+            self.room.set()
+
+    # ---- send -----------------------------------------------------------------------------------------------
+
+    async def send(self, message):
+        """Returns once what was sent is on its way, and there is room for more."""
+        worker = self.worker
+        kind = message["type"]
+        if self.gone:
+            raise ClientGone("the client is gone")
+        if kind == "http.response.body" and (self.state == STARTED or self.state == SENDING):
+            block = message.get("body", b"")
+            if type(block) is not bytes:
+                block = _take_bytes(block)
+            if message.get("more_body", False):
+                if self.state == STARTED:
+                    self.begin(block if len(block) <= STRING_BLOCK_LIMIT else b"")
+                    if len(block) <= STRING_BLOCK_LIMIT:
+                        return
+                await self.send_block(block)
+            elif self.state == STARTED and len(block) <= STRING_BLOCK_LIMIT:
+                worker.put(self, RESPONSE, self.head, block)
+                self.complete()
+            else:
+                if self.state == STARTED:
+                    self.head = declare_length(self.head, len(block))
+                    self.begin(b"")
+                await self.send_block(block)
+                worker.put(self, END, b"", b"")
+                self.complete()
+        elif kind == "http.response.start" and self.state == AWAITED:
+            head = build_head(message["status"], message.get("headers", ()))
+            if len(head) > MAX_HEAD:
+                raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
+            self.head = head
+            self.state = STARTED
+            worker.expect_body(self)
+        else:
+            raise ProtocolError("LIDO_ASGI_MESSAGE", show(kind), f"expected is {_EXPECTED[self.state]}")
+
+    def begin(self, block):
+        """The head goes out, with a block or alone."""
+        self.state = SENDING
+        self.sent = len(block)
+        self.worker.put(self, HEAD, self.head, block)
+
+    def flush_head(self):
+        """The application waits for something before it sends its body: a client may want to know how it has begun."""
+        if self.state == STARTED and not self.gone:
+            self.begin(b"")
+            # An empty block sends the head on its way.
+            self.worker.put(self, BLOCK, b"", b"")
+
+    async def send_block(self, block):
+        with memoryview(block) as view:
+            for at in range(0, len(view), MAX_BLOCK):
+                piece = view[at : at + MAX_BLOCK]
+                while self.count_unacknowledged() >= LOOP_WINDOW:
+                    await self.wait_for_room()
+                if self.gone:
+                    raise ClientGone("the client is gone")
+                self.sent = (self.sent + len(piece)) & _MODULO
+                self.worker.put(self, BLOCK, b"", piece)
+
+    def count_unacknowledged(self):
+        return 0 if self.gone else (self.sent - self.worker.read_acked(self.request)) & _MODULO
+
+    async def wait_for_room(self):
+        """The main thread looks at WAITS when it has stored ACKED: what it acknowledged before is seen here."""
+        if self.room is None:
+            self.room = Event()
+        self.room.clear()
+        self.worker.store_wish(self.request)
+        if self.count_unacknowledged() >= LOOP_WINDOW:
+            await self.room.wait()
+
+    def complete(self):
+        """The request is over for the main thread; its task may go on, with what is to be done behind the answer."""
+        self.state = COMPLETE
+        self.worker.forget(self)
+        self.tell_news()
+
+    # ---- the end --------------------------------------------------------------------------------------------
+
+    def end(self):
+        if self.state == COMPLETE:
+            return
+        if self.gone:
+            self.give_up()
+        else:
+            missing = "http.response.start" if self.state == AWAITED else "its last http.response.body"
+            self.fail("LIDO_RESPONSE_NOT_WHOLE", (missing,), "")
+
+    def end_with(self, error):
+        """The application raised."""
+        worker = self.worker
+        if self.state == COMPLETE:
+            if not (self.is_cancelled and isinstance(error, CancelledError)):
+                worker.log(f"the application failed behind its answer: {worker.describe(error)[2]}")
+        elif self.gone:
+            if not isinstance(error, (ClientGone, CancelledError)):
+                worker.log(f"its client was gone when the application raised {show(error)}", "info")
+            self.give_up()
+        else:
+            self.fail(*worker.describe(error))
+
+    def fail(self, code, args, trace):
+        self.worker.fail(self, code, args, trace)
+        self.complete()
+
+    def give_up(self):
+        """Nobody waits for an answer any more."""
+        self.worker.put(self, END, b"", b"")
+        self.complete()
+
+    def cancel(self):
+        """The main thread has answered for the request, or its client is gone and it goes on."""
+        self.is_cancelled = self.gone = True
+        self.task.cancel()
+
+
+def _take_bytes(block):
+    """What ASGI calls a byte string. A memoryview or a bytearray may change once it was sent."""
+    if not isinstance(block, (bytes, bytearray, memoryview)):
+        raise ProtocolError("LIDO_BLOCK_NOT_BYTES", name_type(block))
+    return bytes(memoryview(block))

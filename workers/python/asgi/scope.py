@@ -1,0 +1,88 @@
+"""[6] The environ as it comes ► the scope of a request. asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format"."""
+
+from ..wire import FIXED_KEYS
+
+_MAX_CACHED = 512
+_COUNT = len(FIXED_KEYS)
+# Where a value is among the fixed ones.
+(
+    _METHOD,
+    _ROOT,
+    _PATH,
+    _QUERY,
+    _TARGET,
+    _,
+    _SERVER,
+    _SERVER_PORT,
+    _PROTOCOL,
+    _CLIENT,
+    _,
+    _CLIENT_PORT,
+    _SCHEME,
+    _REQUEST_ID,
+) = range(_COUNT)
+
+_VERSION = {"version": "3.0", "spec_version": "2.5"}
+_EXTENSIONS = {"http.response.pathsend": {}}
+
+
+class ScopeBuilder:
+    """Builds the scopes of one worker's requests."""
+
+    def __init__(self, state):
+        #: What the application has left at its start; each request gets a copy.
+        self.state = state
+        # The names of header fields, by the keys that they come under.
+        self.names = {}
+
+    def build(self, wire):
+        joined, _, values = wire.partition(b"\0\0")
+        names = self.names.get(joined)
+        if names is None:
+            names = self.learn(joined)
+        values = values.split(b"\0")
+        root = values[_ROOT]
+        return {
+            "type": "http",
+            "asgi": _VERSION.copy(),
+            "http_version": values[_PROTOCOL][5:].decode(),
+            "method": values[_METHOD].decode(),
+            "scheme": values[_SCHEME].decode(),
+            "path": (root + values[_PATH]).decode("utf-8", "replace"),
+            "raw_path": _cut_path(values[_TARGET]),
+            "query_string": values[_QUERY],
+            "root_path": root.decode("utf-8", "replace"),
+            "headers": [(name, value) for name, value in zip(names, values[_COUNT:]) if name is not None],
+            "client": _name_end(values[_CLIENT], values[_CLIENT_PORT]),
+            "server": _name_end(values[_SERVER], values[_SERVER_PORT]),
+            "state": self.state.copy(),
+            "extensions": {**_EXTENSIONS, "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")}},
+        }
+
+    def learn(self, joined):
+        names = tuple(_name_field(key) for key in joined.split(b"\0")[_COUNT:])
+        if len(self.names) < _MAX_CACHED:
+            self.names[joined] = names
+        return names
+
+
+def _name_field(key):
+    """HTTP_USER_AGENT ► user-agent; None for what is no header field, but was added by whoever embeds the server."""
+    if key.startswith(b"HTTP_"):
+        key = key[5:]
+    elif key not in (b"CONTENT_TYPE", b"CONTENT_LENGTH"):
+        return None
+    return key.lower().replace(b"_", b"-")
+
+
+def _cut_path(target):
+    """The path of a target as the client wrote it, in whichever of its forms. RFC 9112, section 3.2."""
+    path = target.partition(b"?")[0]
+    if not path.startswith(b"/") and b"://" in path:
+        return b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
+    return path
+
+
+def _name_end(address, port):
+    """None for a Unix socket, which has no address."""
+    return (address.decode("latin-1"), int(port)) if port else None

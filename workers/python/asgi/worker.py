@@ -1,0 +1,406 @@
+"""[6] A worker thread's end of the gateway for ASGI: one event loop, in which many requests run at once.
+
+The thread enters Python once, and stays in its loop until the session is closed. What it is told comes by the inbox, which is
+looked at in each turn, and by the bell while the loop may be asleep. What is said goes to the ring of answers; the main thread is
+woken once for all that a turn of the inbox brings about.
+"""
+
+import asyncio
+import json
+import sys
+from threading import get_ident
+
+from .. import failures
+from ..failures import LidoTimeout, LoadError, ProtocolError, describe_error, describe_failure, explain, format_error, format_stack
+from ..interrupts import refuse_all_frames, workers
+from ..loader import load_application, shared
+from ..log import voices
+from ..rings import AnswerWriter, find_slot_word, make_fence, pack
+from ..wire import (
+    ACKED,
+    ASKED,
+    BLOCK,
+    CANCEL,
+    CLOSE,
+    DESK_HEADER,
+    END,
+    HEARD,
+    LEFT,
+    LOOP_SLOT_BITS,
+    MAX_BLOCK,
+    MESSAGE,
+    REQUEST,
+    ROOM,
+    STREAMED_REQUEST,
+    TOLD,
+    WAITS,
+)
+from .http import HttpCycle
+from .inbox import Inbox
+from .lifespan import Lifespan
+from .loops import close_loop, make_bell, make_loop, silence
+from .scope import ScopeBuilder
+
+# Records that are looked at before the tasks of others come to their turn.
+_MOST_AT_ONCE = 64
+# Of what went wrong, in characters: of a traceback the end.
+_MAX_TEXT = 32768
+_MAX_TRACE = 98304
+_HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+_TAKES_CONTEXT = sys.version_info >= (3, 11)
+
+
+class LoopWorker:
+    """One worker thread's end of the gateway: its loop, its rings, the requests that it runs."""
+
+    def __init__(self, application, context, timeout):
+        self.thread = get_ident()
+        self.application = application
+        self.context = context
+        #: Seconds, for the message that names it.
+        self.timeout = timeout
+        self.loop = self.lifespan = self.scopes = None
+        self.bell = None
+        self.call = self.tell = self.desk = self.words = None
+        self.inbox = self.answers = None
+        #: What runs and what the main thread waits for, by its id.
+        self.cycles = {}
+        #: All whose tasks go on, be it behind their answers.
+        self.running = set()
+        #: In the midst of a turn of the inbox; what is said meanwhile is told at its end.
+        self.is_reading = False
+        self.is_untold = False
+        #: Those that have begun an answer in this turn, and not sent its head.
+        self.begun = []
+        self.is_closing = False
+        self.is_over = False
+        self.handlers = {
+            REQUEST: self.begin_whole,
+            STREAMED_REQUEST: self.begin_streamed,
+            BLOCK: self.feed,
+            END: self.end_body,
+            LEFT: self.lose_client,
+            CANCEL: self.cancel,
+            ROOM: self.give_room,
+            CLOSE: self.close,
+        }
+
+    # ---- The worker's life ----------------------------------------------------------------------------------
+
+    def open(self, kind):
+        """Makes the loop and lets the application start in it. Returns what to call the loop. Raises LoadError."""
+        self.loop, name = make_loop(kind)
+        asyncio.set_event_loop(self.loop)
+        try:
+            line = self.loop.run_until_complete(self.start_application())
+        except BaseException:
+            close_loop(self.loop, 1)
+            raise
+        if line is not None:
+            self.log(line, "info")
+        self.scopes = ScopeBuilder(self.lifespan.state)
+        self.bell, rope = make_bell()
+        return name, rope
+
+    async def start_application(self):
+        self.lifespan = Lifespan(self.application, self.context)
+        return await self.lifespan.start()
+
+    def attach(self, control, inbox, answers):
+        """Takes the memory that is shared with the main thread."""
+        self.words = words = control.cast("I")
+        fence = make_fence()
+        self.fence = fence
+        self.inbox = Inbox(words, inbox, fence)
+        self.answers = AnswerWriter(words, answers, fence)
+
+    def serve(self):
+        """Runs the loop until the session is closed."""
+        self.loop.add_reader(self.bell, self.wake)
+        self.loop.call_soon(self.read)
+        while not self.is_over:
+            try:
+                self.loop.run_forever()
+            except BaseException as error:
+                # A task that asks the process to end, or a time-out that came too late.
+                self.log(f"the event loop was stopped: {format_error(error)}")
+        self.loop.remove_reader(self.bell)
+        silence(self.bell)
+        close_loop(self.loop, 1)
+
+    # ---- What comes -----------------------------------------------------------------------------------------
+
+    def wake(self):
+        silence(self.bell)
+        self.read()
+
+    def read(self):
+        """Takes what is there, a part at a time, and lets the main thread ring once there is nothing more."""
+        inbox = self.inbox
+        inbox.give_sign()
+        self.is_reading = True
+        count = 0
+        record = inbox.take()
+        while record is not None:
+            self.handle(*record)
+            count += 1
+            record = inbox.take() if count < _MOST_AT_ONCE else None
+        if inbox.give_back():
+            self.say_of_worker("room")
+        if self.begun:
+            self.flush_heads()
+        self.is_reading = False
+        if self.is_untold:
+            self.tell_main()
+        if count or not inbox.fall_asleep():
+            self.loop.call_soon(self.read)
+
+    def handle(self, kind, request, first, second):
+        try:
+            self.handlers[kind](request, first, second)
+        except BaseException as error:
+            self.log(f"the gateway failed: {format_error(error)}")
+
+    def begin_whole(self, request, environ, body):
+        self.begin(request, environ, body)
+
+    def begin_streamed(self, request, environ, _):
+        self.begin(request, environ, None)
+
+    def begin(self, request, environ, body):
+        """Starts a request's task, with context variables of its own."""
+        cycle = HttpCycle(self, request, body)
+        self.cycles[request] = cycle
+        start = cycle.run(self.application, self.scopes.build(environ))
+        context = self.context.copy()
+        if _HAS_EAGER_TASKS:
+            # It runs at once, up to where it waits for the first time; many wait for nothing.
+            cycle.task = task = asyncio.Task(start, loop=self.loop, eager_start=True, context=context)
+            if not task.done():
+                self.running.add(cycle)
+        elif _TAKES_CONTEXT:
+            cycle.task = self.loop.create_task(start, context=context)
+            self.running.add(cycle)
+        else:
+            cycle.task = context.run(self.loop.create_task, start)
+            self.running.add(cycle)
+
+    def feed(self, request, _, chunk):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.feed(chunk)
+
+    def end_body(self, request, *_):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.end_body()
+
+    def lose_client(self, request, *_):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.lose_client()
+
+    def cancel(self, request, *_):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            self.log_of(cycle, f"its task stood here\n{format_task(cycle.task)}")
+            cycle.cancel()
+
+    def give_room(self, request, *_):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.tell_room()
+
+    def close(self, _, seconds, __):
+        if not self.is_closing:
+            self.is_closing = True
+            self.ending = self.loop.create_task(self.end(float(seconds)))
+
+    async def end(self, seconds):
+        """Whatever still runs is cancelled, but what goes on behind an answer has half the time for it. Then the application ends."""
+        deadline = self.loop.time() + seconds
+        try:
+            for cycle in list(self.cycles.values()):
+                cycle.cancel()
+            await self.wait_for_tasks(seconds / 2)
+            for cycle in list(self.running):
+                cycle.cancel()
+            await self.wait_for_tasks(min(1, seconds / 4))
+            line = await self.lifespan.stop(max(0.1, deadline - self.loop.time()))
+            if line is not None:
+                self.log(line)
+        finally:
+            self.is_over = True
+            self.loop.stop()
+
+    async def wait_for_tasks(self, seconds):
+        tasks = [cycle.task for cycle in self.running]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    # ---- What is said ---------------------------------------------------------------------------------------
+
+    def put(self, cycle, kind, first, second):
+        """A record about a request to the main thread: by the ring, or where that has no room as a message."""
+        if get_ident() != self.thread:
+            raise RuntimeError(explain("LIDO_WRONG_THREAD", "another thread", "send() was called there"))
+        if not cycle.is_posted and self.put_in_ring(kind, cycle.request, first, second):
+            return
+        cycle.is_posted = True
+        self.post(kind, cycle.request, first, second)
+
+    def put_in_ring(self, kind, request, first, second):
+        if self.answers is None or not self.answers.put(kind, request, first, second):
+            return False
+        if self.is_reading:
+            self.is_untold = True
+        elif not self.words[TOLD]:
+            self.tell()
+        return True
+
+    def tell_main(self):
+        self.is_untold = False
+        if not self.words[TOLD]:
+            self.tell()
+
+    def post(self, kind, request, first, second):
+        desk = self.desk
+        middle = DESK_HEADER + len(first)
+        desk[DESK_HEADER:middle] = first
+        desk[middle : middle + len(second)] = second
+        pack(desk, 0, kind, request, len(first), len(second))
+        self.call()
+
+    def say(self, cycle, kind, *details):
+        """One of the messages of protocol.ts."""
+        self.put(cycle, MESSAGE, b"", json.dumps([kind, cycle.request, *details]).encode())
+
+    def say_of_worker(self, kind, *details):
+        text = json.dumps([kind, 0, *details]).encode()
+        if not self.put_in_ring(MESSAGE, 0, b"", text):
+            self.post(MESSAGE, 0, b"", text)
+
+    def log(self, text, level="error"):
+        self.say_of_worker("log", level, _cut(text))
+
+    def log_of(self, cycle, text, level="error"):
+        self.say(cycle, "log", level, _cut(text))
+
+    def describe(self, error):
+        """Code, arguments and traceback of what an application raised."""
+        trace = _clean(format_error(error))[-_MAX_TRACE:]
+        if isinstance(error, ProtocolError):
+            return error.code, error.args, trace
+        if isinstance(error, LidoTimeout):
+            return "LIDO_TIMED_OUT", (self.timeout,), trace
+        return "LIDO_APPLICATION_RAISED", (describe_error(error),), trace
+
+    def fail(self, cycle, code, args, trace):
+        message, remedy = failures.fill(code, [_clean(str(argument))[:_MAX_TEXT] for argument in args])
+        self.say(cycle, "fail", {"code": code, "message": message, "remedy": remedy, "traceback": trace})
+
+    # ---- What a request asks of its worker ------------------------------------------------------------------
+
+    def expect_body(self, cycle):
+        """An answer has begun: its head goes out with the body, or at the end of the turn where that does not come at once."""
+        if not self.begun and not self.is_reading:
+            self.loop.call_soon(self.flush_heads)
+        self.begun.append(cycle)
+
+    def flush_heads(self):
+        begun, self.begun = self.begun, []
+        for cycle in begun:
+            cycle.flush_head()
+
+    def read_acked(self, request):
+        return self.words[find_slot_word(request, ACKED, LOOP_SLOT_BITS)]
+
+    def store_wish(self, request):
+        self.words[find_slot_word(request, WAITS, LOOP_SLOT_BITS)] = request
+        self.fence()
+
+    def forget(self, cycle):
+        """The main thread has its answer."""
+        self.cycles.pop(cycle.request, None)
+
+    def leave(self, cycle):
+        """Its task is over."""
+        self.running.discard(cycle)
+
+    # ---- The host -------------------------------------------------------------------------------------------
+
+    def interrupt(self, sign, frame, raise_timeout):
+        """
+        Called by the host for a loop that has not given the sign of this number. Returns where its thread stands, '' where it
+        has gone on. The thread cannot run meanwhile, and takes the exception before it does anything else in that frame.
+        """
+        if self.words is None or self.words[ASKED] != sign or self.words[HEARD] == sign:
+            return ""
+        stack = format_stack(frame)
+        raise_timeout()
+        return stack
+
+
+def start(settings, call, tell, desk):
+    """
+    Makes this thread's worker, and starts the application in its loop. Returns the worker, None where that failed, and JSON:
+    {"thread", "loop", "bell"}, or {"failure"}.
+    """
+    failures.messages.update(settings["messages"])
+    if settings["isolated"]:
+        refuse_all_frames()
+    try:
+        if settings["shared"]:
+            application, context = shared[settings["shared"]]
+        else:
+            from ..gateway import prepare
+
+            prepare(settings["messages"])
+            application, context, _ = load_application(settings)
+        worker = LoopWorker(application, context, str(settings["timeout"]))
+        worker.call, worker.tell, worker.desk = call, tell, desk
+        voices[worker.thread] = worker.log
+        loop, bell = worker.open(settings["loop"])
+    except LoadError as error:
+        voices.pop(get_ident(), None)
+        return None, json.dumps({"failure": describe_failure(error)})
+    workers[worker.thread] = worker
+    return worker, json.dumps({"thread": worker.thread, "loop": loop, "bell": bell})
+
+
+def forget(worker):
+    """The worker's thread ends, and with it the buffers."""
+    workers.pop(worker.thread, None)
+    voices.pop(worker.thread, None)
+    worker.call = worker.tell = worker.desk = worker.words = None
+    worker.inbox = worker.answers = None
+
+
+def format_task(task):
+    """Where a task waits: its coroutines, from the outermost to the one that waits."""
+    lines = []
+    awaited = task.get_coro()
+    while awaited is not None:
+        frame = _find(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            lines.append(format_stack(frame))
+        awaited = _find(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+    return "".join(lines)
+
+
+def _find(awaited, *names):
+    """Coroutines, generators and asynchronous generators have other names for the same."""
+    for name in names:
+        value = getattr(awaited, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def _clean(text):
+    """Text that can be told to others: half a surrogate is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(text):
+    return text.encode("utf-8", "backslashreplace")[:MAX_BLOCK].decode("utf-8", "ignore")
