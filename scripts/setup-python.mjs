@@ -9,7 +9,8 @@ const venv = `${root}.venv`;
 const python = `${venv}/bin/python`;
 const requirements = `${root}requirements.txt`;
 
-const CHECK_PACKAGES = 'import bottle, django, falcon, flask, prometheus_client, pyramid';
+const CHECK_PACKAGES =
+  'import bottle, django, falcon, fastapi, flask, prometheus_client, pyramid, python_multipart, quart, starlette, uvloop';
 /** Fails with the library's name where Python was built without a shared one, or that is not installed. */
 const CHECK_LIBRARY = `
 import os, sys, sysconfig
@@ -36,7 +37,7 @@ function fail(what, remedy) {
 function nameDebianPackages() {
   const version = run('/usr/bin/python3', ['-c', 'import sys; print("%d.%d" % sys.version_info[:2])']);
   const library = version.ok ? `libpython${version.output}` : 'libpython3-dev';
-  return `python3-venv python3-flask python3-django python3-falcon python3-bottle python3-prometheus-client python3-pyramid ${library}`;
+  return `python3-venv python3-flask python3-django python3-falcon python3-bottle python3-prometheus-client python3-pyramid python3-fastapi python3-multipart python3-quart python3-starlette python3-uvloop ${library}`;
 }
 
 function isComplete() {

@@ -11,6 +11,8 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   application: ['examples', 'greets, and shows a path in any script'],
   mounts: ['mounts', 'split the path at a segment'],
   runtime: ['unit/application/find', 'that is both asks which is meant, and --runtime says it'],
+  interface: ['asgi', 'is what --interface says, and nothing else'],
+  loop: ['asgi', 'runs in the loop that --loop names'],
   chdir: ['config', 'is looked for where --chdir leads, which is entered once'],
   factory: ['setting-effects', 'factory calls what makes the application, in either language'],
   envFile: ['setting-effects', 'envFile sets variables that are not set already'],

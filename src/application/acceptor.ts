@@ -152,6 +152,8 @@ class Reception {
     });
     this.#exchange.onceDeparted = departed;
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
+    // What an application receives behind its request's body is its client's end.
+    if (options.speaks === 'asgi') sink.leaveWithClient?.();
     this.#exchange.body = new RequestBodySource(request, options.body, options.store, (error) =>
       this.#refuseBody(error),
     );

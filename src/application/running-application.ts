@@ -190,7 +190,7 @@ function assemble(
     events: {
       measured: (exchange, manner) => dispatcher.measured(exchange, manner),
       released: (session) => dispatcher.released(session),
-      log: (exchange, level, text) => logFromWorker(log, exchange, level, text),
+      log: (exchange, level, ...line) => logFromWorker(log, exchange, level, ...line),
     },
     started: ({ thread }) => observer?.workerStarted(thread),
     ended: ({ thread }, reason) => observer?.workerEnded(thread, reason),
@@ -335,7 +335,8 @@ function logFromWorker(
   exchange: Exchange | null,
   level: 'error' | 'warn' | 'info',
   text: string,
+  fields: Readonly<Record<string, string>> = {},
 ): void {
-  if (exchange === null) log[level](text);
-  else exchange.log[level](exchange.names, text);
+  if (exchange === null) log[level](fields, text);
+  else exchange.log[level]({ ...exchange.names, ...fields }, text);
 }

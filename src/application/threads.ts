@@ -53,6 +53,12 @@ function hasOneLoop(application: ApplicationSpec): boolean {
   return application.interface === 'asgi';
 }
 
+/** What is found out by the interface that an application speaks, as far as that is known before it is loaded. */
+export function isAsgi(application: ApplicationSpec): boolean | null {
+  if (application.runtime === 'javascript') return false;
+  return application.interface === 'auto' ? null : application.interface === 'asgi';
+}
+
 /** Requests that may run at once in one worker: what `concurrency` says, or one where each holds its thread. */
 export function chooseConcurrency({ concurrency }: Settings, application: ApplicationSpec): number {
   if (application.runtime === 'javascript') return concurrency ?? 1;

@@ -90,8 +90,17 @@ export type FromWorker =
   | readonly [kind: 'credit', id: number, bytes: number]
   /** A loop has taken all that lay in its ring, and there was more than that has room for. id 0. */
   | readonly [kind: 'room', id: number]
-  /** Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request. */
-  | readonly [kind: 'log', id: number, level: 'error' | 'warn' | 'info', text: string];
+  /**
+   * Lines written to wsgi.errors (level 'error'), or what the gateway has to say ('warn', 'info'). id 0: of no request.
+   * `traceback` is several lines, of where something stood.
+   */
+  | readonly [
+      kind: 'log',
+      id: number,
+      level: 'error' | 'warn' | 'info',
+      text: string,
+      fields?: Readonly<Record<string, string>>,
+    ];
 
 /** What Python needs to know to interrupt what a worker's thread runs. */
 export interface InterruptTarget {

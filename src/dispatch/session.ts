@@ -47,7 +47,12 @@ export interface SessionEvents {
   measured(exchange: Exchange, manner: number): void;
   /** An exchange is over in the worker: a slot is free. */
   released(session: Session): void;
-  log(exchange: Exchange | null, level: 'error' | 'warn' | 'info', text: string): void;
+  log(
+    exchange: Exchange | null,
+    level: 'error' | 'warn' | 'info',
+    text: string,
+    fields?: Readonly<Record<string, string>>,
+  ): void;
 }
 
 export class Session implements ExchangeHolder {
@@ -302,12 +307,16 @@ export class Session implements ExchangeHolder {
         this.#rejectReady(fromPayload(message[1]));
         return;
       case 'log':
-        this.#events.log(this.#slots.find(message[1])?.exchange ?? null, message[2], message[3]);
+        this.#logOf(message);
         return;
       default:
         this.#receiver.receive(message, giveBack);
     }
   };
+
+  #logOf([, id, level, text, fields]: Extract<FromWorker, readonly ['log', ...unknown[]]>): void {
+    this.#events.log(this.#slots.find(id)?.exchange ?? null, level, text, fields);
+  }
 
   #release(slot: Slot): void {
     if (slot.exchange !== null) this.#events.measured(slot.exchange, slot.manner);

@@ -13,6 +13,11 @@ export interface ResponseSink {
   readonly hasClientEnded: boolean;
   /** Milliseconds that the client may take nothing of what was written; 0 for no limit. It is then as if it were gone. */
   limitSending(timeoutMs: number): void;
+  /**
+   * A client that ends its side is taken for gone after a second, though it may wait for the answer: what produces that listens
+   * for its end. Not there where such a client is always taken for gone.
+   */
+  leaveWithClient?(): void;
   /** Sends `100 Continue` unless that was sent, or the head was. */
   writeContinue(): void;
   /**

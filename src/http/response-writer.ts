@@ -139,11 +139,11 @@ export class ResponseWriter {
     if (!this.#start(parseHead(wire), null)) return;
     // Nothing else may be written until the end, which may be long in coming.
     if (this.#isBodiless) this.#sink.flushHead();
-    this.writeBlock(block);
+    if (block.length > 0 || this.remaining === 0) this.writeBlock(block);
   }
 
   /**
-   * Writes a further block; what goes beyond the declared length is cut off. `giveBack` is called when nothing reads the
+   * Writes a further block; what goes beyond the declared length is cut off. An empty one sends the head on its way. `giveBack` is called when nothing reads the
    * block any more; where the response is closed before, that says the same.
    */
   writeBlock(block: string | Uint8Array, giveBack?: () => void): void {
@@ -247,7 +247,10 @@ export class ResponseWriter {
       this.#events?.acknowledge(block.length);
       return;
     }
-    if (block.length === 0) return;
+    if (block.length === 0) {
+      this.#sink.flushHead();
+      return;
+    }
     if (this.#outlet.write(block, giveBack)) {
       this.#events?.acknowledge(block.length);
       return;

@@ -1,6 +1,6 @@
 /** Main thread. `lido config`: every setting as it will hold, with where it came from or why it is so. */
 import { resolveApplication } from '../application/find.js';
-import { chooseThreads } from '../application/threads.js';
+import { chooseConcurrency, chooseThreads, isAsgi } from '../application/threads.js';
 import { LidoError } from '../contract/errors.js';
 import type { Resolved } from '../settings/resolve.js';
 import { type SettingName, settingNames, settings as table } from '../settings/table.js';
@@ -31,14 +31,32 @@ async function findOut(settings: Resolved['settings']): Promise<Partial<Record<S
   try {
     const application = await resolveApplication(settings);
     const { count, most, why } = chooseThreads(settings, application);
-    const value = count === most ? count : `${count} to ${most}`;
-    const threads = { value, why: `default: ${why}` };
-    if (application.runtime === 'javascript') return { threads };
+    const isBuffered = {
+      value: isAsgi(application) !== true,
+      why: 'default: what speaks WSGI waits for nobody',
+    };
+    const found = {
+      threads: { value: count === most ? count : `${count} to ${most}`, why: `default: ${why}` },
+      concurrency: { value: chooseConcurrency(settings, application), why: 'default: as many as can begin' },
+      requestBuffering: isBuffered,
+      responseBuffering: isBuffered,
+    };
+    if (application.runtime === 'javascript') return found;
     const { executable, version } = application.python;
-    return { threads, python: { value: executable, why: `default: found for Python ${version}` } };
+    const python = { value: executable, why: `default: found for Python ${version}` };
+    return { ...(isAsgi(application) === null ? addAsgi(found) : found), python };
   } catch (error) {
     if (!(error instanceof LidoError)) throw error;
     const unknown = { value: null, why: `found out at start: now ${error.message}` };
     return { threads: unknown, python: unknown };
   }
+}
+
+/** Only when it is loaded does an application show what it speaks. */
+function addAsgi(forWsgi: Readonly<Record<string, Found>>): Record<string, Found> {
+  const entries = Object.entries(forWsgi).map(([name, { value, why }]) => {
+    const other = name === 'concurrency' ? 1000 : name === 'threads' ? 1 : false;
+    return [name, { value, why: `${why}; ${other} where it turns out to speak ASGI` }] as const;
+  });
+  return Object.fromEntries(entries);
 }

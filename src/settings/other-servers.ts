@@ -36,7 +36,7 @@ type Row = readonly [
 const TLS =
   '--certfile, --keyfile and what stands beside them in docs/settings.md are all there is; certificates are read again by themselves';
 const HTTP2 = 'Lido speaks HTTP/1.1: let the proxy in front of it speak HTTP/2';
-const ASGI = 'Lido serves WSGI: wrap an ASGI application by a2wsgi, or leave it to its server';
+const LIFESPAN = 'an application that has a lifespan is told, any other is served all the same';
 const LOGGING =
   "the log goes to standard error, as text or JSON (--log-format); Python's logging stays the application's";
 const SUPERVISE = "systemd, a container's runtime or another process manager does it";
@@ -55,7 +55,8 @@ const ROWS: readonly Row[] = [
   ],
   [UR, 'factory', 'factory', 'or write the call: lido "shop:create_app()"'],
   [R, 'no-factory', 'factory', ''],
-  [UR, 'interface', null, ASGI],
+  [U, 'interface', 'interface', 'asgi3 is asgi; asgi2 is not served'],
+  [R, 'interface', 'interface', 'asginl is asgi; RSGI is not served'],
   [W, 'mount', 'mounts', 'PATH=MODULE:CALLABLE, each with workers of its own'],
   [W, 'manage-script-name', null, 'it always holds: SCRIPT_NAME is the mount'],
   [W, 'need-app strict', null, 'it always holds: what cannot be loaded or is unknown ends the start'],
@@ -370,11 +371,23 @@ const ROWS: readonly Row[] = [
     `${STRICT}; chunked bodies are read as others`,
   ],
   [['uvicorn', 'granian'], 'http', null, HTTP2],
-  [G, 'http-protocols http2-* asgi-* websocket-*', null, `${HTTP2}; ${ASGI}`],
+  [G, 'http-protocols http2-*', null, HTTP2],
+  [G, 'asgi-loop', 'loop', ''],
+  [G, 'asgi-lifespan', null, LIFESPAN],
+  [
+    G,
+    'asgi-disconnect-grace-period',
+    null,
+    'receive() tells of it at once, send() raises; who goes on is cancelled by timeout',
+  ],
+  [G, 'asgi-* websocket-*', null, 'docs/asgi.md tells what holds for ASGI'],
   [U, 'http2', null, HTTP2],
   [R, 'http2-* no-http2-*', null, HTTP2],
-  [U, 'ws* lifespan loop reset-contextvars', null, ASGI],
-  [R, 'ws no-ws loop', null, ASGI],
+  [UR, 'loop', 'loop', 'auto, asyncio or uvloop'],
+  [U, 'lifespan', null, LIFESPAN],
+  [U, 'reset-contextvars', null, 'each request has context variables of its own, always'],
+  [U, 'ws*', null, 'docs/asgi.md tells what holds for WebSocket'],
+  [R, 'ws no-ws', null, 'docs/asgi.md tells what holds for WebSocket'],
   [W, 'http-websockets websocket*', null, 'WebSockets are for an ASGI or Node server beside it'],
   [U, 'server-header no-server-header', null, 'Lido sends no Server field'],
   [U, 'date-header no-date-header', null, 'Date is always there, as RFC 9110 wants'],

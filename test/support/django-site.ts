@@ -9,6 +9,7 @@ export const SUPERUSER = { username: 'ada', password: 'a deep pool' };
 export async function serveDjangoSite(
   words: readonly string[] = [],
   env: Record<string, string> = {},
+  application = 'django_site.wsgi',
 ): Promise<Running & { readonly folder: string }> {
   const folder = makeFolder({});
   const place: Place = {
@@ -18,7 +19,7 @@ export async function serveDjangoSite(
   const { username } = SUPERUSER;
   manage(place, 'migrate', '--verbosity', '0');
   manage(place, 'createsuperuser', '--noinput', '--username', username, '--email', 'ada@lido.test');
-  const running = await serveLido(['--python', venv, ...words, 'django_site.wsgi'], place);
+  const running = await serveLido(['--python', venv, ...words, application], place);
   return { ...running, folder };
 }
 

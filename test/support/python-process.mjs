@@ -47,6 +47,8 @@ const commands = {
     const spec = {
       runtime: 'cpython',
       interpreter: 'shared',
+      interface: 'auto',
+      loop: 'auto',
       spec: application.module,
       callable: null,
       python,

@@ -90,6 +90,10 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   #taken = 0;
   #takenAt = this.#since;
   hasClientEnded = false;
+  /** When it did so. performance.now(). */
+  #endedAt = 0;
+  /** The current response is of no use to a client that has ended its side. */
+  #leavesWithClient = false;
   readonly keepAlive: string | null;
 
   /** `describeClient` is asked when the first request has come. `answered`: requests that another process answered here. */
@@ -138,9 +142,14 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     if (this.#state === 'head' || (this.#state === 'idle' && isFirst)) {
       if (isOver(age, headerTimeoutMs)) this.#refuse({ status: 408, reason: 'the head took too long' });
     } else if (this.#state === 'idle' && isOver(age, keepAliveMs)) this.#linger();
+    else if (this.#state === 'request' && this.#isLeft(now)) this.#socket.destroy();
     else if (this.#state === 'lingering' && age >= LINGER_MS) this.#socket.destroy();
     this.#checkSending(now);
     this.#count();
+  }
+
+  #isLeft(now: number): boolean {
+    return this.hasClientEnded && this.#leavesWithClient && now - this.#endedAt >= HALF_CLOSE_MS;
   }
 
   /** For the budget. */
@@ -183,6 +192,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   #hearEnd(): void {
     if (this.#state === 'over') return;
     this.hasClientEnded = true;
+    this.#endedAt = performance.now();
     const isGone = performance.now() - this.#heardAt > HALF_CLOSE_MS;
     if (this.#state === 'request' && isGone && this.isRequestRead) this.#socket.destroy();
     else this.#read();
@@ -246,6 +256,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#sink = sink;
     this.#requests += 1;
     this.#closesAfter = this.#requests === this.#options.mostRequests;
+    this.#leavesWithClient = false;
     this.#enter('request');
     this.#options.handle(request, sink);
   }
@@ -332,6 +343,10 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   limitSending(timeoutMs: number): void {
     this.#sendTimeoutMs = timeoutMs;
+  }
+
+  leaveWithClient(): void {
+    this.#leavesWithClient = true;
   }
 
   write(data: string | Uint8Array, taken?: () => void): boolean {

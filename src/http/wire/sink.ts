@@ -19,6 +19,8 @@ export interface ResponseCarrier {
   /** What is written until the turn ends goes out in one piece. */
   gather(): void;
   limitSending(timeoutMs: number): void;
+  /** The current response is of no use to a client that has ended its side. */
+  leaveWithClient(): void;
   /** Writes the last of the response, which may be empty; `closes`: it is the connection's last. tellClosed() follows. */
   finish(data: string | Uint8Array, closes: boolean): void;
   /** Ends the connection at the end of this turn. */
@@ -66,6 +68,10 @@ export class WireSink implements ResponseSink {
 
   limitSending(timeoutMs: number): void {
     this.#carrier.limitSending(timeoutMs);
+  }
+
+  leaveWithClient(): void {
+    this.#carrier.leaveWithClient();
   }
 
   writeContinue(): void {

@@ -83,7 +83,7 @@ describe('settings from several sources', () => {
   - lido.config.json:3: threads takes a whole number, 1 or more, not 0
   - lido.config.json:4: debug takes true or false, not "yes"
   - lido.config.json:5: unknown setting max_requests; did you mean maxRequests?
-  - lido.config.json:6: concurrency takes a whole number, 1 or more, not "2"`);
+  - lido.config.json:6: concurrency takes a whole number, from 1 to 16384, not "2"`);
   });
 
   it('name the level that another server calls warning', () => {

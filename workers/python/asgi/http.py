@@ -2,16 +2,16 @@
 
 from asyncio import CancelledError, Event
 from collections import deque
+from threading import current_thread, get_ident
 
-from ..failures import ClientGone, ProtocolError, name_type, show
+from ..failures import ClientGone, ProtocolError, explain, name_type, show
 from ..head import declare_length
 from ..wire import BLOCK, BODY_WINDOW, END, HEAD, LOOP_WINDOW, MAX_BLOCK, MAX_HEAD, RESPONSE, STRING_BLOCK_LIMIT
+from .files import send_file
 from .head import build_head
+from .states import AWAITED, COMPLETE, SENDING, STARTED
 
 _MODULO = 0xFFFFFFFF
-
-# A response's state. STARTED: its head has not gone out yet, since its body may come at once.
-AWAITED, STARTED, SENDING, COMPLETE = range(4)
 
 _EXPECTED = {
     AWAITED: "http.response.start",
@@ -24,9 +24,11 @@ _EXPECTED = {
 class HttpCycle:
     """One request, from its scope to the end of its task."""
 
-    def __init__(self, worker, request, body):
+    def __init__(self, worker, request, scope, body):
         self.worker = worker
         self.request = request
+        self.scope = scope
+        self.request_id = scope["extensions"]["lido"]["request_id"]
         #: The whole body, None once it was handed over, or where it comes in chunks.
         self.body = body
         self.chunks = deque()
@@ -50,10 +52,10 @@ class HttpCycle:
         self.news = None
         self.room = None
 
-    async def run(self, application, scope):
+    async def run(self, application):
         """The request's task. Whatever happens, the request is ended once."""
         try:
-            await application(scope, self.receive, self.send)
+            await application(self.scope, self.receive, self.send)
         except BaseException as error:
             self.worker.leave(self)
             self.end_with(error)
@@ -65,12 +67,12 @@ class HttpCycle:
 
     async def receive(self):
         body = self.body
-        if body is not None:
+        if body is not None and self.state != COMPLETE:
             self.body = None
             self.is_read = True
             return {"type": "http.request", "body": body, "more_body": False}
         while True:
-            if self.chunks:
+            if self.chunks and self.state != COMPLETE:
                 return self.take_chunks()
             if self.gone or self.state == COMPLETE:
                 return {"type": "http.disconnect"}
@@ -123,6 +125,8 @@ class HttpCycle:
     async def send(self, message):
         """Returns once what was sent is on its way, and there is room for more."""
         worker = self.worker
+        if get_ident() != worker.thread:
+            raise RuntimeError(explain("LIDO_WRONG_THREAD", current_thread().name))
         kind = message["type"]
         if self.gone:
             raise ClientGone("the client is gone")
@@ -146,6 +150,8 @@ class HttpCycle:
                 await self.send_block(block)
                 worker.put(self, END, b"", b"")
                 self.complete()
+        elif kind == "http.response.pathsend" and (self.state == STARTED or self.state == SENDING):
+            await send_file(self, message["path"])
         elif kind == "http.response.start" and self.state == AWAITED:
             head = build_head(message["status"], message.get("headers", ()))
             if len(head) > MAX_HEAD:
@@ -173,8 +179,8 @@ class HttpCycle:
         with memoryview(block) as view:
             for at in range(0, len(view), MAX_BLOCK):
                 piece = view[at : at + MAX_BLOCK]
-                while self.count_unacknowledged() >= LOOP_WINDOW:
-                    await self.wait_for_room()
+                if self.count_unacknowledged() >= LOOP_WINDOW:
+                    await self.wait_until(self.has_room)
                 if self.gone:
                     raise ClientGone("the client is gone")
                 self.sent = (self.sent + len(piece)) & _MODULO
@@ -183,13 +189,21 @@ class HttpCycle:
     def count_unacknowledged(self):
         return 0 if self.gone else (self.sent - self.worker.read_acked(self.request)) & _MODULO
 
-    async def wait_for_room(self):
-        """The main thread looks at WAITS when it has stored ACKED: what it acknowledged before is seen here."""
+    def has_room(self):
+        return self.count_unacknowledged() < LOOP_WINDOW
+
+    async def wait_until(self, is_true):
+        """
+        Until something has come true of the slot's words, or the client is gone. The main thread looks at WAITS when it has
+        changed them: what it changed before is seen here.
+        """
         if self.room is None:
             self.room = Event()
-        self.room.clear()
-        self.worker.store_wish(self.request)
-        if self.count_unacknowledged() >= LOOP_WINDOW:
+        while not self.gone:
+            self.room.clear()
+            self.worker.store_wish(self.request)
+            if is_true():
+                return
             await self.room.wait()
 
     def complete(self):
@@ -213,8 +227,9 @@ class HttpCycle:
         """The application raised."""
         worker = self.worker
         if self.state == COMPLETE:
+            # Frameworks answer with a page of their own, and raise what brought that about for the log.
             if not (self.is_cancelled and isinstance(error, CancelledError)):
-                worker.log(f"the application failed behind its answer: {worker.describe(error)[2]}")
+                worker.tell_of(self, *worker.describe(error))
         elif self.gone:
             if not isinstance(error, (ClientGone, CancelledError)):
                 worker.log(f"its client was gone when the application raised {show(error)}", "info")

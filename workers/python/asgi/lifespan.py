@@ -37,7 +37,7 @@ class Lifespan:
             "state": self.state,
         }
         loop = asyncio.get_running_loop()
-        self.task = self.context.run(loop.create_task, self.application(scope, self.receive, self.send))
+        self.task = self.context.run(loop.create_task, self.run(scope))
         self.wanted.set()
         await self.wait_for_answer()
         if self.answer is not None and self.answer["type"] == "lifespan.startup.failed":
@@ -49,6 +49,9 @@ class Lifespan:
         self.stage = _OVER
         error = self.task.exception()
         return None if error is None else f"the application has no lifespan: it raised {describe_error(error)}"
+
+    async def run(self, scope):
+        await self.application(scope, self.receive, self.send)
 
     async def stop(self, seconds):
         """Returns what went wrong, or None."""

@@ -11,7 +11,7 @@ import sys
 from threading import get_ident
 
 from .. import failures
-from ..failures import LidoTimeout, LoadError, ProtocolError, describe_error, describe_failure, explain, format_error, format_stack
+from ..failures import LidoTimeout, LoadError, ProtocolError, describe_error, describe_failure, format_error, format_stack
 from ..interrupts import refuse_all_frames, workers
 from ..loader import load_application, shared
 from ..log import voices
@@ -40,9 +40,12 @@ from .inbox import Inbox
 from .lifespan import Lifespan
 from .loops import close_loop, make_bell, make_loop, silence
 from .scope import ScopeBuilder
+from .states import STARTED
 
 # Records that are looked at before the tasks of others come to their turn.
 _MOST_AT_ONCE = 64
+# How long a head waits for its body, in seconds: two writes cost more than one.
+_PATIENCE = 0.002
 # Of what went wrong, in characters: of a traceback the end.
 _MAX_TEXT = 32768
 _MAX_TRACE = 98304
@@ -148,7 +151,7 @@ class LoopWorker:
         if inbox.give_back():
             self.say_of_worker("room")
         if self.begun:
-            self.flush_heads()
+            self.look_at_begun()
         self.is_reading = False
         if self.is_untold:
             self.tell_main()
@@ -169,9 +172,9 @@ class LoopWorker:
 
     def begin(self, request, environ, body):
         """Starts a request's task, with context variables of its own."""
-        cycle = HttpCycle(self, request, body)
+        cycle = HttpCycle(self, request, self.scopes.build(environ), body)
         self.cycles[request] = cycle
-        start = cycle.run(self.application, self.scopes.build(environ))
+        start = cycle.run(self.application)
         context = self.context.copy()
         if _HAS_EAGER_TASKS:
             # It runs at once, up to where it waits for the first time; many wait for nothing.
@@ -203,7 +206,8 @@ class LoopWorker:
     def cancel(self, request, *_):
         cycle = self.cycles.get(request)
         if cycle is not None:
-            self.log_of(cycle, f"its task stood here\n{format_task(cycle.task)}")
+            trace = _clean(format_task(cycle.task))[-_MAX_TRACE:]
+            self.say(cycle, "log", "error", "its task stood here", {"traceback": trace})
             cycle.cancel()
 
     def give_room(self, request, *_):
@@ -242,8 +246,6 @@ class LoopWorker:
 
     def put(self, cycle, kind, first, second):
         """A record about a request to the main thread: by the ring, or where that has no room as a message."""
-        if get_ident() != self.thread:
-            raise RuntimeError(explain("LIDO_WRONG_THREAD", "another thread", "send() was called there"))
         if not cycle.is_posted and self.put_in_ring(kind, cycle.request, first, second):
             return
         cycle.is_posted = True
@@ -283,9 +285,6 @@ class LoopWorker:
     def log(self, text, level="error"):
         self.say_of_worker("log", level, _cut(text))
 
-    def log_of(self, cycle, text, level="error"):
-        self.say(cycle, "log", level, _cut(text))
-
     def describe(self, error):
         """Code, arguments and traceback of what an application raised."""
         trace = _clean(format_error(error))[-_MAX_TRACE:]
@@ -295,6 +294,19 @@ class LoopWorker:
             return "LIDO_TIMED_OUT", (self.timeout,), trace
         return "LIDO_APPLICATION_RAISED", (describe_error(error),), trace
 
+    def tell_of(self, cycle, code, args, trace):
+        """What went wrong behind an answer: the main thread has let go of the request."""
+        message, _ = failures.fill(code, [_clean(str(argument))[:_MAX_TEXT] for argument in args])
+        scope = cycle.scope
+        fields = {
+            "requestId": cycle.request_id,
+            "method": scope["method"],
+            "url": scope["raw_path"].decode("latin-1"),
+            "code": code,
+            "traceback": trace,
+        }
+        self.say_of_worker("log", "error", message, fields)
+
     def fail(self, cycle, code, args, trace):
         message, remedy = failures.fill(code, [_clean(str(argument))[:_MAX_TEXT] for argument in args])
         self.say(cycle, "fail", {"code": code, "message": message, "remedy": remedy, "traceback": trace})
@@ -302,18 +314,27 @@ class LoopWorker:
     # ---- What a request asks of its worker ------------------------------------------------------------------
 
     def expect_body(self, cycle):
-        """An answer has begun: its head goes out with the body, or at the end of the turn where that does not come at once."""
+        """An answer has begun: its head goes out with the body, or alone where that does not follow soon."""
         if not self.begun and not self.is_reading:
-            self.loop.call_soon(self.flush_heads)
+            self.loop.call_soon(self.look_at_begun)
         self.begun.append(cycle)
 
-    def flush_heads(self):
-        begun, self.begun = self.begun, []
-        for cycle in begun:
+    def look_at_begun(self):
+        """Most have their body by the end of the turn. Middleware may take some turns to pass it on."""
+        late = [cycle for cycle in self.begun if cycle.state == STARTED]
+        self.begun = []
+        if late:
+            self.loop.call_later(_PATIENCE, self.flush_heads, late)
+
+    def flush_heads(self, cycles):
+        for cycle in cycles:
             cycle.flush_head()
 
     def read_acked(self, request):
         return self.words[find_slot_word(request, ACKED, LOOP_SLOT_BITS)]
+
+    def forget_acked(self, request):
+        self.words[find_slot_word(request, ACKED, LOOP_SLOT_BITS)] = 0
 
     def store_wish(self, request):
         self.words[find_slot_word(request, WAITS, LOOP_SLOT_BITS)] = request
