@@ -55,7 +55,7 @@ const commands = {
       ...application,
     };
     try {
-      spec.shared = await host.load(spec, { warn: (text) => process.stderr.write(`${text}\n`) });
+      Object.assign(spec, await host.load(spec, { warn: (text) => process.stderr.write(`${text}\n`) }));
     } catch ({ code, message, traceback }) {
       return ['failed', { code, message, traceback }];
     }
