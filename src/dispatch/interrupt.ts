@@ -1,6 +1,7 @@
 /** Main thread. Interrupts what a Python worker runs, for as long as that goes on, and tells where it stood. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { LidoError } from '../contract/errors.js';
+import type { RequestNames } from '../http/request-naming.js';
 import type { Log } from '../log.js';
 import type { PythonHost } from '../python/host.js';
 import type { Session } from './session.js';
@@ -12,7 +13,7 @@ export const INTERRUPT_GRACE_MS = 1000;
 export interface Blamed {
   readonly log: Log;
   /** Of a request. */
-  readonly names?: Readonly<Record<string, string>>;
+  readonly names?: RequestNames;
 }
 
 /**
