@@ -195,7 +195,9 @@ describe('the lido command', () => {
     expect(stdout).toMatch(/^backlog +2048 {2}\(default: .+\)$/m);
     const venv = fileURLToPath(new URL('../.venv', import.meta.url));
     const python = await runLido(['config', 'hello.py'], { cwd, env: { VIRTUAL_ENV: venv } });
-    expect(python.stdout).toMatch(/^threads +4 {2}\(default: they share one GIL, and wait side by side\)$/m);
+    expect(python.stdout).toMatch(
+      /^threads +4 {2}\(default: they share one GIL, and wait side by side; 1 where it turns out to speak ASGI\)$/m,
+    );
     expect(python.stdout).toMatch(
       /^python +".*\.venv\/bin\/python\d?" {2}\(default: found for Python 3\.\d+\.\d+\)$/m,
     );
