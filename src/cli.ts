@@ -75,13 +75,15 @@ async function resolve(config: string | null, flags: Source): Promise<Prepared> 
     throwMistakes(loadEnvFiles(settings.envFile, origins.envFile));
     return { settings, hooks: fresh?.hooks ?? NO_HOOKS };
   };
-  return { ...resolved, hooks: file?.hooks ?? NO_HOOKS, readAgain };
+  return { ...resolved, hooks: file?.hooks ?? NO_HOOKS, readAgain, configFile: absolute };
 }
 
 interface Prepared extends Resolved {
   readonly hooks: HookSource;
   /** The same command line and environment with the config file as it is now. Rejects with LIDO_WRONG_SETTING. */
   readonly readAgain: () => Promise<Configuration>;
+  /** Its absolute path; null where there is none. */
+  readonly configFile: string | null;
 }
 
 interface Folder {
@@ -134,7 +136,7 @@ async function perform(action: Action, resolved: Prepared, flags: Source): Promi
     await end(await serveCgi(settings, log));
     return;
   }
-  await serve(resolved, log, resolved.readAgain);
+  await serve(resolved, log, resolved.readAgain, resolved.configFile);
   const release = describeNodeRelease(process.versions.node);
   if (release !== null) log.warn(release);
 }

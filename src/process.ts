@@ -1,12 +1,13 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
 import { Socket } from 'node:net';
-import { describe, LidoError, toPayload } from './contract/errors.js';
+import { describe, fromPayload, LidoError, toPayload } from './contract/errors.js';
 import { createLog, type Log } from './log.js';
 import { outliveReaders } from './log-output.js';
 import type { Question } from './observe/questions.js';
 import { endPython, exitPastPython, onStuckPython } from './python/host.js';
+import { LoadedFiles } from './server/development/loaded-files.js';
 import type { ListeningHandle } from './server/listening.js';
-import type { FromProcess, ToProcess } from './server/process-messages.js';
+import type { FromProcess, ProcessStart, ToProcess } from './server/process-messages.js';
 import { reportRegularly } from './server/process-report.js';
 import { createServer, type Server } from './server/server.js';
 import { Siblings } from './server/siblings.js';
@@ -29,10 +30,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGU
   process.on(signal, () => {});
 process.on('message', (message: ToProcess, handle: unknown) => {
   if (message[0] === 'listen') sockets[message[1]] = handle as ListeningHandle;
-  else if (message[0] === 'start') void serve(message[1], message[2], message[3]);
+  else if (message[0] === 'start') void serve(message[1]);
 });
 
-async function serve(settings: Settings, hookFile: string | null, place: number | null): Promise<void> {
+async function serve({ settings, hookFile, place, failure, environment }: ProcessStart): Promise<void> {
+  replaceEnvironment(environment);
   outliveReaders();
   const log = createLog(settings);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
@@ -45,6 +47,7 @@ async function serve(settings: Settings, hookFile: string | null, place: number 
     else if (message[0] === 'ask') void answer(server, log, message[1], message[2]);
     else if (message[0] === 'leave') server.leave();
     else if (message[0] === 'reopen') server.reopenLogs();
+    else if (message[0] === 'broken') server.showFailure(fromPayload(message[1]));
     else if (message[0] === 'connection') takeConnection(server, message, handle);
     else if (message[0] === 'left') siblings?.letGo(message[1]);
     else if (message[0] === 'stays') siblings?.takeBack(message[1]);
@@ -54,9 +57,13 @@ async function serve(settings: Settings, hookFile: string | null, place: number 
     siblings?.takeAllBack();
     stop(true);
   };
+  const files = settings.reload ? new LoadedFiles((list, since) => void post(['files', list, since])) : null;
   try {
-    await server.serve(settings.bind.map((_, index) => sockets[index] ?? 'given'));
+    const own = settings.bind.map((_, index) => sockets[index] ?? 'given');
+    await server.serve(own, failure === null ? null : fromPayload(failure));
+    await files?.finish();
   } catch (error) {
+    if (error instanceof LidoError) await files?.fail(error);
     await failStart(error);
   }
   await post(['ready', server.describeApplications()]);
@@ -67,6 +74,13 @@ async function serve(settings: Settings, hookFile: string | null, place: number 
     () => taken,
     (message) => void post(message),
   );
+}
+
+/** It may have been forked before the files were read anew that variables come from. */
+function replaceEnvironment(environment: NodeJS.ProcessEnv): void {
+  for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
+  for (const [name, value] of Object.entries(environment))
+    if (process.env[name] !== value) process.env[name] = value;
 }
 
 async function answer(server: Server, log: Log, token: number, question: Question): Promise<void> {

@@ -72,6 +72,8 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   minTlsVersion: ['tls', 'speaks no version before minTlsVersion'],
   supervise: ['operate', 'is refused where no supervisor is wanted'],
   reloadOneByOne: ['operate', 'two processes, one by one'],
+  reload: ['development', 'serves a module as soon as it is saved'],
+  reloadExtra: ['development', 'counts templates by reloadExtra'],
   maxRequests: ['operate', 'puts another process in the place of one'],
   maxRequestsJitter: ['unit/server/wear', 'adds up to the jitter, by chance'],
   maxMemory: ['operate', 'puts another process in the place of one'],

@@ -26,7 +26,10 @@ export default async function serve(start: SessionStart): Promise<void> {
 
 async function loadRuntime(settings: WorkerSettings, requests: MessagePort): Promise<Runtime> {
   if (settings.application.runtime === 'javascript') {
+    const files = settings.tellsFiles ? await import('./javascript/loaded-files.js') : null;
+    files?.tellLoadedFiles();
     const application = await loadApplication(settings.application);
+    files?.tellRequiredFiles();
     return new JavaScriptGateway(settings.validate ? validator(application) : application, settings);
   }
   // Only a Python application pays for loading koffi.

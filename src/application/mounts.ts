@@ -21,6 +21,7 @@ import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { type ApplicationStats, ServedApplication } from './application.js';
 import { openBuffers } from './buffers.js';
+import { FailurePage } from './failure-page.js';
 import { readGateLimits, readTrust } from './running-application.js';
 import { StaticFiles } from './static/static-files.js';
 
@@ -45,6 +46,8 @@ const FILES = 'files';
 
 export class MountTable {
   readonly #settings: Settings;
+  /** Null where nobody is writing the applications. */
+  readonly #failure: FailurePage | null;
   /** Null where no files are served. */
   readonly #files: StaticFiles | null;
   #isDraining = false;
@@ -95,7 +98,14 @@ export class MountTable {
             naming: this.naming,
             isDraining: () => this.#isDraining,
           });
-    this.handle = this.#files === null ? handle : handleFilesFirst(this.#files, handle);
+    this.#failure = settings.reload ? new FailurePage(settings) : null;
+    const guarded = this.#failure?.guard(handle) ?? handle;
+    this.handle = this.#files === null ? guarded : handleFilesFirst(this.#files, guarded);
+  }
+
+  /** Answers every request to the applications with what keeps their new code from being loaded. For --reload. */
+  showFailure(error: LidoError): void {
+    this.#failure?.show(error);
   }
 
   /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */

@@ -327,6 +327,7 @@ function describeWorkers(
     timeout: settings.timeout,
     concurrency,
     tellsManner: threads.max > 1 && sharesGil(application),
+    tellsFiles: settings.reload,
   };
 }
 

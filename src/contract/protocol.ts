@@ -154,7 +154,12 @@ export interface WorkerSettings {
   readonly concurrency: number;
   /** Say of each request what it did with the GIL that all workers share: see MANNER. */
   readonly tellsManner: boolean;
+  /** Say over the channel LOADED_FILES which files the application consists of. */
+  readonly tellsFiles: boolean;
 }
+
+/** The name of a BroadcastChannel within the process, for --reload: lists of absolute paths, from workers to the main thread. */
+export const LOADED_FILES = 'lido:loaded-files';
 
 /** Where the application is, found and checked by the main thread. */
 export type ApplicationSpec =
@@ -438,6 +443,8 @@ export type HostRequest =
   | readonly [kind: 'load', token: number, application: PythonSpec]
   /** Let go of an application; its modules stay. */
   | readonly [kind: 'unload', token: number, shared: number]
+  /** List the files that the modules come from, save those of installed packages. */
+  | readonly [kind: 'list', token: number]
   /** Raise LidoTimeout in the application that runs this request. */
   | readonly [kind: 'interrupt', token: number, target: InterruptTarget, request: number]
   /** Let Python's threads finish and its atexit handlers run. `status` ends the process after `seconds`; null leaves that. */
@@ -469,6 +476,8 @@ export type HostMessage =
     ]
   | readonly [kind: 'refused', token: number, error: ErrorPayload, lines: readonly string[]]
   | readonly [kind: 'unloaded', token: number]
+  /** Absolute paths; none where no module has come since the last time. */
+  | readonly [kind: 'listed', token: number, files: readonly string[]]
   | readonly [kind: 'ended', token: number]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];

@@ -60,6 +60,12 @@ export async function endPython(limitMs: number, log: Log): Promise<boolean> {
   return host === null || host === undefined || host.end(Math.max(LEAST_END_MS, limitMs), log);
 }
 
+/** The sources of the modules that Python has imported since the last time, save those of installed packages; none without Python. */
+export async function listPythonFiles(): Promise<readonly string[]> {
+  const host = await loaded?.host.catch(() => null);
+  return host?.listFiles() ?? [];
+}
+
 /** Where the threads of the process's first interpreter stand; null where no Python is loaded. Never rejects. */
 export async function lookAtPython(): Promise<PythonLook | null> {
   const host = (await loaded?.host.catch(() => null)) ?? null;
@@ -203,6 +209,12 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
    */
   async unload(shared: number): Promise<void> {
     await this.#ask((token) => ['unload', token, shared]);
+  }
+
+  /** See listPythonFiles(). */
+  async listFiles(): Promise<readonly string[]> {
+    const answer = await this.#ask((token) => ['list', token]);
+    return answer[0] === 'listed' ? answer[2] : [];
   }
 
   /** Whether a thread keeps the GIL that does not come back: no other goes on. */

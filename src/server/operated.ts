@@ -1,5 +1,6 @@
 /** Main thread. What can be done to whatever the command serves by: a server, or a supervisor with its processes. Types only. */
 
+import type { LidoError } from '../contract/errors.js';
 import type { HookSource } from '../settings/hooks.js';
 import type { Settings } from '../settings/resolve.js';
 import type { Admin } from './admin.js';
@@ -22,6 +23,8 @@ export interface Operated {
   /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */
   reload(): Promise<void>;
   reopenLogs(): void;
+  /** Answers every request with what keeps new code from being loaded. For --reload. */
+  showFailure(error: LidoError): void;
   /** One process more, or one fewer; resolves with how many there are to be. Only a supervisor can. */
   scale?(by: 1 | -1): Promise<number>;
   /** From now on the health check says that it is not ready, though it serves. */

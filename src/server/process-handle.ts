@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { fromPayload, LidoError } from '../contract/errors.js';
+import { fromPayload, LidoError, toPayload } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
 import { stopReading } from '../http/wire/stop-reading.js';
 import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
@@ -37,6 +37,23 @@ export interface Arrival {
 /** Finds another process for a connection that leaves one, at `place` if that serves; null where there is none. */
 export type FindOther = (leaving: ProcessHandle, place: number) => ProcessHandle | null;
 
+/** What a process is to serve. */
+export interface StartOrder {
+  readonly settings: Settings;
+  /** As in process-messages.ts. */
+  readonly hookFile: string | null;
+  /** It is to show this, and to import nothing; null elsewhere. */
+  readonly failure: LidoError | null;
+}
+
+/** What a process has beside its sockets. */
+export interface Surroundings {
+  readonly vacancies: VacancyFile | null;
+  readonly findOther: FindOther;
+  /** Told under --reload of files that the application consists of, which were loaded at that moment or later; Date.now(). */
+  readonly loaded: (files: readonly string[], since: number) => void;
+}
+
 export class ProcessHandle {
   readonly pid: number;
   /** Resolves with what it serves, for people, once it does; rejects with a LidoError when it cannot. */
@@ -64,24 +81,21 @@ export class ProcessHandle {
   readonly #untaken = new Map<number, Arrival>();
   #given = 0;
   #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
+  readonly #loaded: Surroundings['loaded'];
   readonly #vacancies: VacancyFile | null;
   readonly #findOther: FindOther;
   /** Where in that file it says whether it could begin a request; null where it does not. */
   readonly place: number | null;
 
-  /** `sockets`: what it listens on by itself; none where connections are given to it. `hookFile` as in process-messages.ts. */
+  /** `child`: of forkProcess(), with the same file of vacancies. `sockets`: what it listens on by itself; none where connections are given to it. */
   constructor(
-    settings: Settings,
+    child: ChildProcess,
+    { settings, hookFile, failure }: StartOrder,
     sockets: readonly ListeningHandle[],
-    hookFile: string | null,
-    vacancies: VacancyFile | null,
-    findOther: FindOther,
+    { vacancies, findOther, loaded }: Surroundings,
   ) {
-    const extra = vacancies === null ? [] : [vacancies.fd];
-    const child = fork(PROCESS_FILE, [nameApplications(settings)], {
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...extra],
-    });
     this.#child = child;
+    this.#loaded = loaded;
     this.#vacancies = vacancies;
     this.#findOther = findOther;
     this.place = vacancies?.takePlace() ?? null;
@@ -106,7 +120,11 @@ export class ProcessHandle {
     this.ready = this.#listenTo(settings, tellWorn, tellStuck);
     this.ready.catch(() => {});
     for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
-    this.#post(['start', settings, hookFile, this.place]);
+    const payload = failure === null ? null : toPayload(failure);
+    this.#post([
+      'start',
+      { settings, hookFile, place: this.place, failure: payload, environment: process.env },
+    ]);
   }
 
   get isServing(): boolean {
@@ -149,6 +167,11 @@ export class ProcessHandle {
         ended,
         new Promise<void>((resolve) => this.#child.once('message', () => resolve())),
       ]);
+  }
+
+  /** Lets it answer every request with what keeps its successor from being loaded. */
+  showFailure(error: LidoError): void {
+    this.#post(['broken', toPayload(error)]);
   }
 
   /** Lets it do what log rotation asks for. */
@@ -237,6 +260,9 @@ export class ProcessHandle {
           case 'answer':
             this.#whenAnswered.get(received[1])?.(received[2]);
             return;
+          case 'files':
+            this.#loaded(received[1], received[2]);
+            return;
           case 'worn':
             tellWorn(received[1]);
             return;
@@ -281,6 +307,14 @@ export class ProcessHandle {
   #post(message: ToProcess, handle?: ListeningHandle | Socket): void {
     this.#child.send(message, handle as Socket, { keepOpen: true }, () => {});
   }
+}
+
+/** A process that has loaded Lido's own code, and waits to be told what to serve. */
+export function forkProcess(settings: Settings, vacancies: VacancyFile | null): ChildProcess {
+  const extra = vacancies === null ? [] : [vacancies.fd];
+  return fork(PROCESS_FILE, [nameApplications(settings)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...extra],
+  });
 }
 
 /** "hello.js:application", or several of them. */

@@ -9,11 +9,10 @@ import type { Settings } from '../settings/resolve.js';
 export type ToProcess =
   /** Comes with the listening socket of the address of this index, before 'start'; only where there is one process. */
   | readonly [kind: 'listen', index: number]
-  /**
-   * Import the application and serve; sent once. `hookFile` is a config file with hooks for this process, or null. `place`: its
-   * place among the vacancies, null where it has none.
-   */
-  | readonly [kind: 'start', settings: Settings, hookFile: string | null, place: number | null]
+  /** Import the application and serve; sent once. */
+  | readonly [kind: 'start', start: ProcessStart]
+  /** New code could not be loaded: answer every request with why. Only under --reload. */
+  | readonly [kind: 'broken', failure: ErrorPayload]
   /** Comes with a connection to the address of this index; answered with 'taken'. `luggage`: what another process has read of it. */
   | readonly [kind: 'connection', index: number, id: number, luggage: Luggage | null]
   /** What left under this number is the supervisor's now. */
@@ -31,6 +30,19 @@ export type ToProcess =
   /** Answer this, with 'answer' and the same token. */
   | readonly [kind: 'ask', token: number, question: Question];
 
+/** What a process serves, and how. */
+export interface ProcessStart {
+  readonly settings: Settings;
+  /** A config file with hooks for this process; null where there is none. */
+  readonly hookFile: string | null;
+  /** Its place among the vacancies; null where it has none. */
+  readonly place: number | null;
+  /** It is to show this and to import nothing; null elsewhere. */
+  readonly failure: ErrorPayload | null;
+  /** In place of its own environment, which may be older. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
 /** Process to supervisor. */
 export type FromProcess =
   /** It serves; sent once. `applications` says what and how. */
@@ -46,6 +58,8 @@ export type FromProcess =
   | readonly [kind: 'leaves', id: number, index: number, luggage: Luggage, place: number]
   /** Where it stands; sent when that changes, a few times a second. */
   | readonly [kind: 'report', report: ProcessReport]
+  /** It consists of these files, too, which it loaded at this moment or later; sent only under --reload. Absolute paths. */
+  | readonly [kind: 'files', files: readonly string[], since: number]
   /** It has served long enough, says why, and serves on until another takes its place; sent once. */
   | readonly [kind: 'worn', reason: string]
   /** Its Python is stuck, and this is how: it answers next to nothing any more. May come again. */

@@ -11,6 +11,8 @@ const LASTING: readonly SettingName[] = [
   'reusePort',
   'chdir',
   'supervise',
+  'reload',
+  'reloadExtra',
   'pidfile',
   'controlSocket',
   'logFormat',

@@ -1,4 +1,5 @@
 /** Main thread. What the lido command does to serve: alone or by a supervisor, until a signal ends it. */
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { servesPython } from '../application/find.js';
@@ -9,10 +10,12 @@ import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { birth } from './birth.js';
 import { openControlSocket } from './control-socket.js';
+import type { Reloader } from './development/reloader.js';
 import type { Configuration, Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
 import { takePlace } from './successor.js';
+import type { SupervisorDependencies } from './supervisor.js';
 import { SystemdNotifier } from './systemd.js';
 import { watchWear } from './wear.js';
 import { writeWhereabouts } from './whereabouts.js';
@@ -23,7 +26,12 @@ const EXIT_STUCK = 1;
 type ReadAgain = () => Promise<Configuration>;
 
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
-export async function serve(configuration: Configuration, log: Logger, readAgain: ReadAgain): Promise<void> {
+export async function serve(
+  configuration: Configuration,
+  log: Logger,
+  readAgain: ReadAgain,
+  configFile: string | null,
+): Promise<void> {
   outliveReaders();
   const hooks = new HookRunner(configuration.hooks.hooks, log);
   await hooks.callAndWait('onStarting');
@@ -33,7 +41,12 @@ export async function serve(configuration: Configuration, log: Logger, readAgain
     service.hooks = new HookRunner(fresh.hooks.hooks, log);
     return fresh;
   };
-  await service.start(await createOperated(configuration, log, readWithHooks));
+  const reloader = await createReloader(configuration.settings, log, configFile);
+  const served = await createOperated(configuration, log, readWithHooks, (files, since) =>
+    reloader?.add(files, since),
+  );
+  await service.start(served);
+  reloader?.serve(served);
 }
 
 /** The one server of this process, and what the world knows it by: its pidfile, its control socket, systemd. */
@@ -170,10 +183,25 @@ class Service {
   }
 }
 
+/** Null without --reload. Only whoever is writing an application pays for what watches files. */
+async function createReloader(
+  settings: Settings,
+  log: Logger,
+  configFile: string | null,
+): Promise<Reloader | null> {
+  if (!settings.reload) return null;
+  const { Reloader } = await import('./development/reloader.js');
+  const files = [
+    ...(configFile === null ? [] : [configFile]),
+    ...settings.envFile.map((file) => resolve(file)),
+  ];
+  return new Reloader(files, settings.reloadExtra, log);
+}
+
 /** Python is loaded anew, and ended when it is stuck, by another process only. */
 function isSupervised(settings: Settings): boolean {
-  const { supervise: asked, processes, maxRequests, maxMemory, maxAge } = settings;
-  return asked ?? (processes > 1 || maxRequests + maxMemory + maxAge > 0 || servesPython(settings));
+  const { supervise: asked, reload, processes, maxRequests, maxMemory, maxAge } = settings;
+  return asked ?? (reload || processes > 1 || maxRequests + maxMemory + maxAge > 0 || servesPython(settings));
 }
 
 /** A supervisor runs no application: it does without the code, and the memory, of what does. */
@@ -181,11 +209,12 @@ async function createOperated(
   configuration: Configuration,
   log: Logger,
   readAgain: ReadAgain,
+  loaded: SupervisorDependencies['loaded'],
 ): Promise<Operated> {
   const { settings, hooks } = configuration;
   if (isSupervised(settings)) {
     const { Supervisor } = await import('./supervisor.js');
-    return new Supervisor(configuration, { log, readAgain });
+    return new Supervisor(configuration, { log, readAgain, loaded });
   }
   const { createServer } = await import('./server.js');
   const server = createServer(settings, { log, hooks: hooks.file === null ? undefined : hooks.hooks });

@@ -96,15 +96,19 @@ export class Server {
 
   /**
    * As listen(), on sockets that others have too: one for each address, null to open it, 'given' for none: connections
-   * then come by take().
+   * then come by take(). With a failure no application is started: that is shown.
    */
-  async serve(sockets: readonly (ListeningHandle | 'given' | null)[]): Promise<void> {
+  async serve(
+    sockets: readonly (ListeningHandle | 'given' | null)[],
+    failure: LidoError | null = null,
+  ): Promise<void> {
     try {
       await this.#observation.open();
       if (this.#settings.certfile.length > 0)
         this.#certificates = new Certificates(this.#settings, this.#log);
       if (isWatched(this.#settings)) this.#vitals.start();
-      await this.#mounts.start();
+      if (failure === null) await this.#mounts.start();
+      else this.showFailure(failure);
       for (const [index, address] of this.#binds.entries())
         await this.#open(address, index, sockets[index] ?? null);
       this.#isServing = true;
@@ -153,6 +157,11 @@ export class Server {
   /** From now on the health check says that it is not ready, though it serves. */
   announceEnd(): void {
     this.admin.hub.leave();
+  }
+
+  /** Answers every request with what keeps new code from being loaded. For --reload. */
+  showFailure(error: LidoError): void {
+    this.#mounts.showFailure(error);
   }
 
   /** Opens log files anew, after log rotation has moved them away. */

@@ -9,11 +9,12 @@ import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
 import { Alarms } from './alarms.js';
 import { birth } from './birth.js';
+import { SpareProcess } from './development/spare-process.js';
 import { Distribution } from './distribution.js';
 import { GrowingPauses } from './growing-pauses.js';
 import type { Configuration } from './operated.js';
 import { ProcessGroup } from './process-group.js';
-import { ProcessHandle } from './process-handle.js';
+import { forkProcess, ProcessHandle, type Surroundings } from './process-handle.js';
 import { checkChange } from './reloading.js';
 import { SharedSockets } from './shared-sockets.js';
 import { Successor } from './successor.js';
@@ -26,6 +27,8 @@ export interface SupervisorDependencies {
   readonly log: Logger;
   /** Reads settings and hooks again; rejects with a LidoError where they are wrong now. */
   readonly readAgain: () => Promise<Configuration>;
+  /** Told under --reload which files the applications consist of. */
+  readonly loaded: Surroundings['loaded'];
 }
 
 export class Supervisor {
@@ -45,6 +48,8 @@ export class Supervisor {
   #isAlone = true;
   /** Where processes say whether they could begin a request; null where there are not several. */
   #vacancies: VacancyFile | null = null;
+  readonly #loaded: Surroundings['loaded'];
+  readonly #spare = new SpareProcess();
   readonly #alarms = new Alarms();
   /** Processes are exchanged one change after the other. */
   #changed: Promise<unknown> = Promise.resolve();
@@ -54,7 +59,7 @@ export class Supervisor {
   #closed: Promise<boolean> | null = null;
   #successor: Successor | null = null;
 
-  constructor({ settings, hooks }: Configuration, { log, readAgain }: SupervisorDependencies) {
+  constructor({ settings, hooks }: Configuration, { log, readAgain, loaded }: SupervisorDependencies) {
     this.#asked = settings;
     this.#settings = settings;
     this.#hookFile = hooks.file;
@@ -64,6 +69,7 @@ export class Supervisor {
       ask: (question) => this.#processes.ask(question),
     });
     this.#readAgain = readAgain;
+    this.#loaded = loaded;
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
@@ -75,7 +81,7 @@ export class Supervisor {
       await this.#sockets.open(bind, this.#settings, birth.predecessor?.sockets ?? {});
       this.#settings = { ...this.#settings, bind: this.#sockets.binds };
       if (this.#settings.processes > 1) await this.#giveOut();
-      await this.#startTogether(this.#settings, this.#settings.processes);
+      await this.#startFirst();
     } catch (error) {
       // Told to stop before it served: the end of this process is on its way.
       if (this.#closed !== null) return await new Promise(() => {});
@@ -183,8 +189,13 @@ export class Supervisor {
     return this.#closed;
   }
 
+  showFailure(error: LidoError): void {
+    for (const each of this.#processes.findServing()) each.showFailure(error);
+  }
+
   /** Ends all processes at once, with what they run. */
   kill(): void {
+    this.#spare.end();
     for (const running of this.#processes) running.kill();
   }
 
@@ -192,6 +203,7 @@ export class Supervisor {
   async #stop(isLast: boolean): Promise<boolean> {
     this.#successor?.kill();
     this.#alarms.clear();
+    this.#spare.end();
     for (const each of this.#processes) if (each.servingSince === null) each.kill();
     await this.#sockets.close(isLast);
     await Promise.all([...this.#processes].map((each) => each.settle()));
@@ -212,9 +224,21 @@ export class Supervisor {
     for (const each of this.#processes) each.leave();
   }
 
+  /** Whoever is writing the application is told by a page what keeps it from being loaded. */
+  async #startFirst(): Promise<void> {
+    try {
+      await this.#startTogether(this.#settings, this.#settings.processes);
+    } catch (error) {
+      if (!this.#settings.reload || !(error instanceof LidoError) || this.#closed !== null) throw error;
+      const { code, message, traceback } = error;
+      this.#log.error({ code, traceback }, `nothing is served until this is mended: ${message}`);
+      await this.#startTogether(this.#settings, 1, error);
+    }
+  }
+
   /** Starts processes, and lets them serve once all can; ends them when one cannot, and rejects with its LidoError. */
-  async #startTogether(settings: Settings, count: number): Promise<void> {
-    const started = Array.from({ length: count }, () => this.#fork(settings));
+  async #startTogether(settings: Settings, count: number, failure: LidoError | null = null): Promise<void> {
+    const started = Array.from({ length: count }, () => this.#fork(settings, failure));
     try {
       const [applications = ''] = await Promise.all(started.map(({ ready }) => ready));
       this.#applications = applications;
@@ -227,6 +251,7 @@ export class Supervisor {
       void this.#watch(each);
     }
     this.#distribution.resume();
+    if (settings.reload) this.#spare.prepare(settings, this.#vacancies);
   }
 
   /** One process more than there are to be, at most. */
@@ -240,14 +265,16 @@ export class Supervisor {
     }
   }
 
-  #fork(settings: Settings): ProcessHandle {
-    const forked = new ProcessHandle(
-      settings,
-      this.#isAlone ? this.#sockets.handles : [],
-      this.#hookFile,
-      this.#vacancies,
-      (leaving, place) => (this.#closed === null ? this.#distribution.findOther(leaving, place) : null),
-    );
+  #fork(settings: Settings, failure: LidoError | null): ProcessHandle {
+    const vacancies = this.#vacancies;
+    const child = this.#spare.take(vacancies) ?? forkProcess(settings, vacancies);
+    const start = { settings, hookFile: this.#hookFile, failure };
+    const forked = new ProcessHandle(child, start, this.#isAlone ? this.#sockets.handles : [], {
+      vacancies,
+      findOther: (leaving, place) =>
+        this.#closed === null ? this.#distribution.findOther(leaving, place) : null,
+      loaded: this.#loaded,
+    });
     this.#processes.add(forked);
     void forked.ended.then(async () => {
       this.#processes.delete(forked);

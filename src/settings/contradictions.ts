@@ -21,6 +21,11 @@ export function findContradictions({ settings, origins }: Resolved): PlacedMista
       place: origins.forwardedFields,
       text: 'forwarded tells all that the x-forwarded fields tell: name either it or them',
     });
+  if (settings.reload && settings.supervise === false)
+    found.push({
+      place: origins.reload,
+      text: `reload contradicts supervise (${origins.supervise}): another process loads the new code`,
+    });
   found.push(...findTlsMistakes(settings, origins));
   if (settings.mounts === null) return found;
   if (settings.application !== null)

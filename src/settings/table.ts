@@ -635,6 +635,23 @@ export const settings = {
     why: 'all at once changes the version in one moment, at the price of memory for twice the processes',
     text: 'at a reload, exchange one process after the other: one more than there are, instead of twice as many',
   },
+  reload: {
+    type: 'boolean',
+    group: 'Operation',
+    scope: 'process',
+    default: false,
+    why: 'it is for whoever writes the application: it watches files, and shows tracebacks to browsers on the same machine',
+    text: 'load the application anew when one of its files changes, or the config file, or an envFile; for development',
+  },
+  reloadExtra: {
+    type: 'strings',
+    group: 'Operation',
+    scope: 'process',
+    default: [],
+    why: 'what an application reads by itself, such as templates, only it knows',
+    text: 'with reload, files that count as well, as a folder or a pattern such as templates/**/*.html; repeatable',
+    value: 'GLOB',
+  },
   maxRequests: {
     type: 'integer',
     group: 'Operation',

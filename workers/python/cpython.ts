@@ -1,8 +1,10 @@
 // Worker thread. Runs a Python application: enters Python once, where it stays, and does there what Python cannot do itself.
+import { BroadcastChannel } from 'node:worker_threads';
 import { describe, LidoError } from '../../src/contract/errors.js';
 import {
   type FromWorker,
   type InterruptTarget,
+  LOADED_FILES,
   MAX_BLOCK,
   type PythonSpec,
   type Rings,
@@ -43,6 +45,8 @@ const ATTACH_LOOP = `
 worker.attach(control, requests, answers)
 serve = worker.serve
 `;
+
+const LIST_FILES = `files = json.dumps(part('.loaded').list_files())\n`;
 
 /** An interpreter of its own ends with its worker, as a process does. */
 const END_INTERPRETER = `part('.ending').end()\n`;
@@ -101,7 +105,20 @@ class CpythonRuntime implements Runtime {
       this.#leave();
       throw error;
     }
+    if (settings.tellsFiles && this.#entered.isIsolated) this.#tellFiles();
     this.#python.release();
+  }
+
+  /** An interpreter of its own has modules of its own, of which Python's main thread knows nothing. */
+  #tellFiles(): void {
+    if (!this.#python.runCode(LIST_FILES, this.#namespace)) {
+      this.#python.clearError();
+      return;
+    }
+    const files = this.#python.asText(this.#python.getItem(this.#namespace, 'files')) ?? '[]';
+    const channel = new BroadcastChannel(LOADED_FILES);
+    channel.postMessage(JSON.parse(files));
+    channel.close();
   }
 
   /**

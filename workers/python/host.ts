@@ -38,6 +38,11 @@ const UNLOAD = `${IMPORT_GATEWAY}
 part('.loader').shared.pop(int(shared), None)
 `;
 
+const LIST = `${IMPORT_GATEWAY}
+import json
+result = json.dumps(part('.loaded').list_fresh_files())
+`;
+
 const END = `${IMPORT_GATEWAY}
 import json
 ending, limit = part('.ending'), json.loads(limit_json)
@@ -101,6 +106,11 @@ class PythonHost {
   load(application: PythonSpec): Loaded {
     const texts = { details_json: JSON.stringify(describeApplication(application)) };
     return JSON.parse(this.#withGil(() => this.#run(LOAD, texts))) as Loaded;
+  }
+
+  /** Sources of modules, where there are more of them than the last time. */
+  list(): readonly string[] {
+    return JSON.parse(this.#withGil(() => this.#run(LIST))) as string[];
   }
 
   /** Returns when Python's threads and its atexit handlers are through, which they may never be. */
@@ -207,6 +217,9 @@ function answer(host: PythonHost, request: HostRequest): void {
     case 'unload':
       host.unload(request[2]);
       post(['unloaded', request[1]]);
+      return;
+    case 'list':
+      post(['listed', request[1], host.list()]);
       return;
     case 'interrupt':
       post(['interrupted', request[1], host.interrupt(request[2], request[3])]);
