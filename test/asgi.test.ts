@@ -1,5 +1,7 @@
 // ASGI over HTTP: scope, bodies both ways, disconnects, what is refused, time-outs. Lifespan is in asgi-lifespan.test.ts.
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
 
@@ -13,7 +15,6 @@ async function readJson<T>(port: number, path: string): Promise<T> {
   return JSON.parse((await exchange(port, get(path))).body.toString()) as T;
 }
 
-/** Counts while the first loop turns: only a loop that is awake and free answers. */
 const post = (path: string, length: number) => get(path, `Content-Length: ${length}\r\n`, 'POST');
 
 describe('an ASGI application', () => {
@@ -193,6 +194,20 @@ describe('an answer', () => {
     expect(counts.at(-1)).toBeLessThan(200);
     client.socket.destroy();
     await vi.waitUntil(async () => (await readJson<{ end?: string }>(port, '/sent')).end === 'ClientGone');
+  });
+
+  it.each([
+    ['small', 1000, '/'],
+    ['large', 3_000_000, '/'],
+    ['large, though its head is out', 3_000_000, '/late'],
+  ])('sends a file that is %s', async (_what, size, path) => {
+    const { port, server } = await serve('sends_file');
+    const content = Buffer.alloc(size, 'abcdefg');
+    const name = join(makeFolder({ file: content.toString() }), 'file');
+    const { framing, body } = await exchange(port, get(`${path}?${name}`));
+    expect([framing, body.equals(content)]).toEqual([path === '/' ? 'length' : 'chunked', true]);
+    await vi.waitUntil(() => server.stats()[0]?.sent === 0);
+    expect((await exchange(port, get('/?/nowhere'))).status).toBe(500);
   });
 
   it('is framed by the server alone', async () => {

@@ -362,3 +362,12 @@ async def never_stops(scope, receive, send):
 @http_only
 async def which_loop(scope, receive, send):
     await answer(send, type(asyncio.get_running_loop()).__module__)
+
+
+@http_only
+async def sends_file(scope, receive, send):
+    """The file that the query names, as it is."""
+    await send({"type": "http.response.start", "status": 200, "headers": OK})
+    if scope["path"] == "/late":
+        await asyncio.sleep(0.05)
+    await send({"type": "http.response.pathsend", "path": scope["query_string"].decode()})

@@ -7,15 +7,29 @@ import sys
 import threading
 from time import sleep
 
+from .interrupts import workers
+
+# What the applications of loops that still run have for their end, where nobody has told these of it. Seconds.
+_LOOPS_END = 1
+
 
 def end():
     """The first steps of Py_FinalizeEx(), in its order. The interpreter itself stays: the process ends."""
-    for step in (threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    for step in (_end_loops, threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
         try:
             step()
         # What a handler raised was told by atexit; a stream may be closed.
         except BaseException:
             pass
+
+
+def _end_loops():
+    """A thread that is in its loop would be waited for, and knows of nothing."""
+    running = [worker for worker in workers.values() if hasattr(worker, "end_from_elsewhere")]
+    for worker in running:
+        worker.end_from_elsewhere(_LOOPS_END)
+    for worker in running:
+        worker.left.wait(_LOOPS_END + 0.5)
 
 
 def end_within(seconds, status):

@@ -39,6 +39,10 @@ class Interruptible:
         self.settled = threading.Event()
         self.settled.set()
 
+    def describe_tasks(self):
+        """It has none beside what its thread is at."""
+        return ""
+
     def absorb_interrupt(self):
         """Waits until an exception that was raised for this request has arrived. Called with `interruptible` 0."""
         try:

@@ -40,7 +40,7 @@ def _describe(worker, frame, name):
         "worker": worker.thread if worker else 0,
         "request": worker.request if worker else 0,
         "name": "" if worker else name or _find_name(frame),
-        "stack": format_stack(frame)[-_STACK_LIMIT:],
+        "stack": (format_stack(frame) + (worker.describe_tasks() if worker else ""))[-_STACK_LIMIT:],
     }
 
 

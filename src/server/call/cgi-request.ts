@@ -1,7 +1,7 @@
 /** Main thread. A request as a web server hands it to a CGI script: variables of the environment, and standard input. RFC 3875. */
 import type { Readable } from 'node:stream';
 import { LidoError } from '../../contract/errors.js';
-import { KEYS_END } from '../../contract/protocol.js';
+import { FIXED_KEYS, KEYS_END } from '../../contract/protocol.js';
 import type { Connection } from '../../http/connection.js';
 import type { EnvironContext } from '../../http/environ.js';
 import type { GateLimits, Refusal } from '../../http/gate.js';
@@ -88,9 +88,10 @@ export class CgiRequest implements HttpRequest {
     for (const [key, value] of Object.entries(this.#variables))
       if (value !== undefined && META_VARIABLES.test(key)) own[key] = value;
     if (own.CONTENT_LENGTH === '') delete own.CONTENT_LENGTH;
-    const keys = Object.keys(own).join('\0');
-    const values = Object.values(own).map((value) => Buffer.from(value).toString('latin1'));
-    return keys + KEYS_END + values.join('\0');
+    // In the order that ASGI's scope is read in.
+    const keys = [...new Set([...FIXED_KEYS, ...Object.keys(own)])];
+    const values = keys.map((key) => Buffer.from(own[key] ?? '').toString('latin1'));
+    return keys.join('\0') + KEYS_END + values.join('\0');
   }
 
   /** Standard input goes on for as long as the web server lives: no more is read than was declared. RFC 3875, section 4.2. */

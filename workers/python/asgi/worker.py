@@ -7,7 +7,9 @@ woken once for all that a turn of the inbox brings about.
 
 import asyncio
 import json
+import os
 import sys
+import threading
 from threading import get_ident
 
 from .. import failures
@@ -49,6 +51,8 @@ _PATIENCE = 0.002
 # Of what went wrong, in characters: of a traceback the end.
 _MAX_TEXT = 32768
 _MAX_TRACE = 98304
+# Requests whose tasks are told of: there may be thousands.
+_MOST_TOLD = 20
 _HAS_EAGER_TASKS = sys.version_info >= (3, 12)
 _TAKES_CONTEXT = sys.version_info >= (3, 11)
 
@@ -58,6 +62,8 @@ class LoopWorker:
 
     def __init__(self, application, context, timeout):
         self.thread = get_ident()
+        #: The address of the thread's state, for whoever looks from outside; and no one request, for there are many.
+        self.state = self.request = 0
         self.application = application
         self.context = context
         #: Seconds, for the message that names it.
@@ -77,6 +83,8 @@ class LoopWorker:
         self.begun = []
         self.is_closing = False
         self.is_over = False
+        #: Set once the thread is about to leave Python.
+        self.left = threading.Event()
         self.handlers = {
             REQUEST: self.begin_whole,
             STREAMED_REQUEST: self.begin_streamed,
@@ -128,8 +136,9 @@ class LoopWorker:
                 # A task that asks the process to end, or a time-out that came too late.
                 self.log(f"the event loop was stopped: {format_error(error)}")
         self.loop.remove_reader(self.bell)
-        silence(self.bell)
+        os.close(self.bell)
         close_loop(self.loop, 1)
+        self.left.set()
 
     # ---- What comes -----------------------------------------------------------------------------------------
 
@@ -219,6 +228,11 @@ class LoopWorker:
         if not self.is_closing:
             self.is_closing = True
             self.ending = self.loop.create_task(self.end(float(seconds)))
+
+    def end_from_elsewhere(self, seconds):
+        """For another thread, at the process's end."""
+        if not self.left.is_set():
+            self.loop.call_soon_threadsafe(self.close, 0, seconds, None)
 
     async def end(self, seconds):
         """Whatever still runs is cancelled, but what goes on behind an answer has half the time for it. Then the application ends."""
@@ -348,6 +362,14 @@ class LoopWorker:
         """Its task is over."""
         self.running.discard(cycle)
 
+    def describe_tasks(self):
+        """Where requests wait, for whoever looks from outside; of the first of them."""
+        waiting = [cycle for cycle in list(self.running)[:_MOST_TOLD] if cycle.task is not None]
+        return "".join(
+            f"  request {cycle.request_id} ({cycle.scope['method']} {cycle.scope['path']})\n{_clean(format_task(cycle.task))}"
+            for cycle in waiting
+        )
+
     # ---- The host -------------------------------------------------------------------------------------------
 
     def interrupt(self, sign, frame, raise_timeout):
@@ -380,6 +402,7 @@ def start(settings, call, tell, desk):
             application, context, _ = load_application(settings)
         worker = LoopWorker(application, context, str(settings["timeout"]))
         worker.call, worker.tell, worker.desk = call, tell, desk
+        worker.state = settings["state"]
         voices[worker.thread] = worker.log
         loop, bell = worker.open(settings["loop"])
     except LoadError as error:
