@@ -25,6 +25,8 @@ const SHARED_WITH_WORKERS = ['src/contract/', 'middleware/validator.ts'];
 const SOLE_IMPORTERS = {
   piscina: ['src/dispatch/pool.ts'],
   fastify: ['src/fastify.ts'],
+  // What makes WebSockets; the connection has their type.
+  ws: ['src/http/websocket/opener.ts', 'src/http/websocket/connection.ts'],
   // libpython's functions, and the few system calls that Node lacks.
   koffi: ['workers/python/libpython.ts', 'src/system-calls.ts'],
 };

@@ -1,11 +1,13 @@
 /** Main thread. Lido as a Fastify plugin: the only file that knows Fastify. */
 import { AsyncResource } from 'node:async_hooks';
-import { METHODS, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, METHODS, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify';
 import type { ApplicationStats } from './application/application.js';
 import { LidoError } from './contract/errors.js';
 import { type Connection, describeConnection } from './http/connection.js';
 import { decodePath, encodeAsLatin1 } from './http/environ.js';
+import { asksNodeForWebSocket, giveBack, holdAgain, holdUpgrade, noteUpgrade } from './http/node-upgrade.js';
 import { type ReplyActions, ReplySink } from './http/reply-sink.js';
 import { parseTarget } from './http/target.js';
 import {
@@ -77,23 +79,37 @@ async function serveApplication(app: FastifyInstance, options: LidoOptions & Reg
   (app.lido as Registrations).add(app.prefix, applications);
   const depth = countSegments(app.prefix);
 
+  const describeContext = (request: FastifyRequest) => ({
+    scriptName: readScriptName(request, depth),
+    url: null,
+    environ: environ === undefined ? null : encodeAdditions(environ(request)),
+    requestId: encodeAsLatin1(request.id),
+    log: request.log,
+    connection: describeClient(request),
+  });
   leaveBodiesAlone(app);
   addMethods(app);
+  // A hook, since @fastify/websocket takes the place of handlers, and closes what is for none of its own.
+  app.addHook('preHandler', (request, reply, done) => {
+    if (!applications.takesWebSockets || !holdAgain(request.raw, reply.raw)) {
+      done();
+      return;
+    }
+    const context = describeContext(request);
+    reply.hijack();
+    applications.handle(request.raw, reply.raw, context);
+  });
   routeAll(app, (request, reply) => {
-    const context = {
-      scriptName: readScriptName(request, depth),
-      url: null,
-      environ: environ === undefined ? null : encodeAdditions(environ(request)),
-      requestId: encodeAsLatin1(request.id),
-      log: request.log,
-      connection: describeClient(request),
-    };
+    const context = describeContext(request);
     const actions = describeActions(reply, settings.debug);
     const makeSink = (closes: boolean) => new ReplySink(reply, actions, closes);
     applications.handle(request.raw, reply.raw, context, makeSink);
   });
 
-  app.addHook('onReady', () => applications.ready());
+  app.addHook('onReady', async () => {
+    await applications.ready();
+    if (applications.takesWebSockets) routeUpgrades(app);
+  });
   // Not awaited: it waits for what runs, as Fastify does right after; and what outlives gracefulTimeout is ended by it.
   app.addHook('preClose', async () => void applications.close());
   app.addHook('onClose', () => applications.close());
@@ -162,6 +178,24 @@ function leaveBodiesAlone(app: FastifyInstance): void {
 function addMethods(app: FastifyInstance): void {
   for (const method of METHODS)
     if (method !== 'CONNECT' && !app.supportedMethods.includes(method)) app.addHttpMethod(method);
+}
+
+/** Servers whose 'upgrade' event is heard already. */
+const routed = new WeakSet<object>();
+
+/**
+ * Lets requests for WebSockets take the way of all others: hooks first. Where @fastify/websocket is registered it does that,
+ * and its own routes stay its own.
+ */
+function routeUpgrades(app: FastifyInstance): void {
+  const { server } = app;
+  if (routed.has(server)) return;
+  routed.add(server);
+  server.prependListener('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (app.hasDecorator('websocketServer')) noteUpgrade(request, socket, head);
+    else if (asksNodeForWebSocket(request)) app.routing(request, holdUpgrade(request, socket, head));
+    else giveBack(request, socket, head);
+  });
 }
 
 function routeAll(

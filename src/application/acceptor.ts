@@ -15,6 +15,8 @@ import { nameRequest, type RequestNaming } from '../http/request-naming.js';
 import type { ResponseSink } from '../http/response-sink.js';
 import { ResponseWriter } from '../http/response-writer.js';
 import type { SpoolStore } from '../http/spool.js';
+import { asksForWebSocket } from '../http/websocket/handshake.js';
+import type { WebSockets } from '../http/websocket/websockets.js';
 import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 
@@ -45,6 +47,8 @@ export interface AcceptorOptions {
   readonly substitute: Substitute | null;
   /** What the application speaks. */
   readonly speaks: Interface;
+  /** Null where the application has none. */
+  readonly webSockets: WebSockets | null;
 }
 
 /** A body larger than this that was left unread is not worth reading to save the connection. Bytes. */
@@ -67,14 +71,37 @@ export class Acceptor {
     sink: ResponseSink,
     context: RequestContext = PLAIN_CONTEXT,
   ): void => {
-    const refusal = request.check(this.options.gate);
-    if (refusal !== null) {
-      this.#refuse(request, sink, context, refusal);
-    } else {
-      this.#unanswered += 1;
-      new Reception(this.options, request, sink, context, this.#countAnswered, this.#countDeparted).begin();
+    const { gate, connectionOf } = this.options;
+    const breach = request.check(gate);
+    if (breach !== null) {
+      this.#refuse(request, sink, context, breach);
+      return;
     }
+    const client = context.connection ?? connectionOf(request);
+    const webSockets = this.#findWebSockets(request);
+    const fault = webSockets?.findFault(request, client) ?? null;
+    if (fault !== null) {
+      this.#refuse(request, sink, context, fault);
+      return;
+    }
+    this.#unanswered += 1;
+    new Reception(
+      this.options,
+      request,
+      client,
+      sink,
+      context,
+      webSockets,
+      this.#countAnswered,
+      this.#countDeparted,
+    ).begin();
   };
+
+  /** An application that has none ignores who asks for one. RFC 9110, section 7.8. */
+  #findWebSockets(request: HttpRequest): WebSockets | null {
+    const { webSockets } = this.options;
+    return webSockets !== null && asksForWebSocket(request) ? webSockets : null;
+  }
 
   #refuse(request: HttpRequest, sink: ResponseSink, context: RequestContext, refusal: Refusal): void {
     const { naming, sendsRequestId, sendTimeoutMs, observer } = this.options;
@@ -124,8 +151,10 @@ class Reception {
   constructor(
     options: AcceptorOptions,
     request: HttpRequest,
+    client: Connection,
     sink: ResponseSink,
     context: RequestContext,
+    webSockets: WebSockets | null,
     closed: () => void,
     departed: () => void,
   ) {
@@ -138,7 +167,7 @@ class Reception {
       log: context.log ?? options.log,
       request,
       url: context.url,
-      client: context.connection ?? options.connectionOf(request),
+      client,
       writer: new ResponseWriter(
         sink,
         request.method,
@@ -149,6 +178,7 @@ class Reception {
       debug: options.debug,
       observer: options.observer,
       substitute: options.substitute,
+      webSockets,
     });
     this.#exchange.onceDeparted = departed;
     if (options.sendsRequestId) this.#exchange.writer.addField(['X-Request-ID', this.#exchange.requestId]);
@@ -160,10 +190,12 @@ class Reception {
   }
 
   begin(): void {
-    const { request, body, writer } = this.#exchange;
+    const { request, body, writer, webSockets } = this.#exchange;
     writer.onceClosed(this.#handleClose);
     const { budget } = this.#options.store;
     if (request.isBodyLost) this.#exchange.finish(new LidoError('LIDO_BODY_ALREADY_READ'));
+    else if (webSockets !== null && this.#options.isDraining())
+      this.#exchange.refuse(new LidoError('LIDO_SHUTTING_DOWN'));
     else if (budget.isSpent) this.#exchange.refuse(new LidoError('LIDO_BUFFERS_FULL', [budget.limit]));
     else if (body.shouldCollect) this.#collect();
     else this.#dispatch();

@@ -110,6 +110,11 @@ export class ServedApplication {
     return this.#running?.acceptor.unanswered ?? 0;
   }
 
+  /** Whether it takes WebSockets; known once it is started. */
+  get takesWebSockets(): boolean {
+    return this.#running?.acceptor.options.webSockets != null;
+  }
+
   /** What it is at, with each worker. */
   inspect(mount: string): ApplicationSnapshot {
     return {
@@ -118,6 +123,7 @@ export class ServedApplication {
       runtime: this.#running?.runtime ?? '',
       threads: this.#running?.threads ?? { min: 0, max: 0 },
       ...this.#inspector.look(this.#running),
+      webSockets: this.#running?.acceptor.options.webSockets?.size ?? null,
     };
   }
 
@@ -152,10 +158,10 @@ export class ServedApplication {
     this.#running?.acceptor.handle(request, sink, context);
   };
 
-  /** From now on each answer tells its client that it is the connection's last. */
-  announceEnd(): void {
+  /** From now on each answer tells its client that it is the connection's last; `isLast`: nobody else takes connections. */
+  announceEnd(isLast: boolean): void {
     this.#draining = true;
-    if (this.#running !== null) endStreams(this.#running.dispatcher);
+    if (this.#running !== null) endStreams(this.#running, isLast);
   }
 
   /** Waits until no request waits or runs, at most `graceMs`. */

@@ -144,13 +144,18 @@ export class MountTable {
     return this.#mounts.reduce((sum, { application }) => sum + application.unanswered, 0);
   }
 
+  /** True where one of the applications takes WebSockets; known once they are started. */
+  get takesWebSockets(): boolean {
+    return this.#mounts.some(({ application }) => application.takesWebSockets);
+  }
+
   stats(): readonly ApplicationStats[] {
     return this.#inOrder().map(({ path, application }) => application.stats(showPath(path)));
   }
 
   /** From now on each answer tells its client that it is the connection's last. */
-  announceEnd(): void {
-    for (const { application } of this.#mounts) application.announceEnd();
+  announceEnd(isLast: boolean): void {
+    for (const { application } of this.#mounts) application.announceEnd(isLast);
   }
 
   /** Waits until no request waits or runs, at most `graceMs`. */

@@ -14,6 +14,8 @@ import { resolveForwarded } from '../http/forwarded.js';
 import type { GateLimits } from '../http/gate.js';
 import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
+import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
+import type { WebSockets } from '../http/websocket/websockets.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
@@ -24,6 +26,7 @@ import { VERSION } from '../version.js';
 import { Acceptor, type AcceptorOptions } from './acceptor.js';
 import { findAvailableCores } from './available-cores.js';
 import { resolveApplication } from './find.js';
+import { openWebSockets } from './open-websockets.js';
 import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
 import { PrivateFiles } from './static/private-files.js';
@@ -72,6 +75,7 @@ export async function startApplication(
   const application = await loadShared(found, host, log);
   const { count: min, most: max } = chooseThreads(settings, application);
   const threads = { min, max };
+  const webSockets = speaksAsgi(application) ? await openWebSockets(settings, store.budget) : null;
   const parts = assemble(
     settings,
     application,
@@ -84,6 +88,7 @@ export async function startApplication(
     isDraining,
     runsOnce,
     substitute,
+    webSockets,
   );
   const running = { application, host, ...parts };
   try {
@@ -95,18 +100,23 @@ export async function startApplication(
   }
 }
 
-/** Ends what has no end of its own, for whoever listens to a stream of events would keep the server from closing. */
-export function endStreams(dispatcher: Dispatcher): void {
+/**
+ * Ends what has no end of its own: whoever listens to a stream of events, or has a WebSocket, would keep the server from
+ * closing. They are to ask somebody else, or where `isLast` says that nobody is left, later.
+ */
+export function endStreams({ acceptor, dispatcher }: RunningApplication, isLast: boolean): void {
   for (const { loop } of dispatcher.sessions) loop?.endStreams();
+  acceptor.options.webSockets?.closeAll(isLast ? GOING_AWAY : SERVICE_RESTART);
 }
 
 /** Waits until every request is answered, to the last byte, at most `graceMs`. */
 export async function drainApplication(
-  { acceptor, dispatcher }: RunningApplication,
+  running: RunningApplication,
   graceMs: number,
   log: Logger,
 ): Promise<void> {
-  endStreams(dispatcher);
+  const { acceptor, dispatcher } = running;
+  endStreams(running, true);
   const timeout = new AbortController();
   const finish = () => Promise.all([dispatcher.whenIdle(), acceptor.whenAnswered()]);
   const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
@@ -152,6 +162,10 @@ async function unload({
   await Promise.race([host.unload(application.shared), sleep(UNLOAD_PATIENCE_MS, undefined, { ref: false })]);
 }
 
+function speaksAsgi(application: ApplicationSpec): boolean {
+  return application.runtime === 'cpython' && application.interface === 'asgi';
+}
+
 function assemble(
   settings: Settings,
   application: ApplicationSpec,
@@ -164,8 +178,9 @@ function assemble(
   isDraining: () => boolean,
   runsOnce: boolean,
   substitute: Substitute | null,
+  webSockets: WebSockets | null,
 ): Omit<RunningApplication, 'application' | 'runtime' | 'host'> {
-  const speaks = application.runtime === 'cpython' && application.interface === 'asgi' ? 'asgi' : 'wsgi';
+  const speaks = speaksAsgi(application) ? 'asgi' : 'wsgi';
   const concurrency = chooseConcurrency(settings, application);
   const policy = {
     concurrency,
@@ -223,6 +238,7 @@ function assemble(
     observer,
     substitute,
     speaks,
+    webSockets,
   });
   const stopDeadlines = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
   const stopScaling = watchLoad(threads, dispatcher, pool, (change, why) => {

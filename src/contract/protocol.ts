@@ -16,9 +16,12 @@
  */
 import type { ErrorPayload } from './errors.js';
 import {
+  ACCEPT,
+  BINARY,
   BLOCK,
   CANCEL,
   CLOSE,
+  CLOSED,
   END,
   HEAD,
   LEFT,
@@ -31,6 +34,8 @@ import {
   ROOM,
   SKIP,
   STREAMED_REQUEST,
+  TEXT,
+  WEBSOCKET,
   WHOLE,
 } from './ring.js';
 
@@ -88,6 +93,13 @@ export type FromWorker =
   | readonly [kind: 'read', id: number]
   /** So many bytes of the request's body were consumed, and as many more may be sent. */
   | readonly [kind: 'credit', id: number, bytes: number]
+  /** The application accepts a WebSocket; the head is that of the answer. */
+  | readonly [kind: 'accept', id: number, head: string]
+  /** A message for a WebSocket's client, text as UTF-8; what is long goes ahead in parts. */
+  | readonly [kind: 'message', id: number, isText: boolean, bytes: Uint8Array]
+  | readonly [kind: 'part', id: number, bytes: Uint8Array]
+  /** The application closes its WebSocket, or does not accept it. Before 'end'. */
+  | readonly [kind: 'close', id: number, code: number, reason: string]
   /** A loop has taken all that lay in its ring, and there was more than that has room for. id 0. */
   | readonly [kind: 'room', id: number]
   /**
@@ -381,6 +393,11 @@ export const SMALL_FILE = 64 * 1024;
 /** Blocks up to this size travel as latin-1 strings, larger ones as transferred buffers. Bytes. */
 export const STRING_BLOCK_LIMIT = 16 * 1024;
 
+/** Of a client's WebSocket, so much may wait for its application before the client is read no further. Bytes. */
+export const WEBSOCKET_CREDIT = 256 * 1024;
+/** A short message counts as so much: 32 of them may wait. Bytes. */
+export const WEBSOCKET_MESSAGE_COST = WEBSOCKET_CREDIT / 32;
+
 // ---- What Python gets of all this -------------------------------------------------------------------------
 
 /** The numbers that both sides of the gateway for Python have to agree on: the module _lido.wire. */
@@ -400,6 +417,11 @@ export const WIRE = {
   CANCEL,
   ROOM,
   CLOSE,
+  WEBSOCKET,
+  ACCEPT,
+  TEXT,
+  BINARY,
+  CLOSED,
   RECORD_HEADER,
   REQUESTS_WRITTEN,
   REQUESTS_FREED,
@@ -429,6 +451,8 @@ export const WIRE = {
   BODY_WINDOW,
   RESPONSE_WINDOW,
   LOOP_WINDOW,
+  WEBSOCKET_CREDIT,
+  WEBSOCKET_MESSAGE_COST,
   MAX_BLOCK,
   MAX_HEAD,
   SMALL_FILE,

@@ -43,6 +43,18 @@ export const CANCEL = 12;
 export const ROOM = 13;
 /** Finish what runs, then end the session, within so many seconds: the first content, in decimal. */
 export const CLOSE = 14;
+/** To a loop: a client asks for a WebSocket. Environ. */
+export const WEBSOCKET = 15;
+/** From a loop: the application accepts it. The head of the answer. */
+export const ACCEPT = 16;
+/** A message of a WebSocket, both ways: second content, in UTF-8 where it is text. PARTs go ahead both ways, too. */
+export const TEXT = 17;
+export const BINARY = 18;
+/**
+ * Both ways: a WebSocket is over, or the application wants it to be, or does not accept it. The code in decimal, and the reason
+ * in UTF-8.
+ */
+export const CLOSED = 19;
 
 /** Bytes of a record before its content, and what its size is a multiple of. */
 export const RECORD_HEADER = 16;

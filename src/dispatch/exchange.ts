@@ -7,6 +7,8 @@ import type { HttpRequest } from '../http/request.js';
 import type { RequestBodySource } from '../http/request-body.js';
 import { findTraceId, type RequestNames, type RequestNaming } from '../http/request-naming.js';
 import type { ResponseWriter } from '../http/response-writer.js';
+import { INTERNAL_ERROR, type WebSocketConnection } from '../http/websocket/connection.js';
+import type { WebSockets } from '../http/websocket/websockets.js';
 import type { Log } from '../log.js';
 import { FIRST_GUESS, type Manner } from './manners.js';
 
@@ -63,6 +65,8 @@ export interface ExchangeParts {
   readonly observer: ExchangeObserver | null;
   /** Null where the application answers for itself whatever it says. */
   readonly substitute: Substitute | null;
+  /** Where it asks for a WebSocket: by whom it is accepted. Null for every other request. */
+  readonly webSockets: WebSockets | null;
 }
 
 /** Each verb throws LIDO_INVALID_TRANSITION in a state where it may not be. */
@@ -81,6 +85,9 @@ export class Exchange {
   readonly client: Connection;
   readonly observer: ExchangeObserver | null;
   readonly substitute: Substitute | null;
+  readonly webSockets: WebSockets | null;
+  /** Once the application has accepted it. */
+  webSocket: WebSocketConnection | null = null;
   /** Times are performance.now(), and 0 until they come, or where nobody observes. */
   readonly receivedAt: number;
   /** A worker could have had it from here on. */
@@ -113,6 +120,7 @@ export class Exchange {
     debug,
     observer,
     substitute,
+    webSockets,
   }: ExchangeParts) {
     this.requestId = requestId;
     this.#naming = naming;
@@ -124,6 +132,7 @@ export class Exchange {
     this.client = client;
     this.observer = observer;
     this.substitute = substitute;
+    this.webSockets = webSockets;
     this.receivedAt = observer === null ? 0 : performance.now();
   }
 
@@ -264,7 +273,11 @@ export class Exchange {
   }
 
   #answer(error: LidoError): void {
-    const { writer, body, request } = this;
+    const { writer, body, request, webSocket } = this;
+    if (webSocket !== null) {
+      webSocket.close(INTERNAL_ERROR, '');
+      return;
+    }
     if (writer.state !== 'unstarted') {
       writer.abort();
       return;

@@ -4,8 +4,10 @@ import { FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.
 import type { BodyCarrier } from './body-channel.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
+import type { Inbox } from './inbox.js';
 import type { RingReader } from './ring-reader.js';
 import type { AnswerState, Slot, Slots } from './slots.js';
+import { WebSocketReceiver } from './websocket-receiver.js';
 
 /** What is about an exchange, and changes it. */
 export type AnswerMessage = Exclude<
@@ -33,7 +35,19 @@ const LEGAL: Readonly<Record<AnswerMessage[0], readonly AnswerState[]>> = {
   whole: ['open'],
   end: ['open', 'whole'],
   fail: ['awaited', 'open', 'whole'],
+  accept: ['awaited'],
+  part: ['open'],
+  message: ['open'],
+  close: ['awaited', 'open'],
 };
+
+/** Of these, what comes of a WebSocket alone. */
+const WEBSOCKET_ONLY: ReadonlySet<string> = new Set([
+  'accept',
+  'part',
+  'message',
+  'close',
+] satisfies AnswerMessage[0][]);
 
 /** What ends a request in the worker, whatever came before. */
 const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies AnswerMessage[0][]);
@@ -43,10 +57,20 @@ export class Receiver {
   readonly #bodies: BodyCarrier;
   readonly #ring: RingReader | null;
   readonly #events: ReceiverEvents;
+  /** Null for a worker that has none. */
+  readonly #webSockets: WebSocketReceiver | null;
 
-  constructor(slots: Slots, bodies: BodyCarrier, ring: RingReader | null, events: ReceiverEvents) {
+  /** `inbox` is that of a worker that runs a loop. */
+  constructor(
+    slots: Slots,
+    bodies: BodyCarrier,
+    inbox: Inbox | null,
+    ring: RingReader | null,
+    events: ReceiverEvents,
+  ) {
     this.#slots = slots;
     this.#bodies = bodies;
+    this.#webSockets = inbox === null ? null : new WebSocketReceiver(inbox);
     this.#ring = ring;
     this.#events = events;
   }
@@ -100,11 +124,23 @@ export class Receiver {
       case 'fail':
         this.finish(slot, fromPayload(message[2]));
         return;
+      case 'accept':
+        this.#webSockets?.accept(slot, exchange, message[2]);
+        return;
+      case 'part':
+        this.#webSockets?.keepPart(slot.id, message[2]);
+        return;
+      case 'message':
+        this.#webSockets?.send(slot, exchange, message[2], message[3]);
+        return;
+      case 'close':
+        this.#webSockets?.close(slot, exchange, message[2], message[3]);
+        return;
       case 'read':
         this.#letBodyFlow(slot, exchange);
         return;
       case 'credit':
-        exchange.body.addCredit(message[2]);
+        (exchange.webSocket ?? exchange.body).addCredit(message[2]);
         if (this.#bodies.flush()) slot.signal();
         return;
       case 'file':
@@ -121,7 +157,7 @@ export class Receiver {
    */
   #break(slot: Slot, exchange: Exchange, kind: AnswerMessage[0]): void {
     const isFirst = slot.answer !== 'broken';
-    const error = outOfOrder(kind, `one of ${expected(slot.answer)}`);
+    const error = outOfOrder(kind, `one of ${expected(slot.answer, exchange)}`);
     slot.answer = 'broken';
     if (isFirst) {
       slot.stop();
@@ -133,6 +169,7 @@ export class Receiver {
 
   /** The worker is done with the exchange in this slot, or lost. */
   finish(slot: Slot, error: LidoError | null): void {
+    this.#webSockets?.forget(slot.id);
     slot.exchange?.finish(error);
     this.#events.finished(slot);
   }
@@ -199,12 +236,18 @@ function replaceAnswer(exchange: Exchange, head: string): boolean {
 function mayCome(kind: AnswerMessage[0], slot: Slot, exchange: Exchange): boolean {
   if (kind === 'end' && slot.answer === 'awaited') return !exchange.isSent;
   // What has no place in the table is no message at all.
-  return LEGAL[kind]?.includes(slot.answer) ?? false;
+  return (LEGAL[kind]?.includes(slot.answer) ?? false) && isAbout(kind, exchange);
 }
 
-function expected(state: AnswerState): string {
-  const kinds = Object.entries(LEGAL).filter(([, states]) => states.includes(state));
+function expected(state: AnswerState, exchange: Exchange): string {
+  const kinds = Object.entries(LEGAL).filter(
+    ([kind, states]) => states.includes(state) && isAbout(kind, exchange),
+  );
   return kinds.map(([kind]) => kind).join(', ');
+}
+
+function isAbout(kind: string, { webSockets }: Exchange): boolean {
+  return webSockets !== null || !WEBSOCKET_ONLY.has(kind);
 }
 
 function outOfOrder(kind: string, awaited: string): LidoError {

@@ -8,15 +8,20 @@ import {
   TOLD,
 } from '../contract/protocol.js';
 import {
+  ACCEPT,
   ANSWERS_SIZE,
+  BINARY,
   BLOCK,
+  CLOSED,
   END,
   HEAD,
   MESSAGE,
+  PART,
   RECORD_HEADER,
   RESPONSE,
   recordSize,
   SKIP,
+  TEXT,
   WHOLE,
 } from '../contract/ring.js';
 
@@ -109,6 +114,19 @@ export class RingReader {
       case END:
         take(['end', id]);
         return;
+      case ACCEPT:
+        take(['accept', id, this.#text(first, second)]);
+        return;
+      case TEXT:
+      case BINARY:
+        take(['message', id, kind === TEXT, this.#copy(second, secondLength)]);
+        return;
+      case PART:
+        take(['part', id, this.#copy(second, secondLength)]);
+        return;
+      case CLOSED:
+        take(['close', id, Number(this.#text(first, second)), this.#copy(second, secondLength).toString()]);
+        return;
       case MESSAGE:
         take(JSON.parse(this.#bytes.toString('utf8', second, second + secondLength)) as FromWorker);
     }
@@ -143,6 +161,10 @@ export class RingReader {
       this.#read = (this.#read + recordSize(length)) >>> 0;
     }
     return text;
+  }
+
+  #copy(start: number, length: number): Buffer {
+    return Buffer.from(this.#bytes.subarray(start, start + length));
   }
 
   #text(start: number, end: number): string {

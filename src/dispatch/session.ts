@@ -21,6 +21,7 @@ import {
   REQUESTS_SIZE,
   RingWriter,
   STREAMED_REQUEST,
+  WEBSOCKET,
 } from '../contract/ring.js';
 import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
@@ -117,7 +118,7 @@ export class Session implements ExchangeHolder {
     this.#events = events;
     const carrier: BodyCarrier =
       this.#inbox ?? new BodyChannel(this.#bodies, inward?.bodies ?? null, this.#control);
-    this.#receiver = new Receiver(this.#slots, carrier, this.#answers, {
+    this.#receiver = new Receiver(this.#slots, carrier, this.#inbox, this.#answers, {
       finished: (slot) => this.#release(slot),
       log: (exchange, level, text) => events.log(exchange, level, text),
     });
@@ -163,7 +164,7 @@ export class Session implements ExchangeHolder {
     exchange.send(this, slot.id);
     this.#lookLater();
     const body = exchange.body.asText();
-    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange.environ, body);
+    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, body);
     else if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
     else this.#write(this.#requestRing, slot.id, exchange.environ, body);
   }
@@ -333,8 +334,9 @@ export class Session implements ExchangeHolder {
     if (this.#slots.taken === 0) this.busySince = 0;
   }
 
-  #tell(inbox: Inbox, id: number, environ: string, body: string | null): void {
-    inbox.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
+  #tell(inbox: Inbox, id: number, { environ, webSockets }: Exchange, body: string | null): void {
+    if (webSockets !== null) inbox.put(WEBSOCKET, id, environ);
+    else inbox.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
   }
 
   #post(message: ToWorker): void {

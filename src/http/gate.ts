@@ -27,6 +27,8 @@ export interface Refusal {
   readonly status: number;
   /** One line for the client. */
   readonly reason: string;
+  /** A field of the answer, its name and its value, that tells the client what to do instead. */
+  readonly field?: readonly [name: string, value: string];
 }
 
 const SINGLE_BITS = ~CONNECTION_BIT;

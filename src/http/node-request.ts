@@ -14,7 +14,8 @@ import {
 import { buildEnviron, type EnvironContext } from './environ.js';
 import { checkRequest, type GateLimits, type Refusal } from './gate.js';
 import { NodeSink } from './node-sink.js';
-import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
+import { findHeldSocket } from './node-upgrade.js';
+import type { BodyFlow, BodyReceiver, HttpRequest, TakenSocket } from './request.js';
 import { prefersHtml } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
@@ -38,7 +39,8 @@ export function takeIn(
   if (budget !== null) countInBudget(request, budget);
   // Node may still tell of requests behind one whose answer ends the connection; who sent them may be in doubt.
   if (isBehindLast(request)) return;
-  const own = new NodeRequest(request);
+  const takeSocket = findHeldSocket(request);
+  const own = takeSocket === null ? new NodeRequest(request) : new UpgradeRequest(request, takeSocket);
   countRequest(request);
   // node:http drops, unseen, what follows in the same packet: the next request's start is in doubt.
   const isUpgrade = request.headers.upgrade !== undefined;
@@ -143,6 +145,16 @@ class NodeRequest implements HttpRequest, BodyFlow {
     if (rawTrailers.length / 2 > this.#fieldsLeft) this.#receiver?.fail(431);
     else this.#receiver?.end(rawTrailers.filter((_, index) => index % 2 === 0));
   };
+}
+
+/** A request whose connection can be taken over. */
+class UpgradeRequest extends NodeRequest {
+  readonly takeSocket: () => TakenSocket | null;
+
+  constructor(request: IncomingMessage, takeSocket: () => TakenSocket | null) {
+    super(request);
+    this.takeSocket = takeSocket;
+  }
 }
 
 /** RFC 9112, section 6.3: a request has a body when Content-Length or Transfer-Encoding says so. */

@@ -18,10 +18,11 @@ export interface RefusalOptions {
 export function answerRefusal(
   request: HttpRequest,
   sink: ResponseSink,
-  { status, reason }: Refusal,
+  { status, reason, field }: Refusal,
   { sendTimeoutMs, keeps = false, requestId = null }: RefusalOptions,
 ): ResponseWriter {
   const writer = new ResponseWriter(sink, request.method, sendTimeoutMs);
+  if (field !== undefined) writer.addField(field);
   if (!keeps || request.bodyLength !== 0) writer.connection = 'close';
   if (requestId !== null) writer.addField(['X-Request-ID', requestId]);
   const error = new LidoError('LIDO_REQUEST_REFUSED', [reason], { status });

@@ -1,4 +1,5 @@
 /** Main thread. What Lido needs of a request, whoever parsed it. Types only. */
+import type { Duplex } from 'node:stream';
 import type { Connection } from './connection.js';
 import type { Departure } from './departure.js';
 import type { EnvironContext } from './environ.js';
@@ -35,6 +36,18 @@ export interface HttpRequest {
    * where it cannot leave; otherwise nobody here hears of it again.
    */
   leave?(body: string): Departure | null;
+  /**
+   * Ends HTTP on the connection before anything is answered: what comes and goes on it from here on is the caller's. The
+   * response's onceClosed() tells of its end. Null where the client is gone. Not there where the connection is not to be had.
+   */
+  takeSocket?(): TakenSocket | null;
+}
+
+/** A connection that was taken over. */
+export interface TakenSocket {
+  readonly socket: Duplex;
+  /** What the client has sent behind its request. */
+  readonly head: Buffer;
 }
 
 /** Where the bytes of a body go as they come. Nothing follows end() or fail(). */

@@ -96,7 +96,7 @@ export class ResponseWriter {
 
   /** Adds a field, its name and its value, to the head, unless the application has it. */
   addField(field: readonly [name: string, value: string]): void {
-    this.#added = field;
+    this.#added = [...(this.#added ?? []), ...field];
   }
 
   listen(events: ResponseEvents): void {
@@ -196,6 +196,12 @@ export class ResponseWriter {
     }
   }
 
+  /** The connection goes on in another protocol: nothing more is written here. */
+  switchProtocols(head: Head): void {
+    this.#head = head;
+    this.#state = 'complete';
+  }
+
   /** Ends the connection unless the response is complete. */
   abort(): void {
     if (this.#state === 'complete' || this.#state === 'aborted') return;
@@ -230,9 +236,12 @@ export class ResponseWriter {
   }
 
   #completeHead(head: Head, added: readonly string[]): Head {
-    const name = added[0]?.toLowerCase();
-    const isThere = head.fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name);
-    return isThere ? head : { ...head, fields: [...head.fields, ...added] };
+    const fields = [...head.fields];
+    const isThere = (name: string) =>
+      fields.some((field, index) => index % 2 === 0 && field.toLowerCase() === name.toLowerCase());
+    for (let index = 0; index < added.length; index += 2)
+      if (!isThere(added[index] as string)) fields.push(added[index] as string, added[index + 1] as string);
+    return { ...head, fields };
   }
 
   /** A client that keeps its connection must not keep the server from closing. RFC 9112, section 9.6. */

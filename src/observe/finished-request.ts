@@ -17,9 +17,9 @@ export interface FinishedRequest {
   readonly status: number;
   /** False where that stands on no wire. */
   readonly isAnswered: boolean;
-  /** Of the body, as the application gave it. */
+  /** Of the body, or of a WebSocket's messages, as the application gave them. */
   readonly bytesSent: number;
-  /** Of the body, as the client sent it. */
+  /** The same, as the client sent them. */
   readonly bytesReceived: number;
   /** From when its head was read until the answer's last byte was handed to the system, or given up. Milliseconds. */
   readonly durationMs: number;

@@ -231,6 +231,11 @@ function addWorkers(families: Families, process: string, application: Applicatio
   const { min, max } = application.threads;
   families.add('lido_workers_min', 'gauge', 'The fewest workers that there may be.', min, { process, mount });
   families.add('lido_workers_max', 'gauge', 'The most workers that there may be.', max, { process, mount });
+  if (application.webSockets !== null)
+    families.add('lido_websockets', 'gauge', 'WebSockets that are open.', application.webSockets, {
+      process,
+      mount,
+    });
   for (const state of ['busy', 'idle', 'starting'] as const) {
     const count = workers.filter((worker) => worker.state === state).length;
     families.add('lido_workers', 'gauge', 'Workers, by what they do.', count, { process, mount, state });

@@ -56,7 +56,8 @@ export class ApplicationObserver implements ExchangeObserver {
     // One whose body never came has no environ.
     if (!this.#spans.has(exchange)) this.begin(exchange);
     this.#spans.get(exchange)?.end(request);
-    this.traffic.time(request);
+    // How long a WebSocket stays open says nothing of how fast its application is.
+    if (exchange.webSocket === null) this.traffic.time(request);
     this.#tell(request);
   }
 
@@ -202,11 +203,11 @@ class ObservedExchange implements FinishedRequest {
   }
 
   get bytesSent(): number {
-    return this.#exchange.writer.written;
+    return this.#exchange.webSocket?.bytesSent ?? this.#exchange.writer.written;
   }
 
   get bytesReceived(): number {
-    return this.#exchange.body.received;
+    return this.#exchange.webSocket?.bytesReceived ?? this.#exchange.body.received;
   }
 
   requestField(name: string): string | undefined {

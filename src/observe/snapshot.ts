@@ -36,6 +36,8 @@ export interface ApplicationSnapshot {
   readonly threads: { readonly min: number; readonly max: number };
   readonly backlog: { readonly size: number; readonly oldestMs: number };
   readonly workers: readonly WorkerSnapshot[];
+  /** Those that are open; null where the application has none. */
+  readonly webSockets: number | null;
 }
 
 export interface WorkerSnapshot {

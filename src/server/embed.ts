@@ -1,11 +1,13 @@
 /** Main thread. Lido inside another program: a request handler, or a whole server. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { ApplicationStats } from '../application/application.js';
 import { MountTable } from '../application/mounts.js';
 import { describe, LidoError } from '../contract/errors.js';
 import { encodeAsLatin1 } from '../http/environ.js';
 import { findMountPoint } from '../http/mount-point.js';
 import { type MakeSink, takeIn } from '../http/node-request.js';
+import { asksNodeForWebSocket, giveBack, holdUpgrade } from '../http/node-upgrade.js';
 import { answerRefusal } from '../http/refusal.js';
 import { PLAIN_CONTEXT, type RequestContext } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
@@ -35,6 +37,11 @@ export interface HandlerOptions extends Omit<UserSettings, NameInScope<'process'
 /** A request listener for node:http, middleware for Express and Connect. */
 export interface Handler {
   (request: IncomingMessage, response: ServerResponse): void;
+  /**
+   * For the server's 'upgrade' event: `server.on('upgrade', handler.upgrade)`. WebSockets go to ASGI applications. What else
+   * a client asks for there is ignored, and its request handled as any other.
+   */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /**
    * Starts the workers. Resolves when every application is loaded; rejects with a LidoError, whose `traceback` is the
    * application's. The first request does the same.
@@ -89,7 +96,13 @@ export function createHandler(options: HandlerOptions): Handler {
     );
   }
 
+  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (asksNodeForWebSocket(request)) handle(request, holdUpgrade(request, socket, head));
+    else giveBack(request, socket, head);
+  }
+
   return Object.assign(handle, {
+    upgrade,
     ready: () => embedded.ready(),
     reload: () => embedded.reload(),
     close: () => embedded.close(),
@@ -213,6 +226,11 @@ export class EmbeddedApplications {
 
   stats(): readonly ApplicationStats[] {
     return this.#mounts.stats();
+  }
+
+  /** True where an application takes WebSockets; known once ready() has resolved. */
+  get takesWebSockets(): boolean {
+    return this.#mounts.takesWebSockets;
   }
 
   async #start(): Promise<void> {

@@ -248,7 +248,7 @@ export class Server {
   async #drain(isLast: boolean): Promise<boolean> {
     const graceMs = this.#settings.gracefulTimeout * 1000;
     const end = performance.now() + graceMs;
-    this.#mounts.announceEnd();
+    this.#mounts.announceEnd(isLast);
     await within(graceMs, Promise.all(this.#listeners.map((listener) => listener.stop(isLast))));
     await this.#mounts.drain(Math.max(0, end - performance.now()));
     for (const listener of this.#listeners) listener.destroy();

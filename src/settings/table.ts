@@ -34,6 +34,7 @@ export type SettingGroup =
   | 'Time-outs'
   | 'Limits'
   | 'Buffers'
+  | 'WebSocket'
   | 'Operation'
   | 'Log';
 
@@ -618,6 +619,50 @@ export const settings = {
     text: 'where temporary files lie, which have no name',
     value: 'DIR',
     also: ['client_body_temp_path'],
+  },
+  websocketOrigins: {
+    type: 'strings',
+    group: 'WebSocket',
+    default: [],
+    why: 'an application that asks nobody who he is has nothing to hide from other sites, and one that does may look by itself',
+    text: 'let pages of these origins alone open a WebSocket: https://example.com, https://*.example.com for the names below it, same for the one that was asked; others get 403, and clients that are no browsers name none; repeatable',
+    value: 'ORIGIN',
+    also: ['allowed_origins', 'cors_allowed_origins'],
+  },
+  websocketMaxMessage: {
+    type: 'bytes',
+    group: 'WebSocket',
+    default: 16 * 1024 * 1024,
+    why: "uvicorn's 16 MiB: a message lies in memory whole before the application has it",
+    min: 1,
+    text: 'the largest message that a client may send; a larger one closes its WebSocket with 1009',
+    value: 'BYTES',
+    also: ['maxPayload', 'max_size'],
+  },
+  websocketPingInterval: {
+    type: 'seconds',
+    group: 'WebSocket',
+    default: 20,
+    why: "uvicorn's and websockets' 20 s: less than the 60 s after which proxies take a silent connection for dead",
+    min: 0,
+    text: 'ask a client that was not heard for so long for a sign; 0 for never',
+    value: 'SECONDS',
+  },
+  websocketPingTimeout: {
+    type: 'seconds',
+    group: 'WebSocket',
+    default: 20,
+    why: "uvicorn's and websockets' 20 s",
+    min: 0,
+    text: 'a client that has given no sign so long after it was asked is gone; 0 for no limit',
+    value: 'SECONDS',
+  },
+  websocketDeflate: {
+    type: 'boolean',
+    group: 'WebSocket',
+    default: false,
+    why: 'it takes memory for each client, and time of the thread that serves all of them',
+    text: 'compress messages for clients that offer permessage-deflate',
   },
   supervise: {
     type: 'boolean',

@@ -17,7 +17,19 @@ import {
   WAKE,
   WINDOW_STEP,
 } from '../../src/contract/protocol.js';
-import { BLOCK, END, HEAD, MESSAGE, RESPONSE, WHOLE } from '../../src/contract/ring.js';
+import {
+  ACCEPT,
+  BINARY,
+  BLOCK,
+  CLOSED,
+  END,
+  HEAD,
+  MESSAGE,
+  PART,
+  RESPONSE,
+  TEXT,
+  WHOLE,
+} from '../../src/contract/ring.js';
 import { tell } from '../answers.js';
 
 type RequestMessage = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
@@ -162,6 +174,20 @@ export function readRecord(
       return ['whole', id];
     case END:
       return ['end', id];
+    case ACCEPT:
+      return ['accept', id, desk.toString('latin1', DESK_HEADER, first)];
+    case TEXT:
+    case BINARY:
+      return ['message', id, kind === TEXT, Buffer.from(desk.subarray(first, second))];
+    case PART:
+      return ['part', id, Buffer.from(desk.subarray(first, second))];
+    case CLOSED:
+      return [
+        'close',
+        id,
+        Number(desk.toString('latin1', DESK_HEADER, first)),
+        desk.toString('utf8', first, second),
+      ];
     case MESSAGE:
       return JSON.parse(desk.toString('utf8', first, second)) as FromWorker;
     default:

@@ -8,7 +8,7 @@ import type { Connection } from '../connection.js';
 import type { Departure } from '../departure.js';
 import type { Refusal } from '../gate.js';
 import { LINGER_MS } from '../linger.js';
-import type { HttpRequest } from '../request.js';
+import type { HttpRequest, TakenSocket } from '../request.js';
 import type { ResponseSink } from '../response-sink.js';
 import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
 import { KeptBytes } from './kept-bytes.js';
@@ -41,9 +41,10 @@ export interface ConnectionOptions {
  * - head: a head has begun
  * - request: a request is with its application; its body may still come
  * - lingering: the last answer is written; what still comes is dropped
+ * - taken: another protocol goes on with the socket
  * - over: the socket is closed, or another process goes on with it
  */
-type State = 'idle' | 'head' | 'request' | 'lingering' | 'over';
+type State = 'idle' | 'head' | 'request' | 'lingering' | 'taken' | 'over';
 
 /** Bytes behind the current request that are read ahead, so that a client's end is seen. */
 const MAX_AHEAD = 64 * 1024;
@@ -113,16 +114,17 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.keepAlive = keepAlive;
     this.#account = options.budget.open(this);
     socket
-      .on('data', (packet: Buffer) => this.#take(packet))
-      .on('end', () => this.#hearEnd())
-      .on('drain', () => this.#sink?.tellDrained())
+      .on('data', this.#take)
+      .on('end', this.#hearEnd)
+      .on('drain', this.#hearDrain)
       .on('error', () => {}) // 'close' follows, and says enough
       .on('close', () => this.#end());
   }
 
   /** Ends the connection unless an answer is due or on its way. */
   closeIdle(): void {
-    if (this.#state !== 'request' && this.#socket.writableLength === 0) this.#socket.destroy();
+    const isBusy = this.#state === 'request' || this.#state === 'taken';
+    if (!isBusy && this.#socket.writableLength === 0) this.#socket.destroy();
   }
 
   destroy(): void {
@@ -136,6 +138,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   /** Ends what is overdue. To be called again and again. */
   check(now: number): void {
+    if (this.#state === 'taken') return;
     const { headerTimeoutMs, keepAliveMs } = this.#options;
     const age = now - this.#since;
     const isFirst = this.#client === null;
@@ -181,22 +184,24 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   // ---- What comes ---------------------------------------------------------------------------------------
 
-  #take(packet: Buffer): void {
+  readonly #take = (packet: Buffer): void => {
     if (this.#state === 'lingering' || this.#state === 'over') return;
     this.#heardAt = performance.now();
     this.#packets.push(packet);
     this.#ahead += packet.length;
     this.#read();
-  }
+  };
 
-  #hearEnd(): void {
+  readonly #hearEnd = (): void => {
     if (this.#state === 'over') return;
     this.hasClientEnded = true;
     this.#endedAt = performance.now();
     const isGone = performance.now() - this.#heardAt > HALF_CLOSE_MS;
     if (this.#state === 'request' && isGone && this.isRequestRead) this.#socket.destroy();
     else this.#read();
-  }
+  };
+
+  readonly #hearDrain = (): void => this.#sink?.tellDrained();
 
   /** Looks at what has come, as far as somebody wants it. */
   #read(): void {
@@ -410,6 +415,21 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#head.drop();
     this.#socket.end();
     this.#regulateSocket();
+  }
+
+  /** What has come behind the request is the next protocol's. */
+  takeSocket(): TakenSocket | null {
+    const socket = this.#socket;
+    if (this.#state !== 'request' || socket.destroyed || this.hasClientEnded) return null;
+    const [first = Buffer.alloc(0), ...others] = this.#packets;
+    const head = Buffer.concat([first.subarray(this.#position), ...others]);
+    socket.off('data', this.#take).off('end', this.#hearEnd).off('drain', this.#hearDrain);
+    this.#state = 'taken';
+    this.#head.drop();
+    this.#packets = [];
+    this.#account.close();
+    socket.resume();
+    return { socket, head };
   }
 
   /** What was read and not answered goes along; what comes from now on is for whoever gets the socket. */

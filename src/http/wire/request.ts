@@ -3,7 +3,7 @@ import type { Connection } from '../connection.js';
 import type { Departure } from '../departure.js';
 import { composeEnviron, type EnvironContext, keyOfField } from '../environ.js';
 import type { GateLimits, Refusal } from '../gate.js';
-import type { BodyFlow, BodyReceiver, HttpRequest } from '../request.js';
+import type { BodyFlow, BodyReceiver, HttpRequest, TakenSocket } from '../request.js';
 import { prefersHtml } from '../response-head.js';
 import { type BodyReader, CountedBody } from './body-reader.js';
 import { ChunkedBody } from './chunked-body.js';
@@ -15,6 +15,7 @@ export interface BodyCarrier {
   regulate(body: WireBody): void;
   /** Gives itself away with the request of this head. */
   leaveWith(head: RequestHead, body: string): Departure | null;
+  takeSocket(): TakenSocket | null;
 }
 
 export class WireRequest implements HttpRequest {
@@ -88,6 +89,10 @@ export class WireRequest implements HttpRequest {
 
   leave(body: string): Departure | null {
     return this.#carrier.leaveWith(this.#head, body);
+  }
+
+  takeSocket(): TakenSocket | null {
+    return this.#carrier.takeSocket();
   }
 }
 

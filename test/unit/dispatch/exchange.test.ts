@@ -26,6 +26,7 @@ function createExchange() {
     debug: false,
     observer: null,
     substitute: null,
+    webSockets: null,
   });
   exchange.body = { isWhole: true, close: () => told.push('close') } as never;
   return { exchange, writer, told };

@@ -45,9 +45,10 @@ function receive(...kinds: string[]) {
     debug: false,
     observer: null,
     substitute: null,
+    webSockets: null,
   });
   exchange.body = { isWhole: true, close: () => {}, addCredit: note('credit') } as never;
-  const receiver = new Receiver(slots, new BodyChannel(port1, null, control), null, {
+  const receiver = new Receiver(slots, new BodyChannel(port1, null, control), null, null, {
     finished: (slot) => {
       released += 1;
       slots.release(slot);

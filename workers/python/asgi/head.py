@@ -6,7 +6,7 @@ from http import HTTPStatus
 from ..failures import ProtocolError, show
 
 # RFC 9110, section 5.6.2 and 5.5.
-_is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 # A number of bytes that JavaScript holds exactly.
 _is_length = re.compile(rb"[0-9]{1,15}").fullmatch
@@ -46,14 +46,32 @@ def build_head(status, headers):
     return head
 
 
+def build_accept(subprotocol, headers):
+    """The head of the answer that opens a WebSocket."""
+    try:
+        fields = [(name, value) for name, value in headers]
+    except (TypeError, ValueError):
+        raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}") from None
+    if subprotocol is not None:
+        name = subprotocol.encode("latin-1", "replace") if isinstance(subprotocol, str) else b""
+        if not is_token(name):
+            raise ProtocolError("LIDO_MALFORMED_HEADER", f"subprotocol: {show(subprotocol)}")
+        fields.append((b"Sec-WebSocket-Protocol", name))
+    return _join(b"101 Switching Protocols", fields)
+
+
 def _check_and_join(status, fields):
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise ProtocolError("LIDO_MALFORMED_STATUS", show(status))
-    parts = [b"%d %b" % (status, _PHRASES.get(int(status), b"Unknown"))]
+    return _join(b"%d %b" % (status, _PHRASES.get(int(status), b"Unknown")), fields)
+
+
+def _join(line, fields):
+    parts = [line]
     lengths = 0
     for name, value in fields:
         is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
-        if not is_bytes or not _is_token(name) or not _is_value(value):
+        if not is_bytes or not is_token(name) or not _is_value(value):
             raise ProtocolError("LIDO_MALFORMED_HEADER", show((name, value)))
         lower = name.lower()
         if lower in _HOP_BY_HOP:

@@ -15,9 +15,11 @@ from ..wire import (
     SKIP,
     SLEEPING,
     STREAMED_REQUEST,
+    WEBSOCKET,
 )
 
 _MODULO = 0xFFFFFFFF
+_REQUESTS = frozenset((REQUEST, STREAMED_REQUEST, WEBSOCKET))
 
 
 class Inbox:
@@ -57,7 +59,7 @@ class Inbox:
                 continue
             if self.parts:
                 first, second = self.join(request, first, second)
-            if (kind == REQUEST or kind == STREAMED_REQUEST) and not self.claim(request):
+            if kind in _REQUESTS and not self.claim(request):
                 continue
             return kind, request, first, second
         return None

@@ -1,6 +1,7 @@
 """[6] The environ as it comes ► the scope of a request. asgi.readthedocs.io, "HTTP & WebSocket ASGI Message Format"."""
 
 from ..wire import FIXED_KEYS
+from .head import is_token
 
 _MAX_CACHED = 512
 _COUNT = len(FIXED_KEYS)
@@ -24,6 +25,7 @@ _COUNT = len(FIXED_KEYS)
 
 _VERSION = {"version": "3.0", "spec_version": "2.5"}
 _EXTENSIONS = {"http.response.pathsend": {}}
+_WEBSOCKET_EXTENSIONS = {"websocket.http.response": {}}
 
 
 class ScopeBuilder:
@@ -59,6 +61,15 @@ class ScopeBuilder:
             "extensions": {**_EXTENSIONS, "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")}},
         }
 
+    def build_websocket(self, wire):
+        scope = self.build(wire)
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        scope["subprotocols"] = _list_subprotocols(scope["headers"])
+        scope["extensions"] = {**_WEBSOCKET_EXTENSIONS, "lido": scope["extensions"]["lido"]}
+        return scope
+
     def learn(self, joined):
         names = tuple(_name_field(key) for key in joined.split(b"\0")[_COUNT:])
         if len(self.names) < _MAX_CACHED:
@@ -73,6 +84,13 @@ def _name_field(key):
     elif key not in (b"CONTENT_TYPE", b"CONTENT_LENGTH"):
         return None
     return key.lower().replace(b"_", b"-")
+
+
+def _list_subprotocols(headers):
+    """Those that a client offers, its favourite first; what is no token is passed over. RFC 6455, section 4.1."""
+    offered = b",".join(value for name, value in headers if name == b"sec-websocket-protocol")
+    names = [name.strip(b" \t") for name in offered.split(b",")]
+    return [name.decode() for name in names if is_token(name)]
 
 
 def _cut_path(target):

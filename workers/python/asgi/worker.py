@@ -21,9 +21,11 @@ from ..rings import AnswerWriter, find_slot_word, make_fence, pack
 from ..wire import (
     ACKED,
     ASKED,
+    BINARY,
     BLOCK,
     CANCEL,
     CLOSE,
+    CLOSED,
     DESK_HEADER,
     END,
     HEARD,
@@ -34,8 +36,10 @@ from ..wire import (
     REQUEST,
     ROOM,
     STREAMED_REQUEST,
+    TEXT,
     TOLD,
     WAITS,
+    WEBSOCKET,
 )
 from .http import HttpCycle
 from .inbox import Inbox
@@ -43,6 +47,7 @@ from .lifespan import Lifespan
 from .loops import close_loop, make_bell, make_loop, silence
 from .scope import ScopeBuilder
 from .states import STARTED
+from .websocket import WebSocketCycle
 
 # Records that are looked at before the tasks of others come to their turn.
 _MOST_AT_ONCE = 64
@@ -94,6 +99,10 @@ class LoopWorker:
             CANCEL: self.cancel,
             ROOM: self.give_room,
             CLOSE: self.close,
+            WEBSOCKET: self.begin_websocket,
+            TEXT: self.take_text,
+            BINARY: self.take_bytes,
+            CLOSED: self.close_websocket,
         }
 
     # ---- The worker's life ----------------------------------------------------------------------------------
@@ -180,9 +189,14 @@ class LoopWorker:
         self.begin(request, environ, None)
 
     def begin(self, request, environ, body):
+        self.start(HttpCycle(self, request, self.scopes.build(environ), body))
+
+    def begin_websocket(self, request, environ, _):
+        self.start(WebSocketCycle(self, request, self.scopes.build_websocket(environ)))
+
+    def start(self, cycle):
         """Starts a request's task, with context variables of its own."""
-        cycle = HttpCycle(self, request, self.scopes.build(environ), body)
-        self.cycles[request] = cycle
+        self.cycles[cycle.request] = cycle
         start = cycle.run(self.application)
         context = self.context.copy()
         if _HAS_EAGER_TASKS:
@@ -223,6 +237,21 @@ class LoopWorker:
         cycle = self.cycles.get(request)
         if cycle is not None:
             cycle.tell_room()
+
+    def take_text(self, request, _, content):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.take_in(TEXT, content)
+
+    def take_bytes(self, request, _, content):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.take_in(BINARY, content)
+
+    def close_websocket(self, request, code, reason):
+        cycle = self.cycles.get(request)
+        if cycle is not None:
+            cycle.close(int(code), reason.decode())
 
     def close(self, _, seconds, __):
         if not self.is_closing:
