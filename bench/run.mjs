@@ -16,6 +16,13 @@ import { compareResults, loadLastResult, saveResult } from './lib/results.mjs';
 import { runScenario } from './lib/rounds.mjs';
 import { buildTable, listFailures } from './lib/table.mjs';
 
+// What is counted, not timed, is a program of its own.
+if (process.argv[2] === 'operate') {
+  process.argv.splice(2, 1);
+  await import('./operate.mjs');
+  process.exit();
+}
+
 const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'static', 'start'];
 
 const { values, positionals } = parseArgs({
@@ -32,6 +39,7 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.filter((name) => !SCENARIOS.includes(name));
 if (values.help || unknown.length > 0) {
   console.log(`npm run bench -- [SCENARIO...] [options]    scenarios: ${SCENARIOS.join(' ')} (default: all)
+npm run bench -- operate [--help]          requests lost while something is done to a server
   --rounds N         rounds, interleaved (3)
   --seconds N        length of one load (2)
   --only TEXT        only servers whose label holds the text; repeatable

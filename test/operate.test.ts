@@ -1,5 +1,5 @@
 // Whatever an operator does to a running server, no client sees it: reloads, recycling, more processes and fewer.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Clients, startClients } from './support/clients.js';
@@ -11,6 +11,7 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [('${text} %d' % os.getpid()).encode()]
 `;
+const HELLO = `export const application = (environ, start) => (start('200 OK', []), ['hello']);\n`;
 const BROKEN = `raise RuntimeError('not this one')\n`;
 
 const portOf = ({ url }: Running) => Number(new URL(url).port);
@@ -195,6 +196,43 @@ describe('signals', () => {
       expect(await server.ended).toMatchObject({ code: 0 });
     },
   );
+
+  it('HUP, USR1, WINCH and INT do what they do elsewhere, and no client sees it', async () => {
+    const { cwd, server, write } = await serveSite(['--access-log', 'access.log']);
+    const clients = startBoth(server);
+    await Promise.all(clients.map((each) => each.answerMore(20)));
+    write(version('two'));
+    server.child.kill('SIGHUP');
+    await server.waitFor('the application is loaded anew\n');
+    await Promise.all(clients.map((each) => each.answerMore(20)));
+    expect(await ask(server)).toMatch(/^two /);
+    renameSync(join(cwd, 'access.log'), join(cwd, 'access.log.1'));
+    server.child.kill('SIGUSR1');
+    while (!existsSync(join(cwd, 'access.log')))
+      await Promise.race(clients.map((each) => each.answerMore(5)));
+    server.child.kill('SIGWINCH');
+    await Promise.all(clients.map((each) => each.answerMore(20)));
+    await stopBoth(clients);
+    const others = startBoth(server);
+    await Promise.all(others.map((each) => each.answerMore(20)));
+    server.child.kill('SIGINT');
+    expect(await server.ended).toMatchObject({ code: 0, signal: null });
+    for (const each of others) await each.stop();
+    expect(others.flatMap(({ lost }) => lost)).toEqual([]);
+  });
+
+  it('HUP says that the settings stay as they were where no supervisor reads them again', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO });
+    const server = await serveLido(['--control-socket', 'control.sock', 'hello.mjs'], { cwd });
+    server.child.kill('SIGHUP');
+    await server.waitFor(
+      'the application is loaded anew; the settings stay as they were: start it with --supervise',
+    );
+    const asked = await runLido(['reload', '--control-socket', 'control.sock'], { cwd });
+    expect(asked.stdout).toContain(
+      '\nthe settings stay as they were: start it with --supervise to have them read again\n',
+    );
+  });
 
   it('QUIT ends at once what TERM would let finish', async () => {
     const slow = `import time

@@ -8,10 +8,13 @@ import { removeStaleSocket } from './bind.js';
 import type { Operated } from './operated.js';
 import type { Whereabouts } from './whereabouts.js';
 
+export const SETTINGS_STAY =
+  'the settings stay as they were: start it with --supervise to have them read again';
+
 /** Listens at the path, until what it resolves with is called or the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(
   path: string | null,
-  served: Pick<Operated, 'admin' | 'reload' | 'describe'>,
+  served: Pick<Operated, 'admin' | 'reload' | 'rereadsSettings' | 'describe'>,
   log: Logger,
 ): Promise<() => Promise<void>> {
   if (path === null) return async () => {};
@@ -30,7 +33,8 @@ export async function openControlSocket(
             () => null,
             (error: unknown) => toPayload(error),
           );
-          if (failure === null) sendJson(response, 200, { serving: served.describe() });
+          const note = served.rereadsSettings ? '' : SETTINGS_STAY;
+          if (failure === null) sendJson(response, 200, { serving: served.describe(), note });
           else sendJson(response, 500, failure);
         },
       },
@@ -50,7 +54,8 @@ export async function askForReload({ controlSocket, pid }: Whereabouts): Promise
   if (controlSocket !== null) {
     const { status, body } = await post(controlSocket, '/reload');
     if (status !== 200) throw fromPayload(JSON.parse(body) as ErrorPayload);
-    process.stdout.write(`${(JSON.parse(body) as { serving: string }).serving}\n`);
+    const { serving, note } = JSON.parse(body) as { serving: string; note: string };
+    process.stdout.write(note === '' ? `${serving}\n` : `${serving}\n${note}\n`);
     return;
   }
   if (pid === null)

@@ -47,7 +47,7 @@ export interface Handler {
    * application's. The first request does the same.
    */
   ready(): Promise<void>;
-  /** Loads each application's code anew, as the server's reload() does. */
+  /** Loads each application's code anew, as the server's reload() does; the settings stay as they are. */
   reload(): Promise<void>;
   /** Finishes what runs within `gracefulTimeout`, then ends the workers. Later requests are answered with 503. Idempotent. */
   close(): Promise<void>;

@@ -22,6 +22,8 @@ export interface Operated {
   readonly addresses: readonly string[];
   /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */
   reload(): Promise<void>;
+  /** Whether a reload reads the settings again, too. */
+  readonly rereadsSettings: boolean;
   reopenLogs(): void;
   /** Answers every request with what keeps new code from being loaded. For --reload. */
   showFailure(error: LidoError): void;

@@ -41,6 +41,7 @@ export function createServer(
 }
 
 export class Server {
+  readonly rereadsSettings = false;
   readonly #settings: Settings;
   readonly #binds: readonly BindAddress[];
   readonly #log: Log;
@@ -146,7 +147,7 @@ export class Server {
   }
 
   /**
-   * Loads each application's code anew: new workers take the requests that come from then on, the old ones finish theirs
+   * Loads each application's code anew, under the settings that it has: new workers take the requests that come from then on, the old ones finish theirs
    * and end; no request is lost. Resolves when they have ended. Rejects with the LidoError of the first that fails, whose
    * old workers go on; with LIDO_PYTHON_NOT_RELOADABLE for a Python application, which takes a new process.
    */

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
+import { SETTINGS_STAY } from './control-socket.js';
 import type { Operated } from './operated.js';
 
 /**
@@ -10,7 +11,7 @@ import type { Operated } from './operated.js';
  * started anew. WINCH does nothing.
  */
 export function followSignals(
-  served: Pick<Operated, 'reload' | 'reopenLogs' | 'scale' | 'kill' | 'startSuccessor'>,
+  served: Pick<Operated, 'reload' | 'rereadsSettings' | 'reopenLogs' | 'scale' | 'kill' | 'startSuccessor'>,
   { stop, upgrade }: SignalActions,
   log: Log,
 ): void {
@@ -19,7 +20,7 @@ export function followSignals(
   process.on('SIGHUP', () => {
     log.info('SIGHUP: loading the application anew');
     served.reload().then(
-      () => log.info('the application is loaded anew'),
+      () => log.info(`the application is loaded anew${served.rereadsSettings ? '' : `; ${SETTINGS_STAY}`}`),
       ({ code, message, traceback }: LidoError) =>
         log.error({ code, traceback }, `not reloaded, what was served is served on: ${message}`),
     );

@@ -32,6 +32,7 @@ export interface SupervisorDependencies {
 }
 
 export class Supervisor {
+  readonly rereadsSettings = true;
   readonly #log: Logger;
   /** The admin listeners, and what they are answered from. */
   readonly admin: Admin;

@@ -32,6 +32,7 @@ export const scenarios = [
     `stop in ${where} after its time-out`,
     (way) => serve(way, { timeout: 0.5 }, async (server) => equal((await server.ask(path)).status, 504)),
   ]),
+  ['stuck in C, with the GIL: ends by itself', endStuck],
   ['stop while it is imported', stopDuringImport],
   ['stop twice in C, with the GIL', stopTwice],
   attack('time-outs of loops', async (server) => {
@@ -125,6 +126,18 @@ function stopDuring(way, bytes) {
     if (/streams|close/.test(bytes)) await once(client, 'data');
     await server.waitFor('began');
   });
+}
+
+/** Nobody replaces it, so it says where it stands, and ends for another to be started. */
+async function endStuck(way) {
+  const server = await new Server(way, { timeout: 0.5 }).start();
+  try {
+    equal((await server.ask('keeps_the_gil?3600')).status, 504);
+    equal(await server.ended, 1);
+    ok(server.stderr.includes('Python is stuck: a call into C keeps the GIL'));
+  } finally {
+    await server.kill();
+  }
 }
 
 async function stopDuringImport(way) {
