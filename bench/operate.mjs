@@ -1,6 +1,6 @@
 /**
- * What clients lose while an operator does something to a server: `npm run bench -- operate`. Counts, no speed. Eight clients
- * ask all the while, four on kept connections and four on a fresh one for each request, of an application that waits 5 ms.
+ * What clients lose while an operator does something to a server: `npm run bench -- operate`. Counts, no speed. Sixteen clients
+ * ask all the while, eight on kept connections and eight on a fresh one for each request, of an application that waits 5 ms.
  */
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';

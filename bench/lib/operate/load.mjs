@@ -21,7 +21,7 @@ export class Load {
   #over = false;
   #ended;
 
-  constructor({ port, kept = 4, fresh = 4, method = 'GET', secure = false }) {
+  constructor({ port, kept = 8, fresh = 8, method = 'GET', secure = false }) {
     this.#options = { port, method, secure };
     this.#ended = Promise.all([
       ...Array.from({ length: kept }, () => this.#ask(this.kept, true)),
