@@ -80,7 +80,10 @@ describe('a reload of Python', () => {
     expect(failed.stderr).toContain('RuntimeError: not this one');
     expect(failed.stderr).toContain('lido: LIDO_IMPORT_FAILED ');
     expect(await ask(server)).toBe(before);
+    // The log tells it, too, whoever asked.
+    await server.waitFor('not reloaded, what was served is served on');
     server.child.kill('SIGHUP');
+    await server.waitFor('SIGHUP: loading the application anew');
     await server.waitFor('not reloaded, what was served is served on');
     await server.waitFor('RuntimeError: not this one');
     write(version('mended'));

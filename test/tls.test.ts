@@ -1,6 +1,7 @@
 // TLS spoken by the server itself, over real sockets, with certificates that OpenSSL has just made.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -133,6 +134,27 @@ describe('TLS', () => {
     await server.waitFor('the certificates are read anew');
     expect((await ask(server)).serial).not.toBe(before.serial);
     expect((await ask(server, { servername: 'one.test' })).serial).not.toBe(before.serial);
+  });
+
+  it('reads a certificate anew that was renewed while the application was imported', async () => {
+    const cwd = makeSite();
+    const wait = `import os, sys, time
+sys.stderr.write('importing\\n')
+while not os.path.exists('renewed-by-now'):
+    time.sleep(0.01)
+`;
+    writeFileSync(join(cwd, 'show.py'), wait + SHOW);
+    const pair = ['--certfile', 'one.test.pem', '--keyfile', 'one.test.key'];
+    const words = ['--bind', '127.0.0.1:0', ...pair, '--no-supervise', '--python', venv, 'show.py'];
+    const started = startLido(words, { cwd });
+    await started.waitFor('importing');
+    copyFileSync(join(cwd, 'renewed.key'), join(cwd, 'one.test.key'));
+    copyFileSync(join(cwd, 'renewed.pem'), join(cwd, 'one.test.pem'));
+    writeFileSync(join(cwd, 'renewed-by-now'), '');
+    await started.waitFor('https://127.0.0.1:');
+    const url = /https:\/\/127\.0\.0\.1:\d+/.exec(started.stderr())?.[0] ?? '';
+    const { serialNumber } = new X509Certificate(readFileSync(join(cwd, 'renewed.pem')));
+    expect((await ask({ ...started, url })).serial).toBe(serialNumber);
   });
 
   it.each([

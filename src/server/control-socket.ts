@@ -6,10 +6,8 @@ import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer, sendJson } from '../observe/admin-server.js';
 import { removeStaleSocket } from './bind.js';
 import type { Operated } from './operated.js';
+import { reloadAndTell, SETTINGS_STAY } from './reloading.js';
 import type { Whereabouts } from './whereabouts.js';
-
-export const SETTINGS_STAY =
-  'the settings stay as they were: start it with --supervise to have them read again';
 
 /** Listens at the path, until what it resolves with is called or the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(
@@ -29,13 +27,10 @@ export async function openControlSocket(
         method: 'POST',
         path: '/reload',
         answer: async (response) => {
-          const failure = await served.reload().then(
-            () => null,
-            (error: unknown) => toPayload(error),
-          );
+          const failure = await reloadAndTell(served, log);
           const note = served.rereadsSettings ? '' : SETTINGS_STAY;
           if (failure === null) sendJson(response, 200, { serving: served.describe(), note });
-          else sendJson(response, 500, failure);
+          else sendJson(response, 500, toPayload(failure));
         },
       },
     ],

@@ -2,8 +2,8 @@
 import { constants } from 'node:os';
 import type { LidoError } from '../contract/errors.js';
 import type { Log } from '../log.js';
-import { SETTINGS_STAY } from './control-socket.js';
 import type { Operated } from './operated.js';
+import { reloadAndTell } from './reloading.js';
 
 /**
  * TERM and INT finish what runs, then exit with 0; a second one, and QUIT, end all at once. HUP loads settings and
@@ -19,11 +19,7 @@ export function followSignals(
   process.on('SIGUSR2', () => startAnew(served, upgrade, log));
   process.on('SIGHUP', () => {
     log.info('SIGHUP: loading the application anew');
-    served.reload().then(
-      () => log.info(`the application is loaded anew${served.rereadsSettings ? '' : `; ${SETTINGS_STAY}`}`),
-      ({ code, message, traceback }: LidoError) =>
-        log.error({ code, traceback }, `not reloaded, what was served is served on: ${message}`),
-    );
+    void reloadAndTell(served, log);
   });
   // Unheeded, it would open Node's inspector.
   process.on('SIGUSR1', () => served.reopenLogs());

@@ -38,6 +38,8 @@ export class Certificates {
    * wrong pair is logged then, and the old one stays.
    */
   createServer(): tls.Server {
+    // An import may have taken long since they were read.
+    this.#readIfChanged();
     this.#timer ??= setInterval(() => this.#readIfChanged(), CHECK_MS).unref();
     const server = tls.createServer({ ...SOCKET_OPTIONS, ...this.#describeServer() });
     // A handshake that fails is the client's affair; the socket is closed.

@@ -76,7 +76,8 @@ export const acts = [
       }
       await site.untilEnded();
       await load.untilReplaced(old);
-      // The new one, which is no child of this program.
+      // The new one, which is no child of this program, may take a moment to write it.
+      while (!existsSync(site.pidfile)) await sleep(20);
       const pid = Number(readFileSync(site.pidfile, 'utf8'));
       process.kill(pid, 'SIGTERM');
       await load.stop();

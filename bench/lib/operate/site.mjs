@@ -10,7 +10,7 @@ import { lidoCommand, pythonApps, venv } from '../paths.mjs';
 
 const PROCESSES = 2;
 const THREADS = 4;
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 60_000;
 
 /** What is running ends with this program, however that ends. */
 const groups = new Set();
@@ -54,6 +54,7 @@ export const servers = {
         '--port',
         port,
         '--no-access-log',
+        '--respawn-failed-workers',
       ],
       ...['--workers', PROCESSES, '--blocking-threads', THREADS, '--pid-file', pidfile],
       ...(tls === null ? [] : ['--ssl-certificate', tls.cert, '--ssl-keyfile', tls.key]),
