@@ -198,10 +198,11 @@ function assemble(
     elsewhere,
   });
   const pool = new WorkerPool({
-    settings: describeWorkers(settings, application, threads, concurrency, runsOnce),
+    settings: describeWorkers(settings, application, threads, concurrency, host, runsOnce),
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,
+    waker: host?.waker ?? null,
     events: {
       measured: (exchange, manner) => dispatcher.measured(exchange, manner),
       released: (session) => dispatcher.released(session),
@@ -328,6 +329,7 @@ function describeWorkers(
   application: ApplicationSpec,
   threads: ThreadLimits,
   concurrency: number,
+  host: PythonHost | null,
   runsOnce: boolean,
 ): WorkerSettings {
   const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
@@ -344,6 +346,7 @@ function describeWorkers(
     concurrency,
     tellsManner: threads.max > 1 && sharesGil(application),
     tellsFiles: settings.reload,
+    waker: host?.waker.end ?? -1,
   };
 }
 

@@ -168,6 +168,8 @@ export interface WorkerSettings {
   readonly tellsManner: boolean;
   /** Say over the channel LOADED_FILES which files the application consists of. */
   readonly tellsFiles: boolean;
+  /** The descriptor by which a Python worker wakes the main thread; -1 for a JavaScript one, which has its port. */
+  readonly waker: number;
 }
 
 /** The name of a BroadcastChannel within the process, for --reload: lists of absolute paths, from workers to the main thread. */
@@ -488,7 +490,7 @@ export interface HostStart {
 /** And back. */
 export type HostMessage =
   /** `dump` is null where the system has no means for it. */
-  | readonly [kind: 'ready', dump: StackDump | null]
+  | readonly [kind: 'ready', dump: StackDump | null, waker: WakerEnds]
   | readonly [kind: 'failed', error: ErrorPayload]
   /** `lines` are for the log. */
   | readonly [
@@ -505,6 +507,12 @@ export type HostMessage =
   | readonly [kind: 'ended', token: number]
   /** The request was told to stop, if it still ran; `stack` is where it stood, empty if it did not. */
   | readonly [kind: 'interrupted', token: number, stack: string];
+
+/** The descriptors of the pipe by which workers wake the main thread. They last as long as the process. */
+export interface WakerEnds {
+  readonly read: number;
+  readonly write: number;
+}
 
 // ---- Looking at Python ----------------------------------------------------------------------------------
 

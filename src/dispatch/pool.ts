@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import { describe, LidoError } from '../contract/errors.js';
 import type { SessionStart, WorkerSettings } from '../contract/protocol.js';
+import type { Waker } from '../python/waker.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { ThreadLimits } from './scaling.js';
 import { Session, type SessionEvents } from './session.js';
@@ -33,6 +34,8 @@ export interface PoolOptions {
   /** Told when a worker takes requests, and when it takes no more; `reason` is null where that was meant to be. */
   readonly started: (session: Session) => void;
   readonly ended: (session: Session, reason: LidoError | null) => void;
+  /** By which Python's workers wake this thread; null for other workers. */
+  readonly waker: Waker | null;
   /** Told when another worker takes the place of one that ended, or was given up, for this reason. */
   readonly replaced: (reason: LidoError) => void;
   /** Told when so many workers were given up, and have not ended, that there is no thread for another. */
@@ -214,8 +217,8 @@ export class WorkerPool {
   }
 
   #open(): Member {
-    const { settings, slots, events } = this.#options;
-    const session = new Session(settings, slots, events, this.#takeNumber());
+    const { settings, slots, events, waker } = this.#options;
+    const session = new Session(settings, slots, events, this.#takeNumber(), waker);
     const abort = new AbortController();
     const { requests, bodies } = session.start;
     const ended = this.#piscina.run(session.start, {

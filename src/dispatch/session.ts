@@ -23,6 +23,7 @@ import {
   STREAMED_REQUEST,
   WEBSOCKET,
 } from '../contract/ring.js';
+import type { Waker } from '../python/waker.js';
 import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Inbox } from './inbox.js';
@@ -94,8 +95,15 @@ export class Session implements ExchangeHolder {
   #willLook = false;
   #lookTimer: NodeJS.Timeout | null = null;
   #isLost = false;
+  readonly #stopListening: () => void;
 
-  constructor(settings: WorkerSettings, slots: number, events: SessionEvents, number: number) {
+  constructor(
+    settings: WorkerSettings,
+    slots: number,
+    events: SessionEvents,
+    number: number,
+    waker: Waker | null,
+  ) {
     this.number = number;
     const { application } = settings;
     const isPython = application.runtime === 'cpython';
@@ -134,6 +142,7 @@ export class Session implements ExchangeHolder {
       this.#rejectReady = reject;
     });
     this.ready.catch(() => {});
+    this.#stopListening = waker?.onWake(() => this.#answers?.deliver(this.#take)) ?? (() => {});
     this.#requests.on('message', (message: FromWorker) => this.#receiveAll(message));
   }
 
@@ -235,6 +244,7 @@ export class Session implements ExchangeHolder {
     const survivors = this.recall(Number.POSITIVE_INFINITY);
     for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
     this.#isLost = true;
+    this.#stopListening();
     if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);
     this.#requests.close();
     this.#bodies.close();

@@ -15,6 +15,7 @@ import type {
 import type { Log } from '../log.js';
 import { Looker, type PythonLook } from './looker.js';
 import { dumpStacks, formatThreads } from './stack-dump.js';
+import { Waker } from './waker.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
@@ -103,7 +104,7 @@ function startHost(installation: PythonInstallation): Promise<PythonHost> {
         return;
       }
       if (message[0] !== 'ready') return;
-      const host = new PythonHost(worker, start, message[1]);
+      const host = new PythonHost(worker, start, message[1], new Waker(message[2]));
       // A thread's end is not the process's, which it does not see.
       if (isMainThread) process.once('exit', (status) => host.endAtExit(status));
       resolve(host);
@@ -118,6 +119,8 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
   readonly #worker: Worker;
   readonly #start: HostStart;
   readonly #dump: StackDump | null;
+  /** By which its workers wake this thread. */
+  readonly waker: Waker;
   /** By the address of a thread's state in the interpreter that they look at, 0 for the process's first one. */
   readonly #lookers = new Map<number, Looker>();
   readonly #answers = new Map<number, (message: HostMessage) => void>();
@@ -127,13 +130,14 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
   #loading = 0;
   #isKeptOut = false;
 
-  constructor(worker: Worker, start: HostStart, dump: StackDump | null) {
+  constructor(worker: Worker, start: HostStart, dump: StackDump | null, waker: Waker) {
     super();
     // One for each application.
     this.setMaxListeners(Number.POSITIVE_INFINITY);
     this.#worker = worker;
     this.#start = start;
     this.#dump = dump;
+    this.waker = waker;
     worker.on('message', (message: HostMessage) => {
       const token = message[0] === 'ready' || message[0] === 'failed' ? 0 : message[1];
       this.#answers.get(token)?.(message);

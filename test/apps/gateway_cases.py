@@ -316,8 +316,9 @@ def spins_in_close(environ, start_response):
 
 
 def swallows_once(environ, start_response):
-    environ["wsgi.errors"].write("spinning\n")
     try:
+        # Whoever reads this may be as quick as to interrupt what says so.
+        environ["wsgi.errors"].write("spinning\n")
         while True:
             pass
     except BaseException:

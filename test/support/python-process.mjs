@@ -82,6 +82,7 @@ const commands = {
         timeout: 30,
         concurrency: 1,
         tellsManner: true,
+        waker: host.waker.end,
         ...settings,
         application: spec,
       },
@@ -104,13 +105,16 @@ const commands = {
         pending: null,
       };
       sessions.set(session, state);
-      requests.port1.on('message', (message) => {
-        if (message[0] === 'ready') state.target = message[3];
-        if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
+      const deliver = () =>
         answers.deliver((answer, giveBack) => {
           receive(state, copy(answer));
           giveBack?.();
         });
+      host.waker.onWake(deliver);
+      requests.port1.on('message', (message) => {
+        if (message[0] === 'ready') state.target = message[3];
+        if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
+        deliver();
         if (!['ready', 'failed', 'answers'].includes(message[0])) receive(state, message);
       });
     });

@@ -30,7 +30,6 @@ import {
   TEXT,
   WHOLE,
 } from '../../src/contract/ring.js';
-import { tell } from '../answers.js';
 
 type RequestMessage = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
 
@@ -84,11 +83,6 @@ export class Calls {
     // What was sent before the session was closed has been answered by now.
     if (this.#closing) this.#isClosed = true;
     else Atomics.wait(this.#control, WAKE, seen);
-  }
-
-  /** There is something in the ring of answers that the main thread does not know of. */
-  tell(): void {
-    tell(this.#port, this.#control);
   }
 
   /** Returns what Python finds in the desk's first integer. */

@@ -29,20 +29,22 @@ import { type LibPython, openLibpython, type Pointer, type RegisteredCallback } 
 /** Holds any record: a text of MAX_BLOCK bytes takes six times as much as JSON, where each has to be escaped. */
 const DESK_SIZE = HEADER + 8 * MAX_BLOCK;
 
-/** Runs in a namespace that has `part_name`, `settings_json`, `call`, `tell`, `desk`. */
+/** Runs in a namespace that has `part_name`, `settings_json`, `call`, `desk`. */
 const START = `${IMPORT_GATEWAY}
 import json
 gateway = part(part_name)
-worker, result = gateway.start(json.loads(settings_json), call, tell, desk)
+worker, result = gateway.start(json.loads(settings_json), call, desk)
 `;
 
 const ATTACH = `
 worker.attach(control, requests, bodies, answers)
+worker.tell = part('.waker').make_waker(worker.words, int(waker))
 serve = worker.serve
 `;
 /** A loop is told everything by one ring. */
 const ATTACH_LOOP = `
 worker.attach(control, requests, answers)
+worker.tell = part('.waker').make_waker(worker.words, int(waker))
 serve = worker.serve
 `;
 
@@ -91,11 +93,9 @@ class CpythonRuntime implements Runtime {
     this.#thread = this.#entered.thread;
     this.#namespace = this.#python.newNamespace();
     const call = this.#python.wrapCallback('call', () => this.#answerCall());
-    const tellMain = this.#python.wrapCallback('tell', () => this.#calls?.tell());
-    this.#callbacks = [call, tellMain];
+    this.#callbacks = [call];
     try {
       this.#python.setAndDrop(this.#namespace, 'call', call.callable);
-      this.#python.setAndDrop(this.#namespace, 'tell', tellMain.callable);
       const { thread = 0, loop, bell } = this.#start(settings, spec);
       this.interruptTarget = { thread, state: this.#thread, isIsolated: this.#entered.isIsolated };
       this.bell = bell ?? null;
@@ -133,6 +133,7 @@ class CpythonRuntime implements Runtime {
     this.#python.acquire(this.#thread);
     for (const [name, memory] of Object.entries({ control: start.control.buffer, answers, ...inward }))
       if (memory !== null) this.#view(name, Buffer.from(memory));
+    this.#python.setText(this.#namespace, 'waker', String(start.settings.waker));
     this.#python.runCode(this.#hasLoop ? ATTACH_LOOP : ATTACH, this.#namespace);
     const serve = this.#python.getItem(this.#namespace, 'serve');
     if (this.#hasLoop) {

@@ -1,7 +1,7 @@
 """[6] A worker thread's end of the gateway for Python applications: what it is started with, and each request.
 
 Requests come in and answers go out through memory that the main thread shares (rings.py). JavaScript is called for what is
-left: `tell()` wakes the main thread, and `call()` does what the desk asks for, a buffer that both sides see (calls.ts).
+left: `call()` does what the desk asks for, a buffer that both sides see (calls.ts). `tell()` wakes the main thread (waker.py).
 """
 
 import io
@@ -325,7 +325,7 @@ class Worker(Interruptible):
             self.consumed = self.chunks.passed = 0
 
 
-def start(settings, call, tell, desk):
+def start(settings, call, desk):
     """
     Makes this thread's worker. The application is the one that all threads share, or is loaded here, for this interpreter
     alone. Returns the worker, None where that failed, and JSON: {"thread"}, or {"failure"}.
@@ -333,7 +333,7 @@ def start(settings, call, tell, desk):
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"])
     worker.timeout = str(settings["timeout"])
     worker.state = settings["state"]
-    worker.call, worker.tell, worker.desk = call, tell, desk
+    worker.call, worker.desk = call, desk
     voices[worker.thread] = worker.log
     if settings["tellsManner"]:
         from .meter import Meter

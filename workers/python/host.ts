@@ -11,6 +11,7 @@ import type {
   PythonInterface,
   PythonSpec,
   StackDump,
+  WakerEnds,
 } from '../../src/contract/protocol.js';
 import {
   describeApplication,
@@ -29,6 +30,11 @@ from threading import get_ident
 stacks = part('.stacks')
 stacks.names.update({key: 'MainThread' for key in (state, str(get_ident()))})
 result = stacks.open_dump() if may_dump == 'True' else 'null'
+`;
+
+const MAKE_WAKER = `${IMPORT_GATEWAY}
+import json
+result = json.dumps(dict(zip(('read', 'write'), part('.waker').make_pipe())))
 `;
 
 const LOAD = `${IMPORT_GATEWAY}
@@ -86,6 +92,7 @@ class PythonHost {
   /** Whether this thread initialised Python: its main thread, to which its end belongs. */
   readonly #isMain: boolean;
   readonly dump: StackDump | null;
+  readonly waker: WakerEnds;
   /** The thread that is being interrupted, and what is raised in it. */
   #target = 0;
   #timeout: Pointer = 0;
@@ -99,6 +106,7 @@ class PythonHost {
     const may_dump = isMain && !installation.freeThreaded ? 'True' : 'False';
     const texts = { messages_json: JSON.stringify(MESSAGES), state: String(thread), may_dump };
     this.dump = JSON.parse(this.#withGil(() => this.#run(PREPARE, texts))) as StackDump | null;
+    this.waker = JSON.parse(this.#withGil(() => this.#run(MAKE_WAKER))) as WakerEnds;
     this.#means = this.#withGil(() => this.#prepareInterrupts());
   }
 
@@ -204,7 +212,7 @@ const { installation, ended } = workerData as HostStart;
 try {
   const host = new PythonHost(installation);
   parentPort?.on('message', (request: HostRequest) => answer(host, request));
-  post(['ready', host.dump]);
+  post(['ready', host.dump, host.waker]);
 } catch (error) {
   post(['failed', toPayload(error)]);
 }

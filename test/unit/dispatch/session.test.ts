@@ -18,7 +18,7 @@ function openSession() {
   const whenReleased = new Promise<void>((resolve) => {
     released = resolve;
   });
-  const session = new Session(settings, 4, { measured: () => {}, released, log: () => {} }, 1);
+  const session = new Session(settings, 4, { measured: () => {}, released, log: () => {} }, 1, null);
   opened.push(session);
   const { control, rings } = session.start;
   if (rings === null) throw new Error('a Python worker has rings');

@@ -413,7 +413,7 @@ class LoopWorker:
         return stack
 
 
-def start(settings, call, tell, desk):
+def start(settings, call, desk):
     """
     Makes this thread's worker, and starts the application in its loop. Returns the worker, None where that failed, and JSON:
     {"thread", "loop", "bell"}, or {"failure"}.
@@ -430,7 +430,7 @@ def start(settings, call, tell, desk):
             prepare(settings["messages"])
             application, context, _ = load_application(settings)
         worker = LoopWorker(application, context, str(settings["timeout"]))
-        worker.call, worker.tell, worker.desk = call, tell, desk
+        worker.call, worker.desk = call, desk
         worker.state = settings["state"]
         voices[worker.thread] = worker.log
         loop, bell = worker.open(settings["loop"])
