@@ -175,6 +175,41 @@ describe('metrics', () => {
     expect(readValue(families, 'lido_refusals_total', { mount: 'none', reason: 'status_404' })).toBe(1);
   });
 
+  it('tell of those who are refused because the backlog is full, and the log tells once', async () => {
+    const { application, go } = makeWaiting();
+    const { port, admin, lines, server } = await serve({ application, backlog: 2 });
+    const waiting = Promise.all(
+      Array.from({ length: 3 }, () => exchange(port, get('/wait')).catch(() => null)),
+    );
+    await expect.poll(() => server.stats()[0]).toMatchObject({ sent: 1, waiting: 2 });
+    const refused = await Promise.all(Array.from({ length: 4 }, () => exchange(port, get('/'))));
+    expect(refused.map(({ status }) => status)).toEqual([503, 503, 503, 503]);
+    expect(readValue(await scrape(admin), 'lido_refusals_total', { reason: 'backlog_full' })).toBe(4);
+    expect(lines.flatMap(({ code, msg }) => (code === 'LIDO_BACKLOG_FULL' ? msg : []))).toEqual([
+      'a request was refused: the backlog is full',
+    ]);
+    go();
+    expect((await waiting).map((answer) => answer?.status)).toEqual([200, 200, 200]);
+  });
+
+  it('tell of those who are refused because there is no room for what clients send', async () => {
+    const { application, go } = makeWaiting();
+    const { port, admin, lines } = await serve({ application, bufferBudget: 100_000 });
+    // Requests in rows of which only the first is looked at.
+    const greedy = [new RawClient(port), new RawClient(port)];
+    for (const client of greedy) client.send(get('/wait') + get('/').repeat(2000));
+    await expect
+      .poll(async () => {
+        new RawClient(port).send(get('/'));
+        return readValue(await scrape(admin), 'lido_refusals_total', { reason: 'buffers_full' });
+      })
+      .toBeGreaterThan(0);
+    const told = lines.flatMap(({ code, msg }) => (code === 'LIDO_BUFFERS_FULL' ? msg : []));
+    expect(told).toEqual([expect.stringMatching(/^a request was refused: /)]);
+    for (const client of greedy) client.socket.destroy();
+    go();
+  });
+
   it('add up all processes, and keep what one counted that ended', async () => {
     const folder = makeFolder({});
     const port = await freePort();

@@ -3,6 +3,7 @@ import { describe, LidoError, traceOf } from '../contract/errors.js';
 import type { PythonInterface as Interface } from '../contract/protocol.js';
 import type { Dispatcher } from '../dispatch/dispatcher.js';
 import { Exchange, type Substitute } from '../dispatch/exchange.js';
+import type { RefusalLog } from '../dispatch/refusal-log.js';
 import type { AnswerBuffering } from '../http/answer-buffer.js';
 import type { Connection } from '../http/connection.js';
 import { buildErrorPage } from '../http/error-page.js';
@@ -41,6 +42,8 @@ export interface AcceptorOptions {
   readonly naming: RequestNaming;
   /** Tells clients the ids of their requests. */
   readonly sendsRequestId: boolean;
+  /** Where it is told that requests are refused. */
+  readonly refusals: RefusalLog;
   /** Null where nobody wants to know what becomes of requests. */
   readonly observer: ApplicationObserver | null;
   /** Null where the application lets out no files by their names. */
@@ -176,6 +179,7 @@ class Reception {
         options.answers,
       ),
       debug: options.debug,
+      refusals: options.refusals,
       observer: options.observer,
       substitute: options.substitute,
       webSockets,

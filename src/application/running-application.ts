@@ -8,6 +8,7 @@ import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
 import { WorkerPool } from '../dispatch/pool.js';
+import { RefusalLog } from '../dispatch/refusal-log.js';
 import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
 import { resolveForwarded } from '../http/forwarded.js';
@@ -236,6 +237,7 @@ function assemble(
     isDraining,
     naming: createRequestNaming(readTrust(settings)),
     sendsRequestId: settings.sendRequestId,
+    refusals: new RefusalLog(),
     observer,
     substitute,
     speaks,

@@ -11,6 +11,7 @@ import { INTERNAL_ERROR, type WebSocketConnection } from '../http/websocket/conn
 import type { WebSockets } from '../http/websocket/websockets.js';
 import type { Log } from '../log.js';
 import { FIRST_GUESS, type Manner } from './manners.js';
+import type { RefusalLog } from './refusal-log.js';
 
 /**
  * - receiving: its body is collected before a worker is bothered
@@ -61,6 +62,8 @@ export interface ExchangeParts {
   readonly writer: ResponseWriter;
   /** Send tracebacks to the client. */
   readonly debug: boolean;
+  /** Where it is told that requests are refused. */
+  readonly refusals: RefusalLog;
   /** Null where nobody wants to know; then no clock is looked at. */
   readonly observer: ExchangeObserver | null;
   /** Null where the application answers for itself whatever it says. */
@@ -105,6 +108,7 @@ export class Exchange {
   readonly #naming: RequestNaming;
   readonly #url: string | null;
   readonly #debug: boolean;
+  readonly #refusals: RefusalLog;
   #state: ExchangeState = 'receiving';
   #id = 0;
   #holder: ExchangeHolder | null = null;
@@ -118,6 +122,7 @@ export class Exchange {
     client,
     writer,
     debug,
+    refusals,
     observer,
     substitute,
     webSockets,
@@ -129,6 +134,7 @@ export class Exchange {
     this.writer = writer;
     this.#url = url;
     this.#debug = debug;
+    this.#refusals = refusals;
     this.client = client;
     this.observer = observer;
     this.substitute = substitute;
@@ -242,10 +248,11 @@ export class Exchange {
     if (error !== null) this.fail(error);
   }
 
-  /** receiving, waiting ► over, with an answer that says nothing new to whoever reads the log. */
+  /** receiving, waiting ► over. The log need not tell of each. */
   refuse(error: LidoError): void {
     this.drop();
     this.observer?.failed(this, error);
+    this.#refusals.tell(error, this.log);
     this.#answer(error);
   }
 

@@ -126,8 +126,17 @@ export class Hub {
 
   /** A process was replaced that was not to end; `how` it ended, for people: "by SIGKILL". */
   countRestart(pid: number, how: string): void {
-    this.#processRestarts[how] = (this.#processRestarts[how] ?? 0) + 1;
-    this.#restarts.unshift({ what: `process ${pid}`, why: `it ended ${how}`, at: Date.now() });
+    this.#countRestart(pid, how, `it ended ${how}`);
+  }
+
+  /** A process was replaced that had served long enough; why, for people: "has answered 1000 requests". */
+  countRecycling(pid: number, why: string): void {
+    this.#countRestart(pid, 'recycled', `it ${why}`);
+  }
+
+  #countRestart(pid: number, cause: string, why: string): void {
+    this.#processRestarts[cause] = (this.#processRestarts[cause] ?? 0) + 1;
+    this.#restarts.unshift({ what: `process ${pid}`, why, at: Date.now() });
     this.#restarts.length = Math.min(this.#restarts.length, MAX_RESTARTS);
   }
 

@@ -128,6 +128,9 @@ const REFUSALS: Readonly<Record<string, string>> = {
   LIDO_WAITED_TOO_LONG: 'waited_too_long',
   LIDO_TOO_MANY_CONNECTIONS: 'too_many_connections',
   LIDO_TOO_MANY_FROM_ADDRESS: 'too_many_from_address',
+  LIDO_BUFFERS_FULL: 'buffers_full',
+  LIDO_BUFFER_DISK_FULL: 'buffer_disk_full',
+  LIDO_BUFFER_FILE_FAILED: 'buffer_file_failed',
   LIDO_NO_WORKER: 'no_worker',
   LIDO_SHUTTING_DOWN: 'shutting_down',
 };

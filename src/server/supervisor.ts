@@ -350,6 +350,7 @@ export class Supervisor {
         await this.#startTogether(this.#settings, 1);
         this.#retire(worn);
         this.#log.info(`process ${worn.pid} ${reason}: another has taken its place`);
+        this.admin.hub.countRecycling(worn.pid, reason);
         if (this.#settings.processes > 1) await worn.ended;
       });
     } catch (error) {

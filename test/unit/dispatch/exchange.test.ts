@@ -24,6 +24,7 @@ function createExchange() {
     client: {} as never,
     writer: writer as never,
     debug: false,
+    refusals: { tell: () => {} } as never,
     observer: null,
     substitute: null,
     webSockets: null,

@@ -43,6 +43,7 @@ function receive(...kinds: string[]) {
     client: {} as never,
     writer: writer as never,
     debug: false,
+    refusals: { tell: () => {} } as never,
     observer: null,
     substitute: null,
     webSockets: null,
