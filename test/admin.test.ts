@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { readHealth, readValue, scrape } from './support/admin.js';
 import { makeFolder, serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { fixture, root, startServer } from './support/server.js';
+import { fixture, languages, root, startServer } from './support/server.js';
 
 const ADMIN = { admin: ['127.0.0.1:0'] };
 const hello = fixture('javascript', 'hello');
@@ -173,6 +173,18 @@ describe('metrics', () => {
       readValue(families, 'lido_errors_total', { mount: '/fails', code: 'LIDO_APPLICATION_RAISED' }),
     ).toBe(1);
     expect(readValue(families, 'lido_refusals_total', { mount: 'none', reason: 'status_404' })).toBe(1);
+  });
+
+  it.each(languages)('tell of each worker of %s what it takes', async (language) => {
+    const { port, admin } = await serve(fixture(language, 'hello'));
+    await exchange(port, get('/'));
+    const families = await scrape(admin);
+    const read = (name: string) => readValue(families, name, { mount: '/', worker: '1' });
+    expect(read('lido_worker_cpu_seconds_total')).toBeGreaterThan(0);
+    if (language === 'javascript') {
+      expect(read('lido_worker_heap_bytes')).toBeGreaterThan(1e6);
+      expect(read('lido_worker_heap_limit_bytes')).toBeGreaterThan(read('lido_worker_heap_bytes'));
+    } else expect(read('lido_worker_gil_wait_seconds_total')).toBeGreaterThan(0);
   });
 
   it('tell of those who are refused because the backlog is full, and the log tells once', async () => {

@@ -188,6 +188,7 @@ const worker = (id: number, ageMs: number, url: string) => ({
   queued: 2,
   heap: null,
   cpu: null,
+  gilWait: null,
   running: [{ requestId: 'a-1', method: 'GET', url, ageMs }],
 });
 const overview = {

@@ -141,11 +141,14 @@ describe('recycling', () => {
     ['maxMemory', ['--max-memory', '1000000'], / takes \d+ bytes of memory: another/],
     ['maxAge', ['--max-age', '0.3'], / has served for \d+ s: another/],
   ])('by %s puts another process in the place of one, and no client sees it', async (_name, words, line) => {
-    const { server } = await serveSite(words);
+    const { cwd, server } = await serveSite(words);
     const clients = startBoth(server);
     while (pidsOf(clients).size < 3) await Promise.race(clients.map((each) => each.answerMore(20)));
     await stopBoth(clients);
     expect(server.stderr()).toMatch(line);
+    const { stdout } = await runLido(['stats', '--json', '--control-socket', 'control.sock'], { cwd });
+    const { restarts } = JSON.parse(stdout) as { restarts: { what: string; why: string }[] };
+    expect(restarts.map(({ what, why }) => `${what.slice(0, 8)}${why.slice(2)}: another`)[0]).toMatch(line);
     server.child.kill('SIGTERM');
     expect(await server.ended).toMatchObject({ code: 0 });
   });

@@ -6,6 +6,7 @@ import type { FromWorker, SessionStart, WorkerSettings } from '../src/contract/p
 import { JavaScriptGateway } from './javascript/gateway.js';
 import { loadApplication } from './javascript/loader.js';
 import type { Runtime } from './runtime.js';
+import { findNativeThread, tellHeap } from './self.js';
 
 /** Serves one session; resolves when the main thread has closed it, or when the application could not be loaded. */
 export default async function serve(start: SessionStart): Promise<void> {
@@ -18,8 +19,11 @@ export default async function serve(start: SessionStart): Promise<void> {
     // A module that failed stays failed for its thread: the next try needs another one.
     process.exit(1);
   }
-  post(requests, ['ready', runtime.description, threadId, runtime.interruptTarget, runtime.bell]);
+  const { description, interruptTarget, bell } = runtime;
+  post(requests, ['ready', description, threadId, interruptTarget, bell, findNativeThread()]);
+  const stopTelling = start.settings.tellsHeap ? tellHeap(start.control) : () => {};
   await runtime.serve(start);
+  stopTelling();
   runtime.close();
   requests.close();
 }

@@ -17,6 +17,7 @@ import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
 import type { WebSockets } from '../http/websocket/websockets.js';
+import { isWatched } from '../observe/observation.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
@@ -349,6 +350,7 @@ function describeWorkers(
     tellsManner: threads.max > 1 && sharesGil(application),
     tellsFiles: settings.reload,
     waker: host?.waker.end ?? -1,
+    tellsHeap: application.runtime === 'javascript' && isWatched(settings),
   };
 }
 

@@ -59,7 +59,8 @@ export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
    * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt. `bell` is the
-   * descriptor that wakes the worker's loop, the main thread's to close; null where it runs none.
+   * descriptor that wakes the worker's loop, the main thread's to close; null where it runs none. `nativeThread` is the
+   * system's number of the thread, 0 where nobody knows it.
    */
   | readonly [
       kind: 'ready',
@@ -67,6 +68,7 @@ export type FromWorker =
       thread: number,
       target: InterruptTarget | null,
       bell: number | null,
+      nativeThread: number,
     ]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]
@@ -170,6 +172,8 @@ export interface WorkerSettings {
   readonly tellsFiles: boolean;
   /** The descriptor by which a Python worker wakes the main thread; -1 for a JavaScript one, which has its port. */
   readonly waker: number;
+  /** Somebody may want to know how large the heap is. */
+  readonly tellsHeap: boolean;
 }
 
 /** The name of a BroadcastChannel within the process, for --reload: lists of absolute paths, from workers to the main thread. */
@@ -290,7 +294,13 @@ export const IS_FULL = 11;
 export const ASKED = 12;
 export const HEARD = 13;
 
-const SESSION_WORDS = 14;
+/** Session words: V8's heap of a JavaScript worker, and the most that it may be, in KiB; 0 where nobody wants to know. */
+export const HEAP_USED = 14;
+export const HEAP_LIMIT = 15;
+/** Session word: what a Python worker has waited for the GIL as it woke, in microseconds, modulo 2^32. */
+export const GIL_WAIT = 16;
+
+const SESSION_WORDS = 17;
 const SLOT_WORDS = 6;
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */

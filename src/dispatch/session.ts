@@ -4,6 +4,9 @@ import { fromPayload, type LidoError } from '../contract/errors.js';
 import {
   allocateControl,
   type FromWorker,
+  GIL_WAIT,
+  HEAP_LIMIT,
+  HEAP_USED,
   type InterruptTarget,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
@@ -79,6 +82,8 @@ export class Session implements ExchangeHolder {
   #rejectReady: (error: LidoError) => void = () => {};
   /** Node's number of the worker's thread. */
   thread = 0;
+  /** The system's number of it; 0 where nobody knows. */
+  nativeThread = 0;
   /** For Python's host to interrupt what the worker runs; null where the application is none of Python's. */
   interruptTarget: InterruptTarget | null = null;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
@@ -159,6 +164,17 @@ export class Session implements ExchangeHolder {
   /** What is known of the request that it runs; null while idle. */
   get manner(): Manner | null {
     return this.#held[0]?.manner ?? null;
+  }
+
+  /** V8's heap and its limit, as a JavaScript worker told last; null where none did. Bytes. */
+  get heap(): { readonly used: number; readonly limit: number } | null {
+    const used = this.#control[HEAP_USED] as number;
+    return used === 0 ? null : { used: used * 1024, limit: (this.#control[HEAP_LIMIT] as number) * 1024 };
+  }
+
+  /** What its worker has waited for the GIL as it woke. Microseconds, modulo 2^32. */
+  get gilWaitUs(): number {
+    return (this.#control[GIL_WAIT] as number) >>> 0;
   }
 
   get serviceMs(): number {
@@ -312,6 +328,7 @@ export class Session implements ExchangeHolder {
         this.thread = message[2];
         this.interruptTarget = message[3];
         if (message[4] !== null) this.#inbox?.open(message[4]);
+        this.nativeThread = message[5];
         this.#resolveReady(message[1]);
         return;
       case 'failed':

@@ -243,7 +243,7 @@ function addWorkers(families: Families, process: string, application: Applicatio
     const count = workers.filter((worker) => worker.state === state).length;
     families.add('lido_workers', 'gauge', 'Workers, by what they do.', count, { process, mount, state });
   }
-  for (const { id, heap, cpu } of workers) {
+  for (const { id, heap, cpu, gilWait } of workers) {
     const labels = { process, mount, worker: String(id) };
     if (heap !== null) {
       families.add('lido_worker_heap_bytes', 'gauge', 'V8’s heap of a worker.', heap.used, labels);
@@ -251,6 +251,14 @@ function addWorkers(families: Families, process: string, application: Applicatio
     }
     if (cpu !== null)
       families.add('lido_worker_cpu_seconds_total', 'counter', 'Processor time of a worker.', cpu, labels);
+    if (gilWait !== null)
+      families.add(
+        'lido_worker_gil_wait_seconds_total',
+        'counter',
+        'What a worker waited for the GIL as it woke.',
+        gilWait,
+        labels,
+      );
   }
 }
 

@@ -46,10 +46,12 @@ export interface WorkerSnapshot {
   /** Requests that wait in it behind the one that runs. */
   readonly queued: number;
   readonly running: readonly RunningRequest[];
-  /** V8's heap, where Node.js tells: 22.16 and later. Bytes. */
+  /** V8's heap of a JavaScript worker. Bytes. */
   readonly heap: { readonly used: number; readonly limit: number } | null;
-  /** Where Node.js tells: 24.6 and later. Seconds. */
+  /** Processor time, where the system tells it by thread: Linux. Seconds. */
   readonly cpu: number | null;
+  /** What a Python worker has waited for the GIL as it woke. Seconds. */
+  readonly gilWait: number | null;
 }
 
 export interface RunningRequest {

@@ -3,6 +3,7 @@ import { BroadcastChannel } from 'node:worker_threads';
 import { describe, LidoError } from '../../src/contract/errors.js';
 import {
   type FromWorker,
+  GIL_WAIT,
   type InterruptTarget,
   LOADED_FILES,
   MAX_BLOCK,
@@ -144,10 +145,9 @@ class CpythonRuntime implements Runtime {
     while (!this.#calls.isClosed) {
       const asked = performance.now();
       this.#python.acquire(this.#thread);
-      new Int32Array(this.#desk.buffer, this.#desk.byteOffset, 1)[0] = Math.min(
-        (performance.now() - asked) * 1e6,
-        MAX_NS,
-      );
+      const waitedMs = performance.now() - asked;
+      new Int32Array(this.#desk.buffer, this.#desk.byteOffset, 1)[0] = Math.min(waitedMs * 1e6, MAX_NS);
+      start.control[GIL_WAIT] = (start.control[GIL_WAIT] as number) + waitedMs * 1000;
       const result = this.#python.callNoArguments(serve);
       if (result === 0) this.#giveUp();
       else this.#python.decref(result);
