@@ -14,14 +14,37 @@ export interface LogSettings {
   readonly logFormat: 'text' | 'json';
 }
 
-const STANDARD_ERROR = 2;
+/** Descriptors: of the log, and of what else Lido writes to standard output. */
+interface Descriptors {
+  readonly log: number;
+  readonly output: number;
+}
+
+let descriptors: Descriptors = { log: 2, output: 1 };
+
+export function findDescriptors(): Descriptors {
+  return descriptors;
+}
+
+/** Call it before a log is made: where somebody reads this process's standard error and output, Lido's lines go past that. */
+export function moveDescriptors(to: Descriptors): void {
+  descriptors = to;
+}
+
+/** Only a log of JSON has need of what an application prints: in text it looks as it always has. */
+export function capturesOutput({
+  captureOutput,
+  logFormat,
+}: Pick<LogSettings, 'logFormat'> & { readonly captureOutput: boolean }): boolean {
+  return captureOutput && logFormat === 'json';
+}
 
 /**
  * Makes the log. Text is the default also where no terminal is: people read `docker logs` and journals too. Neither
  * format lets a client forge a line: JSON escapes what it wrote, and so does `escapeControls` for text.
  */
 export function createLog({ logLevel, logFormat }: LogSettings): Logger {
-  const output = new LogOutput(STANDARD_ERROR, (lost) =>
+  const output = new LogOutput(descriptors.log, (lost) =>
     log.warn(`${lost} lines of this log could not be written`),
   );
   const log = pino({ level: logLevel, base: null }, logFormat === 'json' ? output : createText(output));

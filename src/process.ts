@@ -1,13 +1,14 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. */
 import { Socket } from 'node:net';
 import { describe, fromPayload, LidoError, toPayload } from './contract/errors.js';
-import { createLog, type Log } from './log.js';
+import { capturesOutput, createLog, type Log, moveDescriptors } from './log.js';
 import { outliveReaders } from './log-output.js';
 import type { Question } from './observe/questions.js';
 import { endPython, exitPastPython, onStuckPython } from './python/host.js';
 import { LoadedFiles } from './server/development/loaded-files.js';
 import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ProcessStart, ToProcess } from './server/process-messages.js';
+import { PROCESS_DESCRIPTORS } from './server/process-output.js';
 import { reportRegularly } from './server/process-report.js';
 import { createServer, type Server } from './server/server.js';
 import { Siblings } from './server/siblings.js';
@@ -36,6 +37,7 @@ process.on('message', (message: ToProcess, handle: unknown) => {
 async function serve({ settings, hookFile, place, failure, environment }: ProcessStart): Promise<void> {
   replaceEnvironment(environment);
   outliveReaders();
+  if (capturesOutput(settings)) moveDescriptors(PROCESS_DESCRIPTORS);
   const log = createLog(settings);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
   const siblings = place === null ? null : await meetSiblings(place, () => server);

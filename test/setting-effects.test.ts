@@ -94,6 +94,7 @@ const shownBy: Record<SettingName, readonly [file: string, words: string]> = {
   adminHosts: ['admin', 'is asked by the names in adminHosts'],
   readyWait: ['admin', 'is not ready while a request waits for longer than readyWait'],
   sendRequestId: ['request-ids', 'stands in the log, the access log and the answer'],
+  captureOutput: ['output', 'the access log stays apart, and without captureOutput all that is printed does'],
   slowRequest: ['slow-requests', 'logs a slow request of Python once, with its stack'],
 };
 

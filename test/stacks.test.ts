@@ -47,6 +47,16 @@ export function application(environ, startResponse) {
 `,
 };
 
+const asgi = `
+import asyncio
+async def wait():
+    await asyncio.sleep(60)
+
+async def app(scope, receive, send):
+    if scope['type'] == 'http':
+        await wait()
+`;
+
 /** The process imports a module of a name once, so each test has one of its own. */
 let modules = 0;
 
@@ -111,6 +121,28 @@ describe('the stacks of Python', () => {
     expect(poller?.stack.startsWith(frame('background', 'threading.Event().wait()'))).toBe(true);
   });
 
+  it('show where the task of each request of an ASGI application waits', async () => {
+    const folder = makeFolder({ 'waits_async.py': asgi });
+    const { port, server, findLine } = await startServer({
+      application: `${folder}/waits_async.py`,
+      python: venv,
+      admin: ['127.0.0.1:0'],
+      timeout: 3,
+      slowRequest: 0.1,
+    });
+    const asked = ['/one', '/two'].map((path) => exchange(port, get(path)));
+    const admin = server.adminAddresses[0] as string;
+    await expect.poll(async () => (await readStacks(admin)).workers[0]?.running.length).toBe(2);
+    const [worker] = (await readStacks(admin)).workers;
+    expect(worker).toMatchObject({ stack: '', reason: 'idle' });
+    const place = `  File "${folder}/waits_async.py", line 4, in wait\n    await asyncio.sleep(60)`;
+    for (const { stack } of worker?.running ?? []) expect(stack).toContain(place);
+    const line = await findLine(({ code }) => code === 'LIDO_SLOW_REQUEST');
+    expect(line).toMatchObject({ url: '/one', msg: expect.stringMatching(/; it stands here$/) });
+    expect(line.traceback).toContain(place);
+    for (const { status } of await Promise.all(asked)) expect(status).toBe(504);
+  });
+
   it('are told as far as may be while C code keeps the GIL', async () => {
     const { admin, file } = await serve('py', '/keep', { timeout: 0 });
     const place = `File "${file}", line ${lineOf('ctypes.PyDLL')}, in application`;
@@ -139,12 +171,14 @@ describe('the stacks of Python', () => {
       {
         worker: 0x7f31b67fc6c0,
         request: 0,
+        tasks: [],
         name: '',
         stack: '  File "/srv/app.py", line 3, in application\n  File "/srv/my "app".py", line 12, in inner\n',
       },
       {
         worker: 0x7f31b67fc6c1,
         request: 0,
+        tasks: [],
         name: 'poller',
         stack: '  File "/srv/app.py", line 30, in background\n',
       },
@@ -159,11 +193,7 @@ describe('the stacks of JavaScript', () => {
     if ('startCpuProfile' in Worker.prototype) expect(stack).toContain(`in application (file://${file}:`);
     else expect(reason).toBe(`Node.js ${process.versions.node} cannot tell`);
     const { workers } = await readStacks(admin);
-    expect(workers.find(({ running }) => running.length === 0)).toMatchObject({
-      id: 2,
-      stack: '',
-      reason: 'idle',
-    });
+    expect(workers.find(({ running }) => running.length === 0)).toMatchObject({ stack: '', reason: 'idle' });
   });
 });
 
@@ -197,7 +227,9 @@ describe('lido stacks', () => {
   });
 
   it('tells of a process that does not answer, and lets nobody move the cursor', () => {
-    const running = [{ requestId: 'a-1', method: 'GET', url: '/\x1b[2J', ageMs: 1234 }];
+    const running = [
+      { requestId: 'a-1', method: 'GET', url: '/\x1b[2J', ageMs: 1234, stack: '', isAnswered: false },
+    ];
     const worker = { mount: '/', id: 1, running, stack: '', reason: 'idle' };
     const stacks = new Map([
       [1, null],

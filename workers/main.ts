@@ -2,9 +2,10 @@
 import { type MessagePort, threadId } from 'node:worker_threads';
 import { validator } from '../middleware/validator.js';
 import { toPayload } from '../src/contract/errors.js';
-import type { FromWorker, SessionStart, WorkerSettings } from '../src/contract/protocol.js';
+import type { FromWorker, SessionStart } from '../src/contract/protocol.js';
 import { JavaScriptGateway } from './javascript/gateway.js';
 import { loadApplication } from './javascript/loader.js';
+import { takeOutput } from './javascript/output.js';
 import type { Runtime } from './runtime.js';
 import { findNativeThread, tellHeap } from './self.js';
 
@@ -13,7 +14,7 @@ export default async function serve(start: SessionStart): Promise<void> {
   const { requests } = start;
   let runtime: Runtime;
   try {
-    runtime = await loadRuntime(start.settings, requests);
+    runtime = await loadRuntime(start, requests);
   } catch (error) {
     post(requests, ['failed', toPayload(error)]);
     // A module that failed stays failed for its thread: the next try needs another one.
@@ -28,17 +29,18 @@ export default async function serve(start: SessionStart): Promise<void> {
   requests.close();
 }
 
-async function loadRuntime(settings: WorkerSettings, requests: MessagePort): Promise<Runtime> {
+async function loadRuntime({ settings, worker }: SessionStart, requests: MessagePort): Promise<Runtime> {
   if (settings.application.runtime === 'javascript') {
+    const output = takeOutput(settings.output, { application: settings.application.spec, worker });
     const files = settings.tellsFiles ? await import('./javascript/loaded-files.js') : null;
     files?.tellLoadedFiles();
     const application = await loadApplication(settings.application);
     files?.tellRequiredFiles();
-    return new JavaScriptGateway(settings.validate ? validator(application) : application, settings);
+    return new JavaScriptGateway(settings.validate ? validator(application) : application, settings, output);
   }
   // Only a Python application pays for loading koffi.
   const { loadCpython } = await import('./python/cpython.js');
-  return loadCpython(settings, (level, text) => post(requests, ['log', 0, level, text]));
+  return loadCpython(settings, worker, (level, text) => post(requests, ['log', 0, level, text]));
 }
 
 function post(port: MessagePort, message: FromWorker): void {

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
-import type { ApplicationSpec, WorkerSettings } from '../contract/protocol.js';
+import type { ApplicationSpec, OutputSettings, WorkerSettings } from '../contract/protocol.js';
 import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
@@ -17,6 +17,7 @@ import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
 import type { WebSockets } from '../http/websocket/websockets.js';
+import { capturesOutput, findDescriptors } from '../log.js';
 import { isWatched } from '../observe/observation.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
@@ -73,7 +74,8 @@ export async function startApplication(
   const { privateFiles } = settings;
   const substitute = privateFiles === null ? null : await PrivateFiles.open(privateFiles);
   const found = await resolveApplication(settings);
-  const host = found.runtime === 'cpython' ? await startPythonHost(found.python) : null;
+  const host =
+    found.runtime === 'cpython' ? await startPythonHost(found.python, chooseOutput(settings)) : null;
   const application = await loadShared(found, host, log);
   const { count: min, most: max } = chooseThreads(settings, application);
   const threads = { min, max };
@@ -347,11 +349,16 @@ function describeWorkers(
     validate: settings.validate,
     timeout: settings.timeout,
     concurrency,
+    output: chooseOutput(settings),
     tellsManner: threads.max > 1 && sharesGil(application),
     tellsFiles: settings.reload,
     waker: host?.waker.end ?? -1,
     tellsHeap: application.runtime === 'javascript' && isWatched(settings),
   };
+}
+
+function chooseOutput(settings: Settings): OutputSettings {
+  return { isCaptured: capturesOutput(settings), logFd: findDescriptors().log };
 }
 
 function logFromWorker(

@@ -134,6 +134,8 @@ export interface SessionStart {
   /** Null where several requests run at once, whose blocks would be in one another's way. */
   readonly rings: Rings | null;
   readonly settings: WorkerSettings;
+  /** The number by which people speak of the worker. */
+  readonly worker: number;
 }
 
 /** The memory of each ring; see ring.ts. */
@@ -174,6 +176,15 @@ export interface WorkerSettings {
   readonly waker: number;
   /** Somebody may want to know how large the heap is. */
   readonly tellsHeap: boolean;
+  readonly output: OutputSettings;
+}
+
+/** What becomes of the application's standard output and standard error. */
+export interface OutputSettings {
+  /** It becomes lines of the log, which is JSON; otherwise it stays as it is. */
+  readonly isCaptured: boolean;
+  /** The descriptor that the log is written to. */
+  readonly logFd: number;
 }
 
 /** The name of a BroadcastChannel within the process, for --reload: lists of absolute paths, from workers to the main thread. */
@@ -493,6 +504,7 @@ export type HostRequest =
 /** What the host is started with. */
 export interface HostStart {
   readonly installation: PythonInstallation;
+  readonly output: OutputSettings;
   /** One word: 1 as soon as an 'end' is done, for a main thread that can only wait. */
   readonly ended: Int32Array<SharedArrayBuffer>;
 }
@@ -552,12 +564,24 @@ export type LookMessage =
   /** It could not look; `reason` is for people. */
   | readonly [kind: 'failed', reason: string];
 
+/** Where the task of a request waits, whose answer may be over. */
+export interface PythonTask {
+  /** What the session calls it. */
+  readonly request: number;
+  readonly requestId: string;
+  readonly method: string;
+  readonly url: string;
+  readonly stack: string;
+}
+
 /** A thread that is in the midst of Python code. */
 export interface PythonThread {
   /** Python's identity of it where it is a worker; 0 for others. */
   readonly worker: number;
-  /** The request that the worker runs; 0 while it runs none, and for others. */
+  /** The request that the worker runs; 0 while it runs none, where it runs several, and for others. */
   readonly request: number;
+  /** Those of requests, in a worker that runs several at once. */
+  readonly tasks: readonly PythonTask[];
   /** For people: "MainThread", "Thread-1 (poll)"; '' for a worker, and where nobody named it. */
   readonly name: string;
   /** Python's frames as in a traceback, without Lido's own; '' where there are only those. */

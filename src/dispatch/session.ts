@@ -141,6 +141,7 @@ export class Session implements ExchangeHolder {
       control: this.#control,
       rings: this.#answers === null ? null : { answers: this.#answers.memory, inward },
       settings,
+      worker: number,
     };
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;

@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { destination } from 'pino';
 import { describe } from '../contract/errors.js';
-import type { Log } from '../log.js';
+import { findDescriptors, type Log } from '../log.js';
 import { Losses } from './losses.js';
 
 /** Where lines go. */
@@ -26,7 +26,6 @@ const FILE_WRITE = 64 * 1024;
 const PIPE_WRITE = 4096;
 /** What close() waits for a file that takes nothing. Milliseconds. */
 const CLOSE_PATIENCE_MS = 1000;
-const STANDARD_OUTPUT = 1;
 
 type Destination = ReturnType<typeof destination>;
 
@@ -43,13 +42,14 @@ export class LineFile implements LineSink {
     this.#name = path === '-' ? 'standard output' : path;
     this.#losses = new Losses(log);
     const isOutput = path === '-';
+    const { output } = findDescriptors();
     if (!isOutput) closeSync(openSync(path, 'a'));
     this.#destination = destination({
-      dest: isOutput ? STANDARD_OUTPUT : path,
+      dest: isOutput ? output : path,
       sync: false,
       append: true,
       maxLength: MAX_WAITING,
-      maxWrite: isOutput && fstatSync(STANDARD_OUTPUT).isFIFO() ? PIPE_WRITE : FILE_WRITE,
+      maxWrite: isOutput && fstatSync(output).isFIFO() ? PIPE_WRITE : FILE_WRITE,
     });
     // At the end of the process pino would call this, which on a full disk tries for ever; close() writes what is left.
     this.#destination.flushSync = () => {};

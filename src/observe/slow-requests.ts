@@ -90,12 +90,15 @@ export class SlowRequestWatch {
   async #tell({ session, exchange }: SlowRequest): Promise<void> {
     const { host, pool, limitMs } = this.#options;
     const { id, requestId, request, url, log } = exchange;
-    const { stack, reason, request: seen } = await findWorkerStack(session, pool, host);
+    const found = await findWorkerStack(session, pool, host);
+    const { reason, request: seen } = found;
+    const task = found.tasks.find((each) => each.request === id);
+    const stack = task?.stack ?? found.stack;
     const isOver = exchange.holder !== session || (seen !== null && seen !== id);
     const { code, message } = new LidoError('LIDO_SLOW_REQUEST', [limitMs / 1000]);
     const fields = { requestId, method: request.method, url, code };
     // An asynchronous application may run several requests in one thread, and any of them may be the one that stands there.
-    const whose = session.runsOne ? 'it stands' : 'its thread stands';
+    const whose = session.runsOne || task !== undefined ? 'it stands' : 'its thread stands';
     if (isOver) log.warn(fields, `${message}, and has ended meanwhile`);
     else if (stack === '') log.warn(fields, `${message}; where ${whose} is not known: ${reason}`);
     else log.warn({ ...fields, traceback: stack }, `${message}; ${whose} here`);

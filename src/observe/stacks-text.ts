@@ -1,7 +1,6 @@
 /** Main thread. Where the workers of all processes stand ► lines for people. Pure. */
 import { escapeControls } from '../log.js';
-import type { RunningRequest } from './snapshot.js';
-import type { OtherThread, ProcessStacks, WorkerStack } from './stacks.js';
+import type { OtherThread, PlacedRequest, ProcessStacks, WorkerStack } from './stacks.js';
 
 /** By the processes' numbers; null for one that did not answer. */
 export type Stacks = ReadonlyMap<number, ProcessStacks | null>;
@@ -26,13 +25,21 @@ function formatProcess(number: number, process: ProcessStacks | null): string {
 }
 
 function formatWorker({ mount, id, running, stack, reason }: WorkerStack): string {
-  const what = running.map(formatRequest).join(', ');
-  const head = `  worker ${id} of ${escapeControls(mount)}${what === '' ? '' : `: ${what}`}`;
-  return stack === '' ? `${head}: ${reason}\n` : `${head}\n${formatStack(stack)}`;
+  const name = `  worker ${id} of ${escapeControls(mount)}`;
+  // Requests that run at once stand each at a place of its own, or nobody knows which of them the thread's is of.
+  const [only] = running.length === 1 && running[0]?.stack === '' ? running : [];
+  const head = only === undefined ? name : `${name}: ${formatRequest(only)}`;
+  const place = stack === '' ? `${head}: ${reason}\n` : `${head}\n${formatStack(stack)}`;
+  return only === undefined ? place + running.map(formatPlaced).join('') : place;
 }
 
-function formatRequest({ method, url, requestId, ageMs }: RunningRequest): string {
-  return escapeControls(`${method} ${url} [${requestId}] for ${(ageMs / 1000).toFixed(1)} s`);
+function formatPlaced(request: PlacedRequest): string {
+  return `    ${formatRequest(request)}\n${request.stack === '' ? '' : formatStack(request.stack)}`;
+}
+
+function formatRequest({ method, url, requestId, ageMs, isAnswered }: PlacedRequest): string {
+  const age = isAnswered ? ', which is answered' : ` for ${(ageMs / 1000).toFixed(1)} s`;
+  return escapeControls(`${method} ${url} [${requestId}]${age}`);
 }
 
 function formatThread({ name, stack }: OtherThread): string {

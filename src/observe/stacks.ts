@@ -1,5 +1,5 @@
 /** Main thread. Where every worker of a process stands at this moment. */
-import type { PythonThread } from '../contract/protocol.js';
+import type { PythonTask, PythonThread } from '../contract/protocol.js';
 import type { WorkerPool } from '../dispatch/pool.js';
 import type { Session } from '../dispatch/session.js';
 import { findStuckStack } from '../dispatch/stuck-stack.js';
@@ -22,10 +22,17 @@ export interface WorkerStack {
   /** Where its application is mounted: '/' or '/shop'. */
   readonly mount: string;
   readonly id: number;
-  readonly running: readonly RunningRequest[];
-  /** Python's with the innermost frame last, V8's with it first; '' where there is none, and `reason` says why. */
+  readonly running: readonly PlacedRequest[];
+  /** Of its thread. Python's with the innermost frame last, V8's with it first; '' where there is none, and `reason` says why. */
   readonly stack: string;
   readonly reason: string;
+}
+
+export interface PlacedRequest extends RunningRequest {
+  /** Where its task waits, in a worker that runs several requests at once; '' where that is not known, or one alone runs. */
+  readonly stack: string;
+  /** Its task goes on behind its answer: since when it runs is not known. */
+  readonly isAnswered: boolean;
 }
 
 export interface OtherThread {
@@ -49,6 +56,7 @@ export interface Found {
   readonly reason: string;
   /** What the worker itself says that it runs; null where it does not. */
   readonly request: number | null;
+  readonly tasks: readonly PythonTask[];
 }
 
 const IDLE = 'idle';
@@ -113,22 +121,35 @@ function readLook(
   if (thread === undefined) return unknown(isGilKept ? GIL_IS_KEPT : failure || BETWEEN);
   claimed.add(thread);
   const { stack, request } = thread;
-  return { stack, reason: stack === '' ? IN_LIDO : '', request: request === 0 ? null : request };
+  const reason = stack !== '' ? '' : session.runsOne ? IN_LIDO : IDLE;
+  return { stack, reason, request: request === 0 ? null : request, tasks: thread.tasks };
 }
 
 async function lookAtThread(session: Session, pool: WorkerPool): Promise<Found> {
   const found = await findStuckStack(pool.findThread(session));
   if (found.stack === '' && session.load === 0) return unknown(IDLE);
-  return { ...found, request: null };
+  return { ...unknown(found.reason), stack: found.stack };
 }
 
-function describeWorker(mount: string, session: Session, { stack, reason, request }: Found): WorkerStack {
+function describeWorker(
+  mount: string,
+  session: Session,
+  { stack, reason, request, tasks }: Found,
+): WorkerStack {
   // Requests come and go while one looks: the worker knows best which it was.
   const told = session.exchanges.filter(({ id }) => id === request);
-  const running = (told.length > 0 ? told : findRunning(session)).map(describeRunning);
-  return { mount, id: session.number, running, stack, reason };
+  const running = (told.length > 0 ? told : findRunning(session)).map((exchange) => ({
+    ...describeRunning(exchange),
+    stack: tasks.find((task) => task.request === exchange.id)?.stack ?? '',
+    isAnswered: false,
+  }));
+  const held = new Set(session.exchanges.map(({ id }) => id));
+  const answered = tasks
+    .filter(({ request: id }) => !held.has(id))
+    .map(({ request: _, ...task }) => ({ ...task, ageMs: 0, isAnswered: true }));
+  return { mount, id: session.number, running: [...running, ...answered], stack, reason };
 }
 
 function unknown(reason: string): Found {
-  return { stack: '', reason, request: null };
+  return { stack: '', reason, request: null, tasks: [] };
 }

@@ -8,6 +8,7 @@ import type {
   HostRequest,
   HostStart,
   InterruptTarget,
+  OutputSettings,
   PythonInstallation,
   PythonSpec,
   StackDump,
@@ -38,9 +39,12 @@ interface LoadedHost {
 let loaded: LoadedHost | null = null;
 
 /** Starts the process's Python, or returns the one that runs. Rejects with LIDO_OTHER_PYTHON_LOADED when another one was asked for. */
-export function startPythonHost(installation: PythonInstallation): Promise<PythonHost> {
+export function startPythonHost(
+  installation: PythonInstallation,
+  output: OutputSettings,
+): Promise<PythonHost> {
   if (loaded === null) {
-    loaded = { installation, host: startHost(installation) };
+    loaded = { installation, host: startHost(installation, output) };
     loaded.host.catch(() => {
       loaded = null;
     });
@@ -90,8 +94,8 @@ export async function exitPastPython(status: number): Promise<void> {
   await new Promise(() => {});
 }
 
-function startHost(installation: PythonInstallation): Promise<PythonHost> {
-  const start: HostStart = { installation, ended: new Int32Array(new SharedArrayBuffer(4)) };
+function startHost(installation: PythonInstallation, output: OutputSettings): Promise<PythonHost> {
+  const start: HostStart = { installation, output, ended: new Int32Array(new SharedArrayBuffer(4)) };
   // Flags of the program that embeds Lido, such as --input-type, are not for this file.
   const worker = new Worker(HOST_FILE, { execArgv: [], workerData: start });
   return new Promise((resolve, reject) => {

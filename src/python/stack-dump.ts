@@ -31,7 +31,9 @@ export function parseDump(text: string): readonly PythonThread[] {
     const [first = '', ...rows] = part.trim().split('\n');
     const { identity, name = '' } = THREAD.exec(first)?.groups ?? {};
     if (identity === undefined || rows[0]?.trim() === '<no Python frame>') return [];
-    return [{ worker: Number.parseInt(identity, 16), request: 0, name, stack: formatFrames(rows) }];
+    return [
+      { worker: Number.parseInt(identity, 16), request: 0, tasks: [], name, stack: formatFrames(rows) },
+    ];
   });
 }
 

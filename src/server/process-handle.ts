@@ -3,15 +3,18 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
 import { fromPayload, LidoError, toPayload } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
 import { stopReading } from '../http/wire/stop-reading.js';
+import { capturesOutput } from '../log.js';
 import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import type { ListeningHandle } from './listening.js';
 import type { FromProcess, ProcessReport, ToProcess } from './process-messages.js';
+import { arrangeDescriptors, logOutput } from './process-output.js';
 import type { VacancyFile } from './vacancy-file.js';
 
 const PROCESS_FILE = fileURLToPath(new URL('../process.js', import.meta.url));
@@ -50,6 +53,7 @@ export interface StartOrder {
 export interface Surroundings {
   readonly vacancies: VacancyFile | null;
   readonly findOther: FindOther;
+  readonly log: Logger;
   /** Told under --reload of files that the application consists of, which were loaded at that moment or later; Date.now(). */
   readonly loaded: (files: readonly string[], since: number) => void;
 }
@@ -92,8 +96,9 @@ export class ProcessHandle {
     child: ChildProcess,
     { settings, hookFile, failure }: StartOrder,
     sockets: readonly ListeningHandle[],
-    { vacancies, findOther, loaded }: Surroundings,
+    { vacancies, findOther, loaded, log }: Surroundings,
   ) {
+    const finishOutput = child.stdout === null ? null : logOutput(child, log);
     this.#child = child;
     this.#loaded = loaded;
     this.#vacancies = vacancies;
@@ -101,7 +106,10 @@ export class ProcessHandle {
     this.place = vacancies?.takePlace() ?? null;
     this.pid = child.pid ?? 0;
     this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => resolve(signal ? `by ${signal}` : `with status ${code}`));
+      child.once('exit', async (code, signal) => {
+        await finishOutput?.();
+        resolve(signal ? `by ${signal}` : `with status ${code}`);
+      });
       // Where the process could not even be made there is no exit.
       child.once('error', (error) => resolve(`before it began: ${error.message}`));
     });
@@ -311,10 +319,8 @@ export class ProcessHandle {
 
 /** A process that has loaded Lido's own code, and waits to be told what to serve. */
 export function forkProcess(settings: Settings, vacancies: VacancyFile | null): ChildProcess {
-  const extra = vacancies === null ? [] : [vacancies.fd];
-  return fork(PROCESS_FILE, [nameApplications(settings)], {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc', ...extra],
-  });
+  const stdio = arrangeDescriptors(capturesOutput(settings), vacancies?.fd ?? null);
+  return fork(PROCESS_FILE, [nameApplications(settings)], { stdio });
 }
 
 /** "hello.js:application", or several of them. */

@@ -21,6 +21,7 @@ const LASTING: readonly SettingName[] = [
   'reloadExtra',
   'pidfile',
   'controlSocket',
+  'captureOutput',
   'logFormat',
   'logLevel',
 ];

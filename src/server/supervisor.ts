@@ -275,6 +275,7 @@ export class Supervisor {
       findOther: (leaving, place) =>
         this.#closed === null ? this.#distribution.findOther(leaving, place) : null,
       loaded: this.#loaded,
+      log: this.#log,
     });
     this.#processes.add(forked);
     void forked.ended.then(async () => {

@@ -448,7 +448,7 @@ const ROWS: readonly Row[] = [
   [R, 'log no-log', 'logLevel', '--log-level silent'],
   [
     G,
-    'errorlog error-logfile log-file capture-output logger-class logconfig* log-config* enable-stdio-inheritance R',
+    'errorlog error-logfile log-file logger-class logconfig* log-config* enable-stdio-inheritance R',
     null,
     LOGGING,
   ],
@@ -457,6 +457,12 @@ const ROWS: readonly Row[] = [
     'log-syslog* syslog*',
     'accessLog',
     'syslog:HOST:PORT by UDP, or syslog:/dev/log; the log of the server goes to standard error, which a journal takes',
+  ],
+  [
+    G,
+    'capture-output',
+    'captureOutput',
+    'on, where --log-format is json; in text it stays where it was printed to',
   ],
   [UR, 'log-config', null, LOGGING],
   [U, 'use-colors no-use-colors', null, 'lines are coloured where standard error is a terminal'],

@@ -775,6 +775,14 @@ export const settings = {
     choices: ['text', 'json'],
     text: 'lines for people, or one JSON object a line for machines',
   },
+  captureOutput: {
+    type: 'boolean',
+    group: 'Log',
+    scope: 'server',
+    default: true,
+    why: 'whoever reads JSON has no use for lines that are none, nor for lines that do not say which request they are of',
+    text: 'where the log is JSON, make what the application prints lines of it, each with its request; what is JSON already is better left alone',
+  },
   accessLog: {
     type: 'string',
     group: 'Log',

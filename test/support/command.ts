@@ -25,6 +25,7 @@ export interface Running {
   readonly url: string;
   /** Everything written to standard error so far. */
   readonly stderr: () => string;
+  readonly stdout: () => string;
   /** Resolves when standard error contains the text. */
   readonly waitFor: (text: string) => Promise<void>;
   readonly ended: Promise<Ended>;
@@ -48,10 +49,10 @@ export async function runLido(words: readonly string[], place: Place): Promise<E
 
 /** Starts the command and waits until it listens. */
 export async function serveLido(words: readonly string[], place: Place): Promise<Running> {
-  const { child, stderr, waitFor, ended } = startLido(['--bind', '127.0.0.1:0', ...words], place);
+  const { child, stdout, stderr, waitFor, ended } = startLido(['--bind', '127.0.0.1:0', ...words], place);
   await waitFor('http://127.0.0.1:');
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(stderr())?.[0] ?? '';
-  return { child, url, stderr, waitFor, ended };
+  return { child, url, stdout, stderr, waitFor, ended };
 }
 
 /** Starts the command; it is killed after the test. */
@@ -82,5 +83,5 @@ export function startLido(words: readonly string[], { cwd, env = {} }: Place): O
       child.on('close', () => reject(new Error(`it ended before it wrote ${text}:\n${output.stderr}`)));
       look();
     });
-  return { child, stderr: () => output.stderr, waitFor, ended };
+  return { child, stdout: () => output.stdout, stderr: () => output.stderr, waitFor, ended };
 }

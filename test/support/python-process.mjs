@@ -28,6 +28,8 @@ import { startPythonHost } from '../../dist/src/python/host.js';
 
 const ENTRY = new URL('./worker-entry.mjs', import.meta.url);
 
+const OUTPUT = { isCaptured: false, logFd: 2 };
+
 /** Workers by the number that the test gave them. */
 const sessions = new Map();
 let python = null;
@@ -38,7 +40,7 @@ let quiet = false;
 const commands = {
   async load({ named, folder }) {
     python = await findPython(named, folder);
-    host = await startPythonHost(python);
+    host = await startPythonHost(python, OUTPUT);
     return python;
   },
 
@@ -80,6 +82,7 @@ const commands = {
         debug: false,
         validate: false,
         timeout: 30,
+        output: OUTPUT,
         concurrency: 1,
         tellsManner: true,
         waker: host.waker.end,

@@ -7,6 +7,7 @@ import { EnvironDecoder } from './environ.js';
 import { LogErrorStream } from './errors-stream.js';
 import { FileBlocks } from './file-wrapper.js';
 import { BodyInput } from './input.js';
+import type { CapturedOutput } from './output.js';
 import { nameType, Response } from './response.js';
 import { JavaScriptSession } from './session.js';
 
@@ -21,8 +22,11 @@ export class JavaScriptGateway implements Runtime {
   readonly bell = null;
   readonly #application: Application;
   readonly #environs: EnvironDecoder;
+  /** Null where what the application prints stays as it is. */
+  readonly #output: CapturedOutput | null;
 
-  constructor(application: Application, settings: WorkerSettings) {
+  constructor(application: Application, settings: WorkerSettings, output: CapturedOutput | null) {
+    this.#output = output;
     this.#application = application;
     this.#environs = new EnvironDecoder(settings);
   }
@@ -31,10 +35,11 @@ export class JavaScriptGateway implements Runtime {
   handle(request: WorkerRequest): void | Promise<void> {
     const response = new Response(request.sender);
     const environ = this.#environs.decode(request.environ);
-    const errors = new LogErrorStream(request.sender);
+    const errors = new LogErrorStream(request.sender, this.#output);
     environ['wsgi.input'] = new BodyInput(request.body);
     environ['wsgi.errors'] = errors;
-    const pending = this.#run(environ, response);
+    const run = () => this.#run(environ, response);
+    const pending = this.#output === null ? run() : this.#output.scope(environ['lido.request_id'], run);
     if (pending === undefined) return conclude(request, errors);
     return pending.then(() => conclude(request, errors));
   }

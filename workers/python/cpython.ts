@@ -20,6 +20,7 @@ import {
   describePython,
   explainFailure,
   type Failure,
+  findLogFd,
   GATEWAY_FOLDER,
   IMPORT_GATEWAY,
   MESSAGES,
@@ -58,8 +59,8 @@ const FORGET = 'if worker: gateway.forget(worker)\n';
 type Log = (level: 'error' | 'warn' | 'info', text: string) => void;
 
 /** Enters Python with this thread; an interpreter of its own loads the application here. Throws the LidoError that says why it could not be. */
-export function loadCpython(settings: WorkerSettings, log: Log): Runtime {
-  return new CpythonRuntime(settings, settings.application as PythonSpec, log);
+export function loadCpython(settings: WorkerSettings, worker: number, log: Log): Runtime {
+  return new CpythonRuntime(settings, settings.application as PythonSpec, worker, log);
 }
 
 /** What Python says of a worker that has started, or could not. */
@@ -86,7 +87,7 @@ class CpythonRuntime implements Runtime {
   #desk: Buffer = Buffer.alloc(DESK_SIZE);
   #calls: Calls | null = null;
 
-  constructor(settings: WorkerSettings, spec: PythonSpec, log: Log) {
+  constructor(settings: WorkerSettings, spec: PythonSpec, worker: number, log: Log) {
     this.#log = log;
     this.#hasLoop = spec.interface === 'asgi';
     this.#python = openLibpython(spec.python);
@@ -97,7 +98,7 @@ class CpythonRuntime implements Runtime {
     this.#callbacks = [call];
     try {
       this.#python.setAndDrop(this.#namespace, 'call', call.callable);
-      const { thread = 0, loop, bell } = this.#start(settings, spec);
+      const { thread = 0, loop, bell } = this.#start(settings, spec, worker);
       this.interruptTarget = { thread, state: this.#thread, isIsolated: this.#entered.isIsolated };
       this.bell = bell ?? null;
       const interfaceName = loop === undefined ? '' : `, ASGI on ${loop}`;
@@ -185,7 +186,7 @@ class CpythonRuntime implements Runtime {
     for (const callback of this.#callbacks) callback.unregister();
   }
 
-  #start(settings: WorkerSettings, spec: PythonSpec): Started {
+  #start(settings: WorkerSettings, spec: PythonSpec, worker: number): Started {
     const python = this.#python;
     const details = {
       constants: settings.constants,
@@ -197,6 +198,8 @@ class CpythonRuntime implements Runtime {
       shared: spec.shared,
       ...describeApplication(spec),
       state: this.#thread,
+      log_fd: findLogFd(settings.output),
+      labels: { application: spec.spec, worker },
       validate: settings.validate,
       timeout: settings.timeout,
       messages: MESSAGES,

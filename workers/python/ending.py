@@ -8,6 +8,7 @@ import threading
 from time import sleep
 
 from .interrupts import workers
+from .output import write_rest
 
 # What the applications of loops that still run have for their end, where nobody has told these of it. Seconds.
 _LOOPS_END = 1
@@ -15,7 +16,8 @@ _LOOPS_END = 1
 
 def end():
     """The first steps of Py_FinalizeEx(), in its order. The interpreter itself stays: the process ends."""
-    for step in (_end_loops, threading._shutdown, atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    steps = (_end_loops, threading._shutdown, atexit._run_exitfuncs, write_rest, sys.stdout.flush, sys.stderr.flush)
+    for step in steps:
         try:
             step()
         # What a handler raised was told by atexit; a stream may be closed.

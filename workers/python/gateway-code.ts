@@ -1,7 +1,12 @@
 // Worker thread. What JavaScript says to the Python half of the gateway before there is a request.
 import { fileURLToPath } from 'node:url';
 import { catalogue, type ErrorCode, LidoError } from '../../src/contract/errors.js';
-import { type PythonInstallation, type PythonSpec, WIRE } from '../../src/contract/protocol.js';
+import {
+  type OutputSettings,
+  type PythonInstallation,
+  type PythonSpec,
+  WIRE,
+} from '../../src/contract/protocol.js';
 import { FIRST_GUESS_NS, MAX_NS, WEIGHT } from '../service-time.js';
 import { CALLS } from './calls.js';
 
@@ -30,6 +35,11 @@ package.wire = sys.modules.setdefault(wire.__name__, wire)
 export const MESSAGES = Object.fromEntries(
   Object.entries(catalogue).map(([code, { message, remedy }]) => [code, [message, remedy]]),
 );
+
+/** Where what Python code writes becomes lines of a JSON log; null where it stays as it is. */
+export function findLogFd({ isCaptured, logFd }: OutputSettings): number | null {
+  return isCaptured ? logFd : null;
+}
 
 /** What loader.py needs to know of an application. */
 export function describeApplication(application: PythonSpec) {

@@ -6,7 +6,6 @@ left: `call()` does what the desk asks for, a buffer that both sides see (calls.
 
 import io
 import json
-import sys
 import threading
 from codecs import latin_1_decode
 from threading import get_ident
@@ -17,6 +16,8 @@ from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describ
 from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load_application, shared
 from .log import voices
+from .output import captures, run_captured
+from .prepare import prepare
 from .response import Response
 from .rings import AnswerWriter, ChunkReader, RequestReader, find_slot_word, make_fence, pack, unpack
 from .signals import keep_signals
@@ -75,6 +76,9 @@ class Worker(Interruptible):
         # Seconds, for the message that names it.
         self.timeout = ""
         self.errors = None
+        # What the application writes becomes lines of the log, beside these.
+        self.captures = captures()
+        self.labels = {}
         self.keys = {}
         self.meter = None
         self.call = self.tell = self.desk = self.words = None
@@ -153,7 +157,11 @@ class Worker(Interruptible):
             environ["wsgi.input"] = open_chunked(self) if body is None else io.BytesIO(body)
             environ["wsgi.errors"] = self.errors
             # Context variables last for their request; a copy takes the same short time whatever is in it.
-            self.context.copy().run(response.run, environ)
+            context = self.context.copy()
+            if self.captures:
+                context.run(run_captured, response.run, environ)
+            else:
+                context.run(response.run, environ)
         except BaseException as error:
             self.interruptible = 0
             if self.interrupting:
@@ -334,6 +342,7 @@ def start(settings, call, desk):
     worker.timeout = str(settings["timeout"])
     worker.state = settings["state"]
     worker.call, worker.desk = call, desk
+    worker.labels = settings["labels"]
     voices[worker.thread] = worker.log
     if settings["tellsManner"]:
         from .meter import Meter
@@ -344,7 +353,8 @@ def start(settings, call, desk):
     if settings["shared"]:
         application, worker.context = shared[settings["shared"]]
     else:
-        prepare(settings["messages"])
+        prepare(settings["messages"], settings["log_fd"])
+        worker.captures = captures()
         try:
             application, worker.context, _ = load_application(settings)
         except LoadError as error:
@@ -352,16 +362,6 @@ def start(settings, call, desk):
     worker.application = _wrap_validator(application) if settings["validate"] else application
     workers[worker.thread] = worker
     return worker, json.dumps({"thread": worker.thread})
-
-
-def prepare(messages):
-    """What an interpreter needs before an application is imported."""
-    failures.messages.update(messages)
-    keep_signals()
-    for stream in (sys.stdout, sys.stderr):
-        # print() appears at once, as it does in a terminal.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
 
 
 def _wrap_validator(application):

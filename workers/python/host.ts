@@ -7,7 +7,6 @@ import type {
   HostRequest,
   HostStart,
   InterruptTarget,
-  PythonInstallation,
   PythonInterface,
   PythonSpec,
   StackDump,
@@ -17,6 +16,7 @@ import {
   describeApplication,
   explainFailure,
   type Failure,
+  findLogFd,
   IMPORT_GATEWAY,
   MESSAGES,
 } from './gateway-code.js';
@@ -25,7 +25,7 @@ import { startPython } from './start.js';
 
 const PREPARE = `${IMPORT_GATEWAY}
 import json
-part('.gateway').prepare(json.loads(messages_json))
+part('.prepare').prepare(json.loads(messages_json), json.loads(log_fd))
 from threading import get_ident
 stacks = part('.stacks')
 stacks.names.update({key: 'MainThread' for key in (state, str(get_ident()))})
@@ -97,14 +97,19 @@ class PythonHost {
   #target = 0;
   #timeout: Pointer = 0;
 
-  constructor(installation: PythonInstallation) {
+  constructor({ installation, output }: HostStart) {
     const { python, thread, isMain } = startPython(installation);
     this.#python = python;
     this.#thread = thread;
     this.#isMain = isMain;
     // Of several that share a process one has the signal: the first.
     const may_dump = isMain && !installation.freeThreaded ? 'True' : 'False';
-    const texts = { messages_json: JSON.stringify(MESSAGES), state: String(thread), may_dump };
+    const texts = {
+      messages_json: JSON.stringify(MESSAGES),
+      state: String(thread),
+      may_dump,
+      log_fd: JSON.stringify(findLogFd(output)),
+    };
     this.dump = JSON.parse(this.#withGil(() => this.#run(PREPARE, texts))) as StackDump | null;
     this.waker = JSON.parse(this.#withGil(() => this.#run(MAKE_WAKER))) as WakerEnds;
     this.#means = this.#withGil(() => this.#prepareInterrupts());
@@ -207,10 +212,10 @@ class PythonHost {
   }
 }
 
-const { installation, ended } = workerData as HostStart;
+const start = workerData as HostStart;
 
 try {
-  const host = new PythonHost(installation);
+  const host = new PythonHost(start);
   parentPort?.on('message', (request: HostRequest) => answer(host, request));
   post(['ready', host.dump, host.waker]);
 } catch (error) {
@@ -234,8 +239,8 @@ function answer(host: PythonHost, request: HostRequest): void {
       return;
     case 'end':
       host.end(request[2]);
-      Atomics.store(ended, 0, 1);
-      Atomics.notify(ended, 0);
+      Atomics.store(start.ended, 0, 1);
+      Atomics.notify(start.ended, 0);
       post(['ended', request[1]]);
   }
 }

@@ -41,7 +41,7 @@ class Interruptible:
 
     def describe_tasks(self):
         """It has none beside what its thread is at."""
-        return ""
+        return []
 
     def absorb_interrupt(self):
         """Waits until an exception that was raised for this request has arrived. Called with `interruptible` 0."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import selectors
 import signal
 import sys
 from threading import get_ident
@@ -39,9 +40,36 @@ def _describe(worker, frame, name):
     return {
         "worker": worker.thread if worker else 0,
         "request": worker.request if worker else 0,
+        "tasks": worker.describe_tasks() if worker else [],
         "name": "" if worker else name or _find_name(frame),
-        "stack": (format_stack(frame) + (worker.describe_tasks() if worker else ""))[-_STACK_LIMIT:],
+        "stack": "" if _waits_for_events(frame) else format_stack(frame)[-_STACK_LIMIT:],
     }
+
+
+def _waits_for_events(frame):
+    """An event loop is asleep: nothing of the application's is at work."""
+    return frame.f_code.co_filename == selectors.__file__
+
+
+def format_task(task):
+    """Where a task waits: its coroutines, from the outermost to the one that waits."""
+    lines = []
+    awaited = task.get_coro()
+    while awaited is not None:
+        frame = _find(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None:
+            lines.append(format_stack(frame))
+        awaited = _find(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+    return "".join(lines)
+
+
+def _find(awaited, *names):
+    """Coroutines, generators and asynchronous generators have other names for the same."""
+    for name in names:
+        value = getattr(awaited, name, None)
+        if value is not None:
+            return value
+    return None
 
 
 def _find_name(frame):

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from threading import get_ident
 
+from .output import captures, log_error
+
 _BUFFER_SIZE = 65536
 _PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
 
@@ -73,6 +75,11 @@ class ErrorStream:
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        if captures():
+            lines, end, self.partial = (self.partial + text).rpartition("\n")
+            if end:
+                log_error(lines)
+            return len(text)
         *lines, self.partial = (self.partial + text).split("\n")
         for line in lines:
             self._log(line)
@@ -90,7 +97,9 @@ class ErrorStream:
     def _log(self, line):
         # A logging handler keeps the stream it was made with, and other threads may write to it: stderr takes those.
         worker = self.worker
-        if worker.request == self.request and get_ident() == worker.thread:
+        if captures():
+            log_error(line)
+        elif worker.request == self.request and get_ident() == worker.thread:
             worker.log(line)
         else:
             sys.stderr.write(line + "\n")

@@ -17,7 +17,10 @@ from ..failures import LidoTimeout, LoadError, ProtocolError, describe_error, de
 from ..interrupts import refuse_all_frames, workers
 from ..loader import load_application, shared
 from ..log import voices
+from ..output import captures, request_id
+from ..prepare import prepare
 from ..rings import AnswerWriter, find_slot_word, make_fence, pack
+from ..stacks import format_task
 from ..wire import (
     ACKED,
     ASKED,
@@ -69,6 +72,8 @@ class LoopWorker:
         self.thread = get_ident()
         #: The address of the thread's state, for whoever looks from outside; and no one request, for there are many.
         self.state = self.request = 0
+        #: What lines of the log say of it.
+        self.labels = {}
         self.application = application
         self.context = context
         #: Seconds, for the message that names it.
@@ -90,6 +95,8 @@ class LoopWorker:
         self.is_over = False
         #: Set once the thread is about to leave Python.
         self.left = threading.Event()
+        #: What the application prints becomes lines of the log.
+        self.captures = captures()
         self.handlers = {
             REQUEST: self.begin_whole,
             STREAMED_REQUEST: self.begin_streamed,
@@ -199,6 +206,8 @@ class LoopWorker:
         self.cycles[cycle.request] = cycle
         start = cycle.run(self.application)
         context = self.context.copy()
+        if self.captures:
+            context.run(request_id.set, cycle.request_id)
         if _HAS_EAGER_TASKS:
             # It runs at once, up to where it waits for the first time; many wait for nothing.
             cycle.task = task = asyncio.Task(start, loop=self.loop, eager_start=True, context=context)
@@ -392,12 +401,18 @@ class LoopWorker:
         self.running.discard(cycle)
 
     def describe_tasks(self):
-        """Where requests wait, for whoever looks from outside; of the first of them."""
+        """Where requests wait, for whoever looks from outside; of the first of them. protocol.ts's PythonTask."""
         waiting = [cycle for cycle in list(self.running)[:_MOST_TOLD] if cycle.task is not None]
-        return "".join(
-            f"  request {cycle.request_id} ({cycle.scope['method']} {cycle.scope['path']})\n{_clean(format_task(cycle.task))}"
+        return [
+            {
+                "request": cycle.request,
+                "requestId": cycle.request_id,
+                "method": cycle.scope.get("method", "GET"),
+                "url": _clean(cycle.scope["path"]),
+                "stack": _clean(format_task(cycle.task))[-_MAX_TRACE:],
+            }
             for cycle in waiting
-        )
+        ]
 
     # ---- The host -------------------------------------------------------------------------------------------
 
@@ -425,13 +440,11 @@ def start(settings, call, desk):
         if settings["shared"]:
             application, context = shared[settings["shared"]]
         else:
-            from ..gateway import prepare
-
-            prepare(settings["messages"])
+            prepare(settings["messages"], settings["log_fd"])
             application, context, _ = load_application(settings)
         worker = LoopWorker(application, context, str(settings["timeout"]))
         worker.call, worker.desk = call, desk
-        worker.state = settings["state"]
+        worker.state, worker.labels = settings["state"], settings["labels"]
         voices[worker.thread] = worker.log
         loop, bell = worker.open(settings["loop"])
     except LoadError as error:
@@ -447,27 +460,6 @@ def forget(worker):
     voices.pop(worker.thread, None)
     worker.call = worker.tell = worker.desk = worker.words = None
     worker.inbox = worker.answers = None
-
-
-def format_task(task):
-    """Where a task waits: its coroutines, from the outermost to the one that waits."""
-    lines = []
-    awaited = task.get_coro()
-    while awaited is not None:
-        frame = _find(awaited, "cr_frame", "gi_frame", "ag_frame")
-        if frame is not None:
-            lines.append(format_stack(frame))
-        awaited = _find(awaited, "cr_await", "gi_yieldfrom", "ag_await")
-    return "".join(lines)
-
-
-def _find(awaited, *names):
-    """Coroutines, generators and asynchronous generators have other names for the same."""
-    for name in names:
-        value = getattr(awaited, name, None)
-        if value is not None:
-            return value
-    return None
 
 
 def _clean(text):
