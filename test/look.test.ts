@@ -199,7 +199,13 @@ const overview = {
       number: 1,
       vitals: { residentMemory: 50e6 },
       connections: { active: 1, idle: 2 },
-      applications: [{ mount: '/shop', workers: [worker(1, 5, '/a'), worker(2, 7000, '/\x1b[2J\u202e')] }],
+      applications: [
+        {
+          mount: '/shop',
+          threads: { min: 1, max: 8 },
+          workers: [worker(1, 5, '/a'), worker(2, 7000, '/\x1b[2J\u202e')],
+        },
+      ],
     },
   ],
   history: [
@@ -216,7 +222,8 @@ const overview = {
     },
   ],
   requests: 7,
-  failures: { LIDO_TIMED_OUT: 2 },
+  failures: { LIDO_TIMED_OUT: 2, LIDO_BACKLOG_FULL: 3, 'LIDO_REQUEST_REFUSED 404': 1 },
+  slowest: [{ requestId: 'a-1', method: 'GET', url: '/\x1b[3J', durationMs: 2500, waitMs: 12 }],
   errors: [{ at: 4000, code: 'LIDO_TIMED_OUT', method: 'GET', url: '/b', message: 'too\nlong' }],
   restarts: [],
 } as never;
@@ -224,14 +231,15 @@ const overview = {
 it('draws a screen that nobody can move the cursor on, sorted as asked', () => {
   expect(drawScreen(overview, 'by time', 200, 50)).toEqual([
     'lido: not ready: process 1: draining; 1 process, 50 MB, 3 connections',
-    '7 requests so far, 2 of them failed or refused',
+    '7 requests so far, 6 of them failed or refused: 3 LIDO_BACKLOG_FULL, 2 LIDO_TIMED_OUT, 1 LIDO_REQUEST_REFUSED 404',
     '12.3 requests/s, 0.0 errors/s; p50 1.5 ms, p95 20 ms, p99 1.5 s',
-    '2 of 2 workers busy; 3 in the backlog; 26 % of the time is waiting',
+    '2 of 2 (1 to 8) workers busy; 3 in the backlog; 26 % of the time is waiting',
     '',
     'WORKER  STATE          FOR QUEUED  MOUNT        RUNS NOW',
     '1/2     busy         7.0 s      2  /shop        GET /?[2J? [a-1]',
     '1/1     busy        5.0 ms      2  /shop        GET /a [a-1]',
     '',
+    'slowest lately: GET /?[3J [a-1] took 2.5 s, of which it waited 12 ms',
     'last error, 6.0 s ago: LIDO_TIMED_OUT GET /b too?long',
   ]);
   const small = drawScreen(overview, 'by worker', 20, 7);

@@ -69,6 +69,7 @@ describe.skipIf(isDoneWithout)('in a browser', () => {
       .poll(async () => Number.parseFloat((await page.textContent('#rate')) ?? ''), { timeout: 5000 })
       .toBeGreaterThan(0);
     await expect.poll(() => page.textContent('#slowest')).toContain(`GET ${HOSTILE}`);
+    expect(await page.textContent('#failures')).toMatch(/\dLIDO_APPLICATION_RAISED/);
     const error = page.locator('#errors details').first();
     expect(await error.textContent()).toContain(`GET ${HOSTILE}`);
     expect(await error.locator('pre').textContent()).toContain('Error: <script>alert(2)</script>');

@@ -30,6 +30,7 @@
     showProcesses(overview.processes, now);
     showSlowest(overview.slowest, now);
     showErrors(overview.errors, now);
+    showFailures(overview.failures);
     fill(
       'restarts',
       overview.restarts.map(({ at, what, why }) => [formatAge(now - at), what, long(why)]),
@@ -161,6 +162,15 @@
       return item;
     });
     find('errors').replaceChildren(...(items.length > 0 ? items : [makeEmpty('p')]));
+  }
+
+  /** A refusal's code has its status behind it. */
+  function showFailures(failures) {
+    const most = Object.entries(failures).sort(([, one], [, other]) => other - one);
+    fill(
+      'failures',
+      most.map(([why, count]) => [formatNumber(count), long(why)]),
+    );
   }
 
   function fill(id, rows) {

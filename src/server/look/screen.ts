@@ -6,6 +6,9 @@ export const ORDERS = ['by worker', 'by time', 'by application'] as const;
 
 export type Order = (typeof ORDERS)[number];
 
+/** Kinds of failures that fit a line. */
+const MOST_FAILURES = 5;
+
 interface Row {
   readonly worker: string;
   readonly state: string;
@@ -49,9 +52,17 @@ function describeServer({ readiness, history, processes, requests, failures }: O
   const count = `${processes.length} process${processes.length === 1 ? '' : 'es'}`;
   return [
     `lido: ${ready}; ${count}, ${formatBytes(memory)}, ${connections} connections`,
-    `${requests} requests so far, ${failed} of them failed or refused`,
+    `${requests} requests so far, ${failed} of them failed or refused${describeFailures(failures)}`,
     ...describeMoment(history.at(-1), describeLimits(processes)),
   ];
+}
+
+/** ': 57 LIDO_BACKLOG_FULL, 3 LIDO_APPLICATION_RAISED', those that are most first. */
+function describeFailures(failures: Overview['failures']): string {
+  const most = Object.entries(failures)
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, MOST_FAILURES);
+  return most.length === 0 ? '' : `: ${most.map(([code, count]) => `${count} ${code}`).join(', ')}`;
 }
 
 /** ' (4 to 32)' where the number of workers changes by itself. */
@@ -77,8 +88,12 @@ function describeMoment(moment: Moment | undefined, limits: string): string[] {
   ];
 }
 
-function describeLast({ errors: [error], restarts: [restart], now }: Overview): string[] {
+function describeLast({ slowest: [slow], errors: [error], restarts: [restart], now }: Overview): string[] {
   const lines: string[] = [];
+  if (slow !== undefined)
+    lines.push(
+      `slowest lately: ${slow.method} ${slow.url} [${slow.requestId}] took ${formatMs(slow.durationMs)}, of which it waited ${formatMs(slow.waitMs)}`,
+    );
   if (error !== undefined)
     lines.push(
       `last error, ${formatMs(now - error.at)} ago: ${error.code} ${error.method} ${error.url} ${error.message}`,
