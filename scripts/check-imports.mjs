@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
  */
 const ROOMS = [
   ['src/contract/'],
-  ['src/log-output.ts'],
+  ['src/log-output.ts', 'src/time-zone.ts'],
   ['src/log.ts', 'src/version.ts', 'src/cgroup.ts', 'src/system-calls.ts'],
   ['src/settings/', 'src/python/'],
   ['src/http/'],

@@ -7,16 +7,10 @@ import { CommanderError } from 'commander';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
 import { exitPastPython } from './python/host.js';
-import { type CallFlags, call, type Ended, serveCgi } from './server/call/call-command.js';
-import { parseCallLine } from './server/call/call-line.js';
+import type { CallFlags, Ended } from './server/call/call-command.js';
 import { type Action, parseCommandLine } from './server/cli-command.js';
-import { askForReload } from './server/control-socket.js';
-import { printStacks, printStats, showTop } from './server/look/look-command.js';
-import { parseLookLine } from './server/look/look-line.js';
 import { describeNodeRelease } from './server/node-release.js';
 import type { Configuration } from './server/operated.js';
-import { describeConfig } from './server/print-config.js';
-import { serve } from './server/serve.js';
 import { readPassedSockets } from './server/systemd.js';
 import { findAddress, findServer } from './server/whereabouts.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
@@ -31,23 +25,27 @@ import {
   type Source,
 } from './settings/resolve.js';
 
+/** What only one command needs is loaded for that one: to serve is what must begin soon, and stays for long. */
 async function main([first = '', ...rest]: readonly string[]): Promise<void> {
   if (first === 'call') {
+    const { parseCallLine } = await import('./server/call/call-line.js');
     const { config, flags, call: request } = parseCallLine(rest);
     await answerCall(await resolve(config, flags), request);
-  } else if (first === 'stats') {
-    const { config, flags, json } = parseLookLine(first, rest);
-    await printStats(findAddress((await resolve(config, flags)).settings, flags), json);
-  } else if (first === 'stacks') {
-    const { config, flags, json } = parseLookLine(first, rest);
-    await printStacks(findAddress((await resolve(config, flags)).settings, flags), json);
-  } else if (first === 'top') {
-    const { config, flags } = parseLookLine(first, rest);
-    await showTop(findAddress((await resolve(config, flags)).settings, flags));
+  } else if (first === 'stats' || first === 'stacks' || first === 'top') {
+    await look(first, rest);
   } else {
     const { action, config, flags } = parseCommandLine([first, ...rest].filter((word) => word !== ''));
     await perform(action, await resolve(config, flags), flags);
   }
+}
+
+async function look(command: 'stats' | 'stacks' | 'top', words: readonly string[]): Promise<void> {
+  const { parseLookLine } = await import('./server/look/look-line.js');
+  const { printStacks, printStats, showTop } = await import('./server/look/look-command.js');
+  const { config, flags, json } = parseLookLine(command, words);
+  const address = findAddress((await resolve(config, flags)).settings, flags);
+  if (command === 'top') await showTop(address);
+  else await (command === 'stats' ? printStats : printStacks)(address, json);
 }
 
 /** The settings of all sources, in the directory that they name. */
@@ -117,6 +115,7 @@ function setVariable(pair: string): void {
 
 async function perform(action: Action, resolved: Prepared, flags: Source): Promise<void> {
   if (action === 'config') {
+    const { describeConfig } = await import('./server/print-config.js');
     process.stdout.write(await describeConfig(resolved));
     return;
   }
@@ -129,19 +128,23 @@ async function perform(action: Action, resolved: Prepared, flags: Source): Promi
     return;
   }
   if (action === 'reload') {
+    const { askForReload } = await import('./server/control-socket.js');
     await askForReload(findServer(settings, flags));
     return;
   }
   if (action === 'cgi') {
+    const { serveCgi } = await import('./server/call/call-command.js');
     await end(await serveCgi(settings, log));
     return;
   }
+  const { serve } = await import('./server/serve.js');
   await serve(resolved, log, resolved.readAgain, resolved.configFile);
   const release = describeNodeRelease(process.versions.node);
   if (release !== null) log.warn(release);
 }
 
 async function answerCall({ settings }: Resolved, request: CallFlags): Promise<void> {
+  const { call } = await import('./server/call/call-command.js');
   await end(await call(settings, createLog(settings), request));
 }
 

@@ -1,7 +1,9 @@
 /** Main thread. The log: pino, as Fastify uses, to standard error; lines for people, or JSON for machines. */
+import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
-import pretty from 'pino-pretty';
+import type pretty from 'pino-pretty';
 import { LogOutput } from './log-output.js';
+import { rememberTimeZone } from './time-zone.js';
 
 export type { Logger } from 'pino';
 
@@ -51,8 +53,20 @@ export function createLog({ logLevel, logFormat }: LogSettings): Logger {
   return log;
 }
 
+/** What makes lines for people is loaded with the first one: a process that starts well may write none. */
 function createText(output: LogOutput): DestinationStream {
-  return pretty({
+  let text: DestinationStream | null = null;
+  return {
+    write: (line) => {
+      text ??= loadText(output);
+      text.write(line);
+    },
+  };
+}
+
+function loadText(output: LogOutput): DestinationStream {
+  const makePretty = createRequire(import.meta.url)('pino-pretty') as typeof pretty;
+  return makePretty({
     destination: output,
     colorize: process.stderr.isTTY === true,
     translateTime: false,
@@ -62,13 +76,10 @@ function createText(output: LogOutput): DestinationStream {
   });
 }
 
-/**
- * Writes a time as `[2026-11-21 14:04:19.123 +0100]`. The zone is the one that holds when the log is made: an application
- * may change the process's TZ, as Django does, and lines of one log must stay comparable.
- */
+/** Writes a time as `[2026-11-21 14:04:19.123 +0100]`. */
 function createClock(): (epochMs: unknown) => string {
   const format = new Intl.DateTimeFormat('sv-SE', {
-    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    timeZone: rememberTimeZone(),
     dateStyle: 'short',
     timeStyle: 'medium',
   });

@@ -1,15 +1,17 @@
-/** Main thread of a process under the supervisor: one acceptor with its pool. */
+/** Main thread of a process under the supervisor: one acceptor with its pool. Loaded by process-entry.ts, which has begun with it. */
 import { Socket } from 'node:net';
 import { describe, fromPayload, LidoError, toPayload } from './contract/errors.js';
 import { capturesOutput, createLog, type Log, moveDescriptors } from './log.js';
 import { outliveReaders } from './log-output.js';
 import type { Question } from './observe/questions.js';
+import { rememberProbes } from './python/find.js';
 import { endPython, exitPastPython, onStuckPython } from './python/host.js';
 import { LoadedFiles } from './server/development/loaded-files.js';
 import type { ListeningHandle } from './server/listening.js';
 import type { FromProcess, ProcessStart, ToProcess } from './server/process-messages.js';
 import { PROCESS_DESCRIPTORS } from './server/process-output.js';
 import { reportRegularly } from './server/process-report.js';
+import { replaceEnvironment } from './server/replace-environment.js';
 import { createServer, type Server } from './server/server.js';
 import { Siblings } from './server/siblings.js';
 import type { Hooks } from './settings/hooks.js';
@@ -26,18 +28,23 @@ let taken = 0;
 let loseSupervisor: () => void = () => process.exit(0);
 
 process.once('disconnect', () => loseSupervisor());
-// A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
-  process.on(signal, () => {});
 process.on('message', (message: ToProcess, handle: unknown) => {
   if (message[0] === 'listen') sockets[message[1]] = handle as ListeningHandle;
   else if (message[0] === 'start') void serve(message[1]);
 });
 
-async function serve({ settings, hookFile, place, failure, environment }: ProcessStart): Promise<void> {
+async function serve({
+  settings,
+  probes,
+  hookFile,
+  place,
+  failure,
+  environment,
+}: ProcessStart): Promise<void> {
   replaceEnvironment(environment);
   outliveReaders();
   if (capturesOutput(settings)) moveDescriptors(PROCESS_DESCRIPTORS);
+  rememberProbes(probes);
   const log = createLog(settings);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
   const siblings = place === null ? null : await meetSiblings(place, () => server);
@@ -76,13 +83,6 @@ async function serve({ settings, hookFile, place, failure, environment }: Proces
     () => taken,
     (message) => void post(message),
   );
-}
-
-/** It may have been forked before the files were read anew that variables come from. */
-function replaceEnvironment(environment: NodeJS.ProcessEnv): void {
-  for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
-  for (const [name, value] of Object.entries(environment))
-    if (process.env[name] !== value) process.env[name] = value;
 }
 
 async function answer(server: Server, log: Log, token: number, question: Question): Promise<void> {

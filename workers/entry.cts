@@ -4,8 +4,11 @@
 // require() of a module ("IsGraphAsync must be used on an instantiated module"); an import() is abandoned in peace.
 import type { SessionStart } from '../src/contract/protocol.js' with { 'resolution-mode': 'import' };
 
+// Begun at once, while the main thread is not ready yet.
+const main = import('./main.js');
+
 async function serve(start: SessionStart): Promise<void> {
-  const { default: serveSession } = await import('./main.js');
+  const { default: serveSession } = await main;
   await serveSession(start);
 }
 

@@ -1,11 +1,8 @@
 // Worker thread. [5] The Piscina entry: one task is one session, from loading the application to the last request.
 import { type MessagePort, threadId } from 'node:worker_threads';
-import { validator } from '../middleware/validator.js';
 import { toPayload } from '../src/contract/errors.js';
 import type { FromWorker, SessionStart } from '../src/contract/protocol.js';
-import { JavaScriptGateway } from './javascript/gateway.js';
-import { loadApplication } from './javascript/loader.js';
-import { takeOutput } from './javascript/output.js';
+import type { Application } from '../src/contract/wsgi.js';
 import type { Runtime } from './runtime.js';
 import { findNativeThread, tellHeap } from './self.js';
 
@@ -30,17 +27,26 @@ export default async function serve(start: SessionStart): Promise<void> {
 }
 
 async function loadRuntime({ settings, worker }: SessionStart, requests: MessagePort): Promise<Runtime> {
+  // Each pays for loading its own language's part alone.
   if (settings.application.runtime === 'javascript') {
+    const { loadApplication } = await import('./javascript/loader.js');
+    const { JavaScriptGateway } = await import('./javascript/gateway.js');
+    const { takeOutput } = await import('./javascript/output.js');
     const output = takeOutput(settings.output, { application: settings.application.spec, worker });
     const files = settings.tellsFiles ? await import('./javascript/loaded-files.js') : null;
     files?.tellLoadedFiles();
     const application = await loadApplication(settings.application);
     files?.tellRequiredFiles();
-    return new JavaScriptGateway(settings.validate ? validator(application) : application, settings, output);
+    const served = settings.validate ? await validate(application) : application;
+    return new JavaScriptGateway(served, settings, output);
   }
-  // Only a Python application pays for loading koffi.
   const { loadCpython } = await import('./python/cpython.js');
   return loadCpython(settings, worker, (level, text) => post(requests, ['log', 0, level, text]));
+}
+
+async function validate(application: Application): Promise<Application> {
+  const { validator } = await import('../middleware/validator.js');
+  return validator(application);
 }
 
 function post(port: MessagePort, message: FromWorker): void {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, delimiter, dirname, extname, join, relative, resolve } from 'node:path';
 import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec, PythonInstallation, PythonSpec } from '../contract/protocol.js';
-import { findPython } from '../python/find.js';
+import { findPython, type Probes, probePythons } from '../python/find.js';
 import { isFile, isFolder, nameModule, type PythonModule } from '../python/module.js';
 import { parseApplicationName } from '../settings/application-name.js';
 import { expandMounts } from '../settings/mounts.js';
@@ -76,14 +76,26 @@ function refuseProject(file: string, folder: string, module: string): void {
 
 /** True where one of the applications is Python's; false where that cannot be told, which a start then says why. */
 export function servesPython(settings: Settings): boolean {
-  return expandMounts(settings).some(([, own]) => {
-    const name = own.application === null ? null : parseApplicationName(own.application);
-    if (name === null) return false;
-    const found = findModule(name.module, process.cwd());
-    return (
-      own.runtime === 'cpython' || (found.length > 0 && found.every(({ runtime }) => runtime === 'cpython'))
-    );
-  });
+  return expandMounts(settings).some(([, own]) => isPython(own));
+}
+
+/** Asks the Pythons of these applications what they are, as findPython() does. */
+export async function probeFor(settings: Settings): Promise<Probes> {
+  try {
+    const own = expandMounts(settings).map(([, each]) => each);
+    const named = own.filter(isPython).map(({ python }) => python);
+    return await probePythons(named, process.cwd());
+  } catch {
+    // Whoever starts the application says what is wrong.
+    return {};
+  }
+}
+
+function isPython({ application, runtime: asked }: Settings): boolean {
+  const name = application === null ? null : parseApplicationName(application);
+  if (name === null) return false;
+  const found = findModule(name.module, process.cwd());
+  return asked === 'cpython' || (found.length > 0 && found.every(({ runtime }) => runtime === 'cpython'));
 }
 
 /** Interpreters with GILs of their own came with 3.12, and ones that end without leaking with 3.13; without a GIL there is nothing to part. */

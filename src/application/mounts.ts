@@ -23,7 +23,7 @@ import { type ApplicationStats, ServedApplication } from './application.js';
 import { openBuffers } from './buffers.js';
 import { FailurePage } from './failure-page.js';
 import { readGateLimits, readTrust } from './running-application.js';
-import { StaticFiles } from './static/static-files.js';
+import type { StaticFiles, Surroundings } from './static/static-files.js';
 
 interface Mount {
   /** As SCRIPT_NAME: '' at the root, '/shop', in latin-1 characters that are UTF-8 bytes. */
@@ -48,8 +48,9 @@ export class MountTable {
   readonly #settings: Settings;
   /** Null where nobody is writing the applications. */
   readonly #failure: FailurePage | null;
-  /** Null where no files are served. */
-  readonly #files: StaticFiles | null;
+  /** Null where no files are served, and before they can be. */
+  #files: StaticFiles | null = null;
+  readonly #aroundFiles: Surroundings;
   #isDraining = false;
   /** The longest paths first, so that the first that fits is the one. */
   readonly #mounts: readonly Mount[];
@@ -89,18 +90,16 @@ export class MountTable {
     const [only] = this.#mounts;
     // One application at the root is spared the search.
     const handle = settings.mounts === null && only !== undefined ? only.application.handle : this.#route;
-    this.#files =
-      settings.static === null
-        ? null
-        : new StaticFiles(settings, {
-            log,
-            observer: observation?.observe(FILES) ?? null,
-            naming: this.naming,
-            isDraining: () => this.#isDraining,
-          });
+    const servesFiles = settings.static !== null;
+    this.#aroundFiles = {
+      log,
+      observer: servesFiles ? (observation?.observe(FILES) ?? null) : null,
+      naming: this.naming,
+      isDraining: () => this.#isDraining,
+    };
     this.#failure = settings.reload ? new FailurePage(settings) : null;
     const guarded = this.#failure?.guard(handle) ?? handle;
-    this.handle = this.#files === null ? guarded : handleFilesFirst(this.#files, guarded);
+    this.handle = servesFiles ? this.#handleFilesFirst(guarded) : guarded;
   }
 
   /** Answers every request to the applications with what keeps their new code from being loaded. For --reload. */
@@ -110,8 +109,15 @@ export class MountTable {
 
   /** Finds the applications and starts their workers. Rejects with the LidoError of the first that fails, which has the others. */
   async start(): Promise<void> {
-    await this.#files?.open();
+    if (this.#settings.static !== null) await this.#openFiles();
     throwFailures(await Promise.allSettled(this.#inOrder().map(({ application }) => application.start())));
+  }
+
+  /** Only who serves files pays for loading what does. */
+  async #openFiles(): Promise<void> {
+    const { StaticFiles } = await import('./static/static-files.js');
+    this.#files = new StaticFiles(this.#settings, this.#aroundFiles);
+    await this.#files.open();
   }
 
   /** Loads each application anew, as ServedApplication.reload() does; rejects as start() does. */
@@ -197,18 +203,21 @@ export class MountTable {
     this.strangers?.refused(request, refusal, writer, context, names);
   }
 
+  /** What is no file is the applications' to answer. */
+  #handleFilesFirst(handle: Handle): Handle {
+    return (request, sink, context = PLAIN_CONTEXT) => {
+      const pass = () => handle(request, sink, context);
+      if (this.#files === null) pass();
+      else this.#files.handle(request, sink, context, pass);
+    };
+  }
+
   #inOrder(): readonly Mount[] {
     return [...this.#mounts].sort((one, other) => (one.path < other.path ? -1 : 1));
   }
 }
 
 type Handle = (request: HttpRequest, sink: ResponseSink, context?: RequestContext) => void;
-
-/** What is no file is the applications' to answer. */
-function handleFilesFirst(files: StaticFiles, handle: Handle): Handle {
-  return (request, sink, context = PLAIN_CONTEXT) =>
-    files.handle(request, sink, context, () => handle(request, sink, context));
-}
 
 /** Throws the first of the failures with the others in it; the same failure of several mounts is one. */
 function throwFailures(results: readonly PromiseSettledResult<void>[]): void {

@@ -7,7 +7,7 @@ import { watchDeadlines } from '../dispatch/deadline.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
-import { WorkerPool } from '../dispatch/pool.js';
+import { startThreads, type Threads, WorkerPool } from '../dispatch/pool.js';
 import { RefusalLog } from '../dispatch/refusal-log.js';
 import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
@@ -18,9 +18,9 @@ import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
 import type { WebSockets } from '../http/websocket/websockets.js';
 import { capturesOutput, findDescriptors } from '../log.js';
-import { isWatched } from '../observe/observation.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
+import { isWatched } from '../observe/watched.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
 import { formatThreads } from '../python/stack-dump.js';
 import type { Settings } from '../settings/resolve.js';
@@ -32,7 +32,6 @@ import { resolveApplication } from './find.js';
 import { openWebSockets } from './open-websockets.js';
 import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
-import { PrivateFiles } from './static/private-files.js';
 import { chooseConcurrency, chooseThreads, sharesGil } from './threads.js';
 
 /** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
@@ -72,11 +71,10 @@ export async function startApplication(
   runsOnce: boolean,
 ): Promise<RunningApplication> {
   const { privateFiles } = settings;
-  const substitute = privateFiles === null ? null : await PrivateFiles.open(privateFiles);
+  const substitute = privateFiles === null ? null : await openPrivateFiles(privateFiles);
   const found = await resolveApplication(settings);
-  const host =
-    found.runtime === 'cpython' ? await startPythonHost(found.python, chooseOutput(settings)) : null;
-  const application = await loadShared(found, host, log);
+  const piscina = startThreads(chooseThreads(settings, found));
+  const [host, application] = await loadBeside(piscina, found, settings, log);
   const { count: min, most: max } = chooseThreads(settings, application);
   const threads = { min, max };
   const webSockets = speaksAsgi(application) ? await openWebSockets(settings, store.budget) : null;
@@ -84,6 +82,7 @@ export async function startApplication(
     settings,
     application,
     threads,
+    piscina,
     host,
     log,
     store,
@@ -111,6 +110,12 @@ export async function startApplication(
 export function endStreams({ acceptor, dispatcher }: RunningApplication, isLast: boolean): void {
   for (const { loop } of dispatcher.sessions) loop?.endStreams();
   acceptor.options.webSockets?.closeAll(isLast ? GOING_AWAY : SERVICE_RESTART);
+}
+
+/** Only who names files pays for loading what sends them. */
+async function openPrivateFiles(folders: NonNullable<Settings['privateFiles']>): Promise<Substitute> {
+  const { PrivateFiles } = await import('./static/private-files.js');
+  return PrivateFiles.open(folders);
 }
 
 /** Waits until every request is answered, to the last byte, at most `graceMs`. */
@@ -144,6 +149,23 @@ export async function endApplication(running: RunningApplication, limitMs = 0): 
   return ended;
 }
 
+/** Loads what the process has one of while its threads start; ends them where it cannot be loaded. */
+async function loadBeside(
+  piscina: Threads,
+  found: ApplicationSpec,
+  settings: Settings,
+  log: Logger,
+): Promise<readonly [PythonHost | null, ApplicationSpec]> {
+  try {
+    const host =
+      found.runtime === 'cpython' ? await startPythonHost(found.python, chooseOutput(settings)) : null;
+    return [host, await loadShared(found, host, log)];
+  } catch (error) {
+    await piscina.destroy();
+    throw error;
+  }
+}
+
 /** A Python application is one object for all threads of the process, save where each has an interpreter of its own. */
 async function loadShared(
   application: ApplicationSpec,
@@ -174,6 +196,7 @@ function assemble(
   settings: Settings,
   application: ApplicationSpec,
   threads: ThreadLimits,
+  piscina: Threads,
   host: PythonHost | null,
   log: Logger,
   store: SpoolStore,
@@ -203,6 +226,7 @@ function assemble(
   });
   const pool = new WorkerPool({
     settings: describeWorkers(settings, application, threads, concurrency, host, runsOnce),
+    piscina,
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,

@@ -24,7 +24,26 @@ const LONGEST_PAUSE_MS = 10_000;
 const END_PATIENCE_MS = 2000;
 const END_PATIENCE_BESIDE_STUCK_MS = 200;
 
+/** Threads that wait for sessions. */
+export type Threads = Piscina<SessionStart, void>;
+
+/** Starts a thread, which takes as long as to load what it is to run; others start when there is something for them. */
+export function startThreads({ count, most }: { readonly count: number; readonly most: number }): Threads {
+  // Each default that matters is stated: Piscina's own depend on the number of cores.
+  return new Piscina<SessionStart, void>({
+    filename: WORKER_FILE,
+    minThreads: 1,
+    maxThreads: most + SPARE_THREADS,
+    maxQueue: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: 1,
+    idleTimeout: count < most ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
+    atomics: 'disabled',
+    recordTiming: false,
+  });
+}
+
 export interface PoolOptions {
+  readonly piscina: Threads;
   readonly settings: WorkerSettings;
   readonly threads: ThreadLimits;
   /** Requests that one worker may hold, running and queued. */
@@ -59,7 +78,7 @@ interface Member {
 
 export class WorkerPool {
   readonly #options: PoolOptions;
-  readonly #piscina: Piscina<SessionStart, void>;
+  readonly #piscina: Threads;
   readonly #members = new Map<Session, Member>();
   readonly #pauses = new Set<NodeJS.Timeout>();
   #failuresInARow = 0;
@@ -68,18 +87,7 @@ export class WorkerPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { min, max } = options.threads;
-    // Each default that matters is stated: Piscina's own depend on the number of cores.
-    this.#piscina = new Piscina<SessionStart, void>({
-      filename: WORKER_FILE,
-      minThreads: min,
-      maxThreads: max + SPARE_THREADS,
-      maxQueue: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: min < max ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
-      atomics: 'disabled',
-      recordTiming: false,
-    });
+    this.#piscina = options.piscina;
     // A worker's failure also rejects its task, which is where it is handled.
     this.#piscina.on('error', () => {});
   }

@@ -6,19 +6,12 @@ import { ApplicationObserver } from './observer.js';
 import type { TrafficData } from './snapshot.js';
 import { Tracing } from './tracing.js';
 import { NOWHERE } from './traffic.js';
+import { isWatched } from './watched.js';
 
 export interface ObservationSettings extends AccessLogSettings {
   readonly admin: readonly string[];
   readonly controlSocket: string | null;
   readonly tracing: boolean;
-}
-
-/** Somebody may ask what the process is at. */
-export function isWatched({
-  admin,
-  controlSocket,
-}: Pick<ObservationSettings, 'admin' | 'controlSocket'>): boolean {
-  return admin.length > 0 || controlSocket !== null;
 }
 
 export class Observation {

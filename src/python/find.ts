@@ -38,13 +38,24 @@ print(json.dumps({
 }))
 `;
 
-interface Probe {
+/** What an interpreter says of itself. */
+export interface Probe {
   readonly executable: string;
   readonly version: string;
   readonly versionInfo: readonly [number, number, number];
   readonly implementation: string;
   readonly freeThreaded: boolean;
   readonly libraries: readonly string[];
+}
+
+/** By interpreter. */
+export type Probes = Readonly<Record<string, Probe>>;
+
+let known: Probes = {};
+
+/** Takes somebody else's word for what these are, for the life of this process. */
+export function rememberProbes(probes: Probes): void {
+  known = probes;
 }
 
 /** An interpreter, and what led to it. */
@@ -61,7 +72,7 @@ interface Located {
  */
 export async function findPython(named: string | null, folder: string): Promise<PythonInstallation> {
   const { interpreter, reason } = locateInterpreter(named, folder);
-  const probe = await probeInterpreter(interpreter);
+  const probe = known[interpreter] ?? (await probeInterpreter(interpreter));
   if (probe.implementation !== 'cpython')
     throw new LidoError('LIDO_PYTHON_UNSUPPORTED', [`${probe.version} (${probe.implementation})`]);
   const [major, minor] = probe.versionInfo;
@@ -79,6 +90,16 @@ export async function findPython(named: string | null, folder: string): Promise<
   }
   const { executable, version, versionInfo, freeThreaded } = probe;
   return { executable, reason, version, versionInfo, libpython, freeThreaded };
+}
+
+/** Asks the Pythons that these settings name, all at once. Says nothing of what it cannot ask: findPython() will. */
+export async function probePythons(named: readonly (string | null)[], folder: string): Promise<Probes> {
+  const probes = [...new Set(named)].map(async (one) => {
+    const { interpreter } = locateInterpreter(one, folder);
+    return [interpreter, await probeInterpreter(interpreter)] as const;
+  });
+  const asked = await Promise.allSettled(probes);
+  return Object.fromEntries(asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])));
 }
 
 function locateInterpreter(named: string | null, folder: string): Located {

@@ -14,6 +14,7 @@ import type {
   StackDump,
 } from '../contract/protocol.js';
 import type { Log } from '../log.js';
+import { rememberTimeZone } from '../time-zone.js';
 import { Looker, type PythonLook } from './looker.js';
 import { dumpStacks, formatThreads } from './stack-dump.js';
 import { Waker } from './waker.js';
@@ -98,6 +99,8 @@ function startHost(installation: PythonInstallation, output: OutputSettings): Pr
   const start: HostStart = { installation, output, ended: new Int32Array(new SharedArrayBuffer(4)) };
   // Flags of the program that embeds Lido, such as --input-type, are not for this file.
   const worker = new Worker(HOST_FILE, { execArgv: [], workerData: start });
+  // While the thread begins: an application may change it.
+  rememberTimeZone();
   return new Promise((resolve, reject) => {
     worker.once('error', (error) =>
       reject(new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [error.message], { cause: error })),

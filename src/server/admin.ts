@@ -1,9 +1,8 @@
 /** Main thread, of the supervisor where there is one. The admin listeners, and what they are answered from. */
 import type { Log } from '../log.js';
-import { createAdminRoutes } from '../observe/admin-routes.js';
-import { AdminServer } from '../observe/admin-server.js';
+import type { AdminServer } from '../observe/admin-server.js';
 import { Hub, type HubOptions } from '../observe/hub.js';
-import { isWatched } from '../observe/observation.js';
+import { isWatched } from '../observe/watched.js';
 import { parseAdminAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { removeStaleSocket } from './bind.js';
@@ -33,6 +32,14 @@ export class Admin {
 
   /** Opens the listeners that are asked for. Rejects with LIDO_CANNOT_LISTEN, and has none open then. */
   async open(): Promise<void> {
+    if (this.#settings.admin.length > 0) await this.#openServers();
+    if (isWatched(this.#settings)) this.hub.start();
+  }
+
+  /** Only who asks for them pays for loading what answers there. */
+  async #openServers(): Promise<void> {
+    const { createAdminRoutes } = await import('../observe/admin-routes.js');
+    const { AdminServer } = await import('../observe/admin-server.js');
     const { admin, adminHosts: hosts } = this.#settings;
     const routes = createAdminRoutes(this.hub);
     for (const text of admin) {
@@ -42,7 +49,6 @@ export class Admin {
       this.#servers.push(server);
       await server.listen();
     }
-    if (isWatched(this.#settings)) this.hub.start();
   }
 
   /** Idempotent. */

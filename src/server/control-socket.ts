@@ -9,13 +9,12 @@ import type { Operated } from './operated.js';
 import { reloadAndTell, SETTINGS_STAY } from './reloading.js';
 import type { Whereabouts } from './whereabouts.js';
 
-/** Listens at the path, until what it resolves with is called or the process ends; does nothing for null. Rejects with LIDO_CANNOT_LISTEN. */
+/** Listens at the path, until what it resolves with is called or the process ends. Rejects with LIDO_CANNOT_LISTEN. */
 export async function openControlSocket(
-  path: string | null,
+  path: string,
   served: Pick<Operated, 'admin' | 'reload' | 'rereadsSettings' | 'describe'>,
   log: Logger,
 ): Promise<() => Promise<void>> {
-  if (path === null) return async () => {};
   await removeStaleSocket({ path });
   const server = new AdminServer({
     address: { path },

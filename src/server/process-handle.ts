@@ -10,6 +10,7 @@ import { stopReading } from '../http/wire/stop-reading.js';
 import { capturesOutput } from '../log.js';
 import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
+import type { Probes } from '../python/find.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import type { ListeningHandle } from './listening.js';
@@ -17,7 +18,7 @@ import type { FromProcess, ProcessReport, ToProcess } from './process-messages.j
 import { arrangeDescriptors, logOutput } from './process-output.js';
 import type { VacancyFile } from './vacancy-file.js';
 
-const PROCESS_FILE = fileURLToPath(new URL('../process.js', import.meta.url));
+const PROCESS_FILE = fileURLToPath(new URL('../process-entry.js', import.meta.url));
 
 /** More than connections ever weigh: whoever can begin at once comes first, then whoever answers. */
 const FULL_BURDEN = 1_000_000;
@@ -43,7 +44,8 @@ export type FindOther = (leaving: ProcessHandle, place: number) => ProcessHandle
 /** What a process is to serve. */
 export interface StartOrder {
   readonly settings: Settings;
-  /** As in process-messages.ts. */
+  /** As in process-messages.ts; on their way. */
+  readonly probes: Promise<Probes>;
   readonly hookFile: string | null;
   /** It is to show this, and to import nothing; null elsewhere. */
   readonly failure: LidoError | null;
@@ -94,7 +96,7 @@ export class ProcessHandle {
   /** `child`: of forkProcess(), with the same file of vacancies. `sockets`: what it listens on by itself; none where connections are given to it. */
   constructor(
     child: ChildProcess,
-    { settings, hookFile, failure }: StartOrder,
+    { settings, probes, hookFile, failure }: StartOrder,
     sockets: readonly ListeningHandle[],
     { vacancies, findOther, loaded, log }: Surroundings,
   ) {
@@ -129,10 +131,9 @@ export class ProcessHandle {
     this.ready.catch(() => {});
     for (const [index, handle] of sockets.entries()) this.#post(['listen', index], handle);
     const payload = failure === null ? null : toPayload(failure);
-    this.#post([
-      'start',
-      { settings, hookFile, place: this.place, failure: payload, environment: process.env },
-    ]);
+    const known = { settings, hookFile, place: this.place, failure: payload };
+    // The Pythons are asked while the process begins, which takes longer.
+    void probes.then((found) => this.#post(['start', { ...known, probes: found, environment: process.env }]));
   }
 
   get isServing(): boolean {

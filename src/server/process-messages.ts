@@ -3,6 +3,7 @@ import type { ErrorPayload } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
 import type { Question } from '../observe/questions.js';
 import type { ProcessSnapshot } from '../observe/snapshot.js';
+import type { Probes } from '../python/find.js';
 import type { Settings } from '../settings/resolve.js';
 
 /** Supervisor to process. */
@@ -33,6 +34,8 @@ export type ToProcess =
 /** What a process serves, and how. */
 export interface ProcessStart {
   readonly settings: Settings;
+  /** What its Pythons are, as far as somebody has asked. */
+  readonly probes: Probes;
   /** A config file with hooks for this process; null where there is none. */
   readonly hookFile: string | null;
   /** Its place among the vacancies; null where it has none. */

@@ -9,7 +9,6 @@ import { HookRunner } from '../observe/hook-runner.js';
 import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { birth } from './birth.js';
-import { openControlSocket } from './control-socket.js';
 import type { Reloader } from './development/reloader.js';
 import type { Configuration, Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
@@ -107,7 +106,10 @@ class Service {
   }
 
   async #openControl(served: Operated): Promise<void> {
-    this.#closeControl = await openControlSocket(this.#settings.controlSocket, served, this.#log);
+    const { controlSocket } = this.#settings;
+    if (controlSocket === null) return;
+    const { openControlSocket } = await import('./control-socket.js');
+    this.#closeControl = await openControlSocket(controlSocket, served, this.#log);
   }
 
   /** It serves already: whatever of the rest is not to be had must not end it. */

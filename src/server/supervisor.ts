@@ -4,7 +4,9 @@
  * request.
  */
 import type { Logger } from 'pino';
+import { probeFor } from '../application/find.js';
 import { LidoError } from '../contract/errors.js';
+import type { Probes } from '../python/find.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
 import { Alarms } from './alarms.js';
@@ -239,7 +241,8 @@ export class Supervisor {
 
   /** Starts processes, and lets them serve once all can; ends them when one cannot, and rejects with its LidoError. */
   async #startTogether(settings: Settings, count: number, failure: LidoError | null = null): Promise<void> {
-    const started = Array.from({ length: count }, () => this.#fork(settings, failure));
+    const probes = probeFor(settings);
+    const started = Array.from({ length: count }, () => this.#fork(settings, probes, failure));
     try {
       const [applications = ''] = await Promise.all(started.map(({ ready }) => ready));
       this.#applications = applications;
@@ -266,10 +269,10 @@ export class Supervisor {
     }
   }
 
-  #fork(settings: Settings, failure: LidoError | null): ProcessHandle {
+  #fork(settings: Settings, probes: Promise<Probes>, failure: LidoError | null): ProcessHandle {
     const vacancies = this.#vacancies;
     const child = this.#spare.take(vacancies) ?? forkProcess(settings, vacancies);
-    const start = { settings, hookFile: this.#hookFile, failure };
+    const start = { settings, probes, hookFile: this.#hookFile, failure };
     const forked = new ProcessHandle(child, start, this.#isAlone ? this.#sockets.handles : [], {
       vacancies,
       findOther: (leaving, place) =>

@@ -2,8 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createJiti } from 'jiti';
-import { parse as parseToml, TomlError } from 'smol-toml';
 import { LidoError } from '../contract/errors.js';
 import { type HookSource, type Hooks, PROCESS_HOOKS, takeHooks } from './hooks.js';
 import { locateKey } from './locate-key.js';
@@ -68,7 +66,10 @@ export async function loadConfig(file: string): Promise<ConfigFile> {
 async function readConfig(path: string): Promise<unknown> {
   try {
     if (extname(path) === '.json') return JSON.parse(readFileSync(path, 'utf8'));
-    if (extname(path) === '.toml') return parseToml(readFileSync(path, 'utf8'));
+    if (extname(path) === '.toml') {
+      const { parse } = await import('smol-toml');
+      return parse(readFileSync(path, 'utf8'));
+    }
     return await importAnew(path);
   } catch (error) {
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split(
@@ -84,6 +85,7 @@ async function readConfig(path: string): Promise<unknown> {
  * as far as jiti transpiles it; ES modules beside it stay as they were imported first.
  */
 async function importAnew(path: string): Promise<unknown> {
+  const { createJiti } = await import('jiti');
   const jiti = createJiti(import.meta.url, { fsCache: false, alias: OWN_MODULE });
   const known = new Set(Object.keys(jiti.cache));
   try {
@@ -105,8 +107,9 @@ function locateError(error: unknown, path: string): string {
 }
 
 function findLine(error: unknown, path: string): number | string | null {
-  if (error instanceof TomlError) return error.line;
   if (!(error instanceof Error)) return null;
+  // A TomlError says where, as no other error does.
+  if (extname(path) === '.toml' && 'line' in error && typeof error.line === 'number') return error.line;
   if (error instanceof SyntaxError && extname(path) === '.json')
     return findJsonLine(error, readFileSync(path, 'utf8'));
   return new RegExp(`${escapePattern(path)}:(\\d+)`).exec(`${error.message}\n${error.stack}`)?.[1] ?? null;
