@@ -30,6 +30,7 @@ export class Inbox implements BodyCarrier {
   #waiting: InboxRecord[] = [];
   /** Null before the loop runs, and once it is over. */
   #bell: number | null = null;
+  #willRing = false;
 
   constructor(control: Int32Array) {
     this.#control = control;
@@ -110,11 +111,19 @@ export class Inbox implements BodyCarrier {
     return this.#ring.put(kind, id, first, second);
   }
 
-  /** Call it after what the loop is to see was stored; see SLEEPING. */
+  /** Call it after what the loop is to see was stored. It is woken once for all that a turn of this thread brings. */
   #wake(): void {
+    if (this.#willRing || this.#bell === null) return;
+    this.#willRing = true;
+    setImmediate(this.#wakeNow);
+  }
+
+  /** See SLEEPING. */
+  readonly #wakeNow = (): void => {
+    this.#willRing = false;
     if (this.#bell === null || Atomics.load(this.#control, SLEEPING) === 0) return;
     if (Atomics.exchange(this.#control, SLEEPING, 0) === 1) writeSync(this.#bell, ONE);
-  }
+  };
 }
 
 function cut(content: Content, start: number, end?: number): Content {

@@ -24,33 +24,39 @@ _EXPECTED = {
 class HttpCycle:
     """One request, from its scope to the end of its task."""
 
+    #: Chunks of the body that have come; a deque once there was one.
+    chunks = ()
+    #: The application has had the body's end.
+    is_read = False
+    has_asked = False
+    #: Bytes of the body that were handed over, and not told of.
+    consumed = 0
+    state = AWAITED
+    head = None
+    #: Bytes of blocks, modulo 2^32, as ACKED counts them.
+    sent = 0
+    #: The ring had no room for a part of the answer: what follows goes by messages, too.
+    is_posted = False
+    #: The client is gone, or the request was cancelled.
+    gone = False
+    is_cancelled = False
+    task = None
+    #: Set when something has come that receive() may wait for; and when send() may go on.
+    news = None
+    room = None
+
     def __init__(self, worker, request, scope, body):
         self.worker = worker
         self.request = request
         self.scope = scope
-        self.request_id = scope["extensions"]["lido"]["request_id"]
         #: The whole body, None once it was handed over, or where it comes in chunks.
         self.body = body
-        self.chunks = deque()
         #: Nothing of the body is still to come.
         self.has_ended = body is not None
-        #: The application has had its end.
-        self.is_read = False
-        self.has_asked = False
-        #: Bytes that were handed over, and not told of.
-        self.consumed = 0
-        self.state = AWAITED
-        self.head = None
-        #: Bytes of blocks, modulo 2^32, as ACKED counts them.
-        self.sent = 0
-        #: The ring had no room for a part of the answer: what follows goes by messages, too.
-        self.is_posted = False
-        self.gone = False
-        self.is_cancelled = False
-        self.task = None
-        #: Set when something has come that receive() may wait for; and when send() may go on.
-        self.news = None
-        self.room = None
+
+    @property
+    def request_id(self):
+        return self.scope["extensions"]["lido"]["request_id"]
 
     async def run(self, application):
         """The request's task. Whatever happens, the request is ended once."""
@@ -90,7 +96,7 @@ class HttpCycle:
     def take_chunks(self):
         """All that has come: an application that reads slowly gets large pieces."""
         body = b"".join(self.chunks)
-        self.chunks.clear()
+        self.chunks = ()
         self.is_read = self.has_ended
         self.consumed += len(body)
         if self.consumed >= BODY_WINDOW // 2 and not self.has_ended:
@@ -99,6 +105,8 @@ class HttpCycle:
         return {"type": "http.request", "body": body, "more_body": not self.has_ended}
 
     def feed(self, chunk):
+        if not self.chunks:
+            self.chunks = deque()
         self.chunks.append(chunk)
         self.tell_news()
 
@@ -108,7 +116,7 @@ class HttpCycle:
 
     def lose_client(self):
         self.gone = True
-        self.chunks.clear()
+        self.chunks = ()
         self.tell_news()
         self.tell_room()
 

@@ -24,7 +24,6 @@ _COUNT = len(FIXED_KEYS)
 ) = range(_COUNT)
 
 _VERSION = {"version": "3.0", "spec_version": "2.5"}
-_EXTENSIONS = {"http.response.pathsend": {}}
 _WEBSOCKET_EXTENSIONS = {"websocket.http.response": {}}
 
 
@@ -34,31 +33,44 @@ class ScopeBuilder:
     def __init__(self, state):
         #: What the application has left at its start; each request gets a copy.
         self.state = state
-        # The names of header fields, by the keys that they come under.
+        # The names of header fields, by the keys that they come under; and whether there is something else among them.
         self.names = {}
+        # Where requests come in, as scopes have it.
+        self.servers = {}
 
     def build(self, wire):
         joined, _, values = wire.partition(b"\0\0")
-        names = self.names.get(joined)
-        if names is None:
-            names = self.learn(joined)
+        known = self.names.get(joined)
+        if known is None:
+            known = self.learn(joined)
+        names, is_mixed = known
         values = values.split(b"\0")
+        headers = list(zip(names, values[_COUNT:]))
+        if is_mixed:
+            headers = [field for field in headers if field[0] is not None]
         root = values[_ROOT]
+        at = (values[_SERVER], values[_SERVER_PORT])
+        server = self.servers.get(at)
+        if server is None and at[1]:
+            server = self.learn_server(at)
         return {
             "type": "http",
             "asgi": _VERSION.copy(),
             "http_version": values[_PROTOCOL][5:].decode(),
             "method": values[_METHOD].decode(),
             "scheme": values[_SCHEME].decode(),
-            "path": (root + values[_PATH]).decode("utf-8", "replace"),
+            "path": (root + values[_PATH] if root else values[_PATH]).decode("utf-8", "replace"),
             "raw_path": _cut_path(values[_TARGET]),
             "query_string": values[_QUERY],
             "root_path": root.decode("utf-8", "replace"),
-            "headers": [(name, value) for name, value in zip(names, values[_COUNT:]) if name is not None],
+            "headers": headers,
             "client": _name_end(values[_CLIENT], values[_CLIENT_PORT]),
-            "server": _name_end(values[_SERVER], values[_SERVER_PORT]),
+            "server": server,
             "state": self.state.copy(),
-            "extensions": {**_EXTENSIONS, "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")}},
+            "extensions": {
+                "http.response.pathsend": {},
+                "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")},
+            },
         }
 
     def build_websocket(self, wire):
@@ -72,9 +84,16 @@ class ScopeBuilder:
 
     def learn(self, joined):
         names = tuple(_name_field(key) for key in joined.split(b"\0")[_COUNT:])
+        known = (names, None in names)
         if len(self.names) < _MAX_CACHED:
-            self.names[joined] = names
-        return names
+            self.names[joined] = known
+        return known
+
+    def learn_server(self, at):
+        server = _name_end(*at)
+        if len(self.servers) < _MAX_CACHED:
+            self.servers[at] = server
+        return server
 
 
 def _name_field(key):

@@ -62,6 +62,7 @@ _MAX_TRACE = 98304
 # Requests whose tasks are told of: there may be thousands.
 _MOST_TOLD = 20
 _HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+_BEGINS_LATER = not _HAS_EAGER_TASKS
 _TAKES_CONTEXT = sys.version_info >= (3, 11)
 
 
@@ -180,7 +181,8 @@ class LoopWorker:
         self.is_reading = False
         if self.is_untold:
             self.tell_main()
-        if count or not inbox.fall_asleep():
+        # Tasks that have yet to begin do so in the next turn, and then there may be something new without the bell.
+        if (count if _BEGINS_LATER else count == _MOST_AT_ONCE) or not inbox.fall_asleep():
             self.loop.call_soon(self.read)
 
     def handle(self, kind, request, first, second):
