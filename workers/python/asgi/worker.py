@@ -354,7 +354,7 @@ class LoopWorker:
         scope = cycle.scope
         fields = {
             "requestId": cycle.request_id,
-            "method": scope["method"],
+            "method": scope.get("method", "websocket"),
             "url": scope["raw_path"].decode("latin-1"),
             "code": code,
             "traceback": trace,
