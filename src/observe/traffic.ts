@@ -13,6 +13,9 @@ const OTHER = METHODS.length;
 /** 1xx to 5xx. */
 const CLASSES = 5;
 
+/** Lido had no room, or nobody, for a request: how many is all that there is to say. RFC 9110, section 15.6.4. */
+const TURNED_AWAY = 503;
+
 /** What is kept to be looked at. */
 const MAX_SLOWEST = 10;
 const MAX_ERRORS = 20;
@@ -73,8 +76,9 @@ export class Traffic {
     // Refusals have one code, and their status says why.
     const isRefusal = error.code === 'LIDO_REQUEST_REFUSED';
     increase(this.#failures, isRefusal ? `${error.code} ${error.status}` : error.code);
-    // Whoever sends nonsense must not drive the application's errors out of sight.
-    if ((error.status ?? 500) < 500) return;
+    // Neither whoever sends nonsense nor a crowd that is turned away must drive the application's errors out of sight.
+    const { status = 500 } = error;
+    if (status < 500 || status === TURNED_AWAY) return;
     this.#errors.unshift({
       code: error.code,
       message: error.message.slice(0, MAX_MESSAGE),
