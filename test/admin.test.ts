@@ -200,6 +200,8 @@ describe('metrics', () => {
     expect(lines.flatMap(({ code, msg }) => (code === 'LIDO_BACKLOG_FULL' ? msg : []))).toEqual([
       'a request was refused: the backlog is full',
     ]);
+    // A crowd that is turned away hides no error of the application.
+    expect(((await (await fetch(`${admin}/stats`)).json()) as { errors: unknown[] }).errors).toEqual([]);
     go();
     expect((await waiting).map((answer) => answer?.status)).toEqual([200, 200, 200]);
   });
