@@ -1,6 +1,7 @@
 // Every example, served by the command as its first lines say, and asked over HTTP.
 import { crc32, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { isDoneWithout, openPage } from './support/chromium.js';
 import { serveLido } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { root, venv } from './support/server.js';
@@ -46,6 +47,21 @@ describe.each(['echo.js', 'echo.py'])('%s', (name) => {
     await client.readUntil(upload.subarray(65_000, 65_100).toString('latin1'));
     client.send(upload.subarray(400_000));
     await client.readUntil('\r\n0\r\n\r\n');
+  });
+});
+
+describe('chat.py', () => {
+  it.skipIf(isDoneWithout)('lets two windows of a browser talk, and tells them of the end', async () => {
+    const server = await serveLido(['--python', venv, 'examples/chat.py:app'], { cwd: root });
+    const [one, other] = [await openPage(server.url), await openPage(server.url)];
+    for (const { page } of [one, other]) await page.getByText('you are in').waitFor();
+    await one.page.locator('#text').fill('is anybody there? ✓');
+    await one.page.locator('#text').press('Enter');
+    for (const { page } of [one, other]) await page.getByText('is anybody there? ✓').waitFor();
+    server.child.kill('SIGTERM');
+    for (const { page } of [one, other]) await page.getByText('closed with 1001').waitFor();
+    expect([...one.faults, ...other.faults]).toEqual([]);
+    expect(await server.ended).toMatchObject({ code: 0 });
   });
 });
 

@@ -47,6 +47,7 @@ async def echo(scope, receive, send):
         if message["type"] == "websocket.disconnect":
             note(scope, "disconnect", message["code"], message["reason"])
             return
+        assert len(message) == 2, message
         await send({**message, "type": "websocket.send"})
 
 

@@ -74,9 +74,10 @@ class WebSocketCycle(HttpCycle):
         if self.consumed >= WEBSOCKET_CREDIT // 2 and self.ending is None:
             self.worker.say(self, "credit", self.consumed)
             self.consumed = 0
+        # One key alone, as uvicorn and granian have it: applications ask which one is there.
         if kind == TEXT:
-            return {"type": "websocket.receive", "bytes": None, "text": content.decode()}
-        return {"type": "websocket.receive", "bytes": content, "text": None}
+            return {"type": "websocket.receive", "text": content.decode()}
+        return {"type": "websocket.receive", "bytes": content}
 
     def take_in(self, kind, content):
         self.messages.append((kind, content))
