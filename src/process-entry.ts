@@ -5,7 +5,7 @@
 import type { EventEmitter } from 'node:events';
 import { servesPython } from './application/find.js';
 import { findPython, rememberProbes } from './python/find.js';
-import { startPythonHost } from './python/host.js';
+import { exitPastPython, startPythonHost } from './python/host.js';
 import type { ProcessStart, ToProcess } from './server/process-messages.js';
 import { replaceEnvironment } from './server/replace-environment.js';
 import { expandMounts } from './settings/mounts.js';
@@ -19,9 +19,12 @@ const receive = (message: ToProcess, handle: unknown): void => {
   received.push([message, handle]);
   if (message[0] === 'start') void startPython(message[1]);
 };
-const end = (): void => process.exit(0);
+// Not by process.exit(), which waits for a thread that is inside Python.
+const end = (): void => void exitPastPython(0);
 
 process.on('message', receive).once('disconnect', end);
+// It may have gone while nobody listened, and what it sent before comes all the same.
+if (!process.connected) end();
 // A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
   process.on(signal, () => {});

@@ -25,7 +25,7 @@ const VACANCY_FD = 4;
 let taken = 0;
 
 /** What there is to do once the supervisor is gone: before the server is there, nothing but to end. */
-let loseSupervisor: () => void = () => process.exit(0);
+let loseSupervisor: () => void = () => void exitPastPython(0);
 
 process.once('disconnect', () => loseSupervisor());
 process.on('message', (message: ToProcess, handle: unknown) => {
