@@ -205,6 +205,21 @@ describe('the trace', () => {
   });
 });
 
+it('is handed to an ASGI application as a header', async () => {
+  const source = `async def application(scope, receive, send):
+    if scope['type'] != 'http':
+        return
+    told = dict(scope['headers'])[b'traceparent']
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': told})
+`;
+  const application = `${makeFolder({ 'tells.py': source })}/tells.py`;
+  const { port } = await startServer({ application, python: venv, ...traced });
+  const { body } = await exchange(port, get('/', traceparent));
+  const { traceId, spanId } = (await onlySpan()).spanContext();
+  expect(body.toString()).toBe(`00-${traceId}-${spanId}-01`);
+});
+
 it('is a mistake at the start where OpenTelemetry is not installed', async () => {
   const hides = `export async function resolve(name, context, next) {
     if (name.startsWith('@opentelemetry/')) throw Object.assign(new Error('none'), { code: 'ERR_MODULE_NOT_FOUND' });

@@ -290,7 +290,12 @@ const ROWS: readonly Row[] = [
   ],
   [U, 'timeout-worker-healthcheck', null, 'a worker that gives no sign is ended by --timeout'],
   [W, 'master', null, 'several processes have a supervisor by themselves'],
-  [W, 'cheap* idle die-on-idle', null, 'the number of processes is fixed: let the platform scale containers'],
+  [
+    W,
+    'cheap* idle die-on-idle',
+    null,
+    'threads come and go with the load (--max-threads); the number of processes is fixed: let the platform scale containers',
+  ],
   [W, 'cpu-affinity', null, 'taskset, systemd or the container does it'],
   [
     W,
