@@ -119,6 +119,7 @@ describe.each(languages)('%s', (language) => {
     expect([page.status, page.headers.get('content-type')]).toEqual([500, 'text/html; charset=utf-8']);
     const html = await page.text();
     expect(html).toContain('LIDO_IMPORT_FAILED');
+    expect(html).toContain('mend it and save');
     expect(html).toContain(`/${module}`);
     expect(html).toContain('&#60;b&#62;broken');
     expect(html).not.toContain('<b>');

@@ -44,8 +44,9 @@ export class FailurePage {
   }
 }
 
-function describeError({ code, message, remedy, traceback }: LidoError): string {
-  const told = `${code} ${message}\n${remedy}`;
+/** The error's own remedy is for whoever starts a server. */
+function describeError({ code, message, traceback }: LidoError): string {
+  const told = `${code} ${message}\nmend it and save: the next request gets what is new`;
   return traceback === undefined ? told : `${traceback.trimEnd()}\n\n${told}`;
 }
 
