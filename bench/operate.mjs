@@ -42,8 +42,8 @@ if (spawnSync('nginx', ['-v']).error === undefined)
     count(await restartBehindNginx(server, restarts, makeLoad), true),
   );
 await addRow('answered while one process keeps the GIL for 6 s', async (server) => {
-  const { within, load } = await keepGil(server, makeLoad);
-  return { ...count(load, true), within };
+  const { before, within, load } = await keepGil(server, makeLoad);
+  return { ...count(load, true), before, within };
 });
 
 console.log(`\n${buildTable()}`);
@@ -95,8 +95,10 @@ function buildTable() {
 function show(cell) {
   if (cell === null) return 'has none';
   if (cell.failure !== undefined) return `failed: ${cell.failure}`;
-  const { kept, fresh, within } = cell;
+  const { kept, fresh, before, within } = cell;
   const all = kept.answered + kept.lost + fresh.answered + fresh.lost;
   const lost = `${kept.lost} + ${fresh.lost} of ${all}`;
-  return within === undefined ? lost : `${within}; lost ${kept.lost} + ${fresh.lost}`;
+  return within === undefined
+    ? lost
+    : `${within}, ${before} in as long before; lost ${kept.lost} + ${fresh.lost}`;
 }

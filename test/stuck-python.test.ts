@@ -91,7 +91,7 @@ it('one process alone says what it is stuck in, and ends so that another is star
 
 it('a program that embeds Lido is told, and served again when Python comes back', async () => {
   const cwd = makeFolder({ 'stuck.py': SOURCE });
-  process.env.SECONDS = '6';
+  process.env.SECONDS = '10';
   const { url, findLine } = await startServer({
     application: `${cwd}/stuck.py`,
     python: venv,

@@ -120,23 +120,25 @@ export async function restartBehindNginx(server, times, makeLoad) {
   }
 }
 
-/** How many others are answered while one process keeps the GIL. */
+/** How many others are answered while one process keeps the GIL, and how many were in as long a time before. */
 export async function keepGil(server, makeLoad) {
   const site = await new Site(server).start();
   try {
     const load = makeLoad({ port: site.port });
     await load.answerMore(50);
-    const before = load.answered;
+    const begun = load.answered;
+    await sleep(KEPT_GIL_MS);
+    const before = load.answered - begun;
     const kept = new Promise((resolve) => {
       get(`http://127.0.0.1:${site.port}/keeps`, { agent: false }, (response) => {
         response.resume().on('end', resolve);
       }).on('error', resolve);
     });
     await sleep(KEPT_GIL_MS);
-    const within = load.answered - before;
+    const within = load.answered - begun - before;
     await kept;
     await load.stop();
-    return { within, load };
+    return { before, within, load };
   } finally {
     await site.close();
   }

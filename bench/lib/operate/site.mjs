@@ -2,6 +2,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get as getPlain } from 'node:http';
+import { get as getByTls } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,7 +106,7 @@ export class Site {
         this.#said = (this.#said + text).slice(-4000);
       });
     const end = performance.now() + START_LIMIT_MS;
-    while (!(await accepts(port))) {
+    while (!(await answers(port, tls !== null))) {
       if (this.#child.exitCode !== null || performance.now() > end)
         throw new Error(`no start: ${this.#said}`);
       await sleep(20);
@@ -143,6 +145,19 @@ export async function findFreePort() {
   const { port } = probe.address();
   probe.close();
   return port;
+}
+
+/** Whether it serves: some listen before they do. */
+function answers(port, isSecure) {
+  return new Promise((resolve) => {
+    const get = isSecure ? getByTls : getPlain;
+    const options = { port, host: '127.0.0.1', agent: false, rejectUnauthorized: false };
+    const asked = get(options, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode === 200));
+      response.on('error', () => resolve(false));
+    });
+    asked.on('error', () => resolve(false));
+  });
 }
 
 /** Whether somebody listens there. */

@@ -4,6 +4,7 @@ import { type Connection, describeSocket } from '../connection.js';
 import type { Luggage } from '../departure.js';
 import { type ConnectionOptions, HttpConnection } from './connection.js';
 import { type ProxyOptions, readProxyHeader } from './proxied-socket.js';
+import { readOn } from './stop-reading.js';
 
 /** How often connections are looked at, at most and at least: a quarter of the shortest time-out in between. Milliseconds. */
 const LONGEST_CHECK_MS = 1000;
@@ -68,18 +69,19 @@ export class HttpListener {
   /** Takes over a connection that another process has begun to serve, with what that has read. */
   takeOver(socket: Socket, luggage: Luggage): void {
     this.#takeOver(socket, luggage, this.#options);
+    socket.resume();
   }
 
   /** Serves a connection on that was to leave: nobody else has it, and it stays. */
   takeBack(socket: Socket, luggage: Luggage): void {
     this.#takeOver(socket, luggage, { ...this.#options, address: null });
+    readOn(socket);
   }
 
   #takeOver(socket: Socket, { text, client, answered }: Luggage, options: ConnectionOptions): void {
     this.#sweep ??= setInterval(this.#check, this.#periodMs).unref();
     socket.unshift(Buffer.from(text, 'latin1'));
     this.#serve(socket, () => client, options, answered);
-    socket.resume();
   }
 
   #serve(
