@@ -6,6 +6,7 @@ import {
   findTargetFault,
   HOST_BIT,
   isHost,
+  isLength,
   isToken,
   isValue,
   lookUpName,
@@ -86,7 +87,7 @@ function checkFraming(request: IncomingMessage, limits: GateLimits): Refusal | n
     const fault = findCodingFault(coding);
     if (fault !== null) return fault;
   }
-  if (length !== undefined && !/^\d+$/.test(length)) return refuse(400, 'malformed Content-Length');
+  if (length !== undefined && !isLength(length)) return refuse(400, 'malformed Content-Length');
   if (length !== undefined && limits.maxBodySize > 0 && Number(length) > limits.maxBodySize)
     return refuse(413, 'the body is too large');
   const { expect } = headers;

@@ -16,6 +16,14 @@ export function isToken(text: string): boolean {
   return TOKEN.test(text);
 }
 
+/** A length that has more digits could not be counted. */
+const MAX_LENGTH_DIGITS = 15;
+
+/** Whether a text is a Content-Length. RFC 9110, section 8.6. */
+export function isLength(text: string): boolean {
+  return /^\d+$/.test(text) && text.replace(/^0+/, '').length <= MAX_LENGTH_DIGITS;
+}
+
 /** Whether a text may be a field's value. */
 export function isValue(text: string): boolean {
   return !NOT_IN_VALUE.test(text);

@@ -272,6 +272,7 @@ const lengths: Case[] = [
   refused(400, 'two lengths', post('Content-Length: 3\r\nContent-Length: 4\r\n', 'abcd')),
   refused(400, 'two equal lengths', post('Content-Length: 3\r\nContent-Length: 3\r\n', 'abc')),
   refused(400, 'a length beyond 64 bits', post('Content-Length: 99999999999999999999999\r\n')),
+  refused(400, 'a length that cannot be counted', post('Content-Length: 9007199254740993\r\n')),
   refused(400, 'a length with letters', post('Content-Length: abc\r\n', 'abc')),
   refused(400, "a length with another script's digits", post('Content-Length: \xb2\r\n', 'ab')),
 ];

@@ -13,6 +13,7 @@ import {
   findTargetFault,
   HOST_BIT,
   isHost,
+  isLength,
   isToken,
   isValue,
   LENGTH_BIT,
@@ -58,8 +59,6 @@ const METHOD = /^[A-Z][A-Z0-9_-]{0,31}$/;
 const VERSION = /^HTTP\/(\d)\.(\d)$/;
 /** What no part of a head may have: it need not come whole to be refused. */
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
-/** A length that has more digits could not be counted. */
-const MAX_LENGTH_DIGITS = 15;
 
 /** Reads one head after the other. */
 export class HeadParser {
@@ -297,10 +296,6 @@ export function trim(text: string, start: number, end: number): string {
 
 function isBlank(code: number): boolean {
   return code === SPACE || code === TAB;
-}
-
-function isLength(text: string): boolean {
-  return /^\d+$/.test(text) && text.replace(/^0+/, '').length <= MAX_LENGTH_DIGITS;
 }
 
 /** RFC 9112, section 9.3: HTTP/1.1 keeps a connection unless it says otherwise, HTTP/1.0 only where it says so. */
