@@ -8,7 +8,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import lido from '../dist/src/fastify.js';
 import { createHandler } from '../dist/src/index.js';
 import { makeFolder, runLido, serveLido } from './support/command.js';
-import { findPythons } from './support/python-process.js';
+import { findPythons, hasOwnGils } from './support/python-process.js';
 import { get, RawClient } from './support/raw-client.js';
 import { root, startServer, venv } from './support/server.js';
 
@@ -144,5 +144,34 @@ describe.each(findPythons())('Python %s', (_version, python) => {
     expect(JSON.parse(await read('/lifespan'))).toEqual({ shared: 0, own: 1 });
     child.kill('SIGTERM');
     expect((await ended).code).toBe(0);
+  });
+});
+
+describe.each(findPythons().filter(([, python]) => hasOwnGils(python)))('Python %s', (_version, python) => {
+  it('has an application and a loop in each isolated interpreter', async () => {
+    const cwd = makeFolder({});
+    const told = `${cwd}/told`;
+    const isolated = [
+      '--python',
+      python,
+      '--python-interpreter',
+      'isolated',
+      '--threads',
+      '2',
+      '--no-supervise',
+    ];
+    const words = [...isolated, '--interface', 'asgi', `${file}:lifespan`];
+    const { child, url, ended } = await serveLido(words, { cwd, env: { LIDO_TEST_FILE: told } });
+    expect(await (await fetch(url)).json()).toEqual({ shared: 0, own: 1 });
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+    expect(readFileSync(told, 'utf8').match(/^\w+/gm)?.sort()).toEqual([
+      'shutdown',
+      'shutdown',
+      'startup',
+      'startup',
+    ]);
+    const refused = await runLido([...isolated, `${file}:hello`], { cwd });
+    expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('LIDO_ASGI_APPLICATION')]);
   });
 });
