@@ -1,6 +1,7 @@
 """[6] One WebSocket: what an ASGI application is given as receive and send, from the handshake to the close."""
 
 from asyncio import CancelledError, Event
+from collections import deque
 from threading import current_thread, get_ident
 
 from ..failures import ClientGone, ProtocolError, explain, show
@@ -47,7 +48,7 @@ class WebSocketCycle(HttpCycle):
         self.stage = HANDSHAKE
         self.is_told = False
         #: (kind, bytes) of messages that the application has not received.
-        self.messages = self.chunks
+        self.messages = deque()
         #: Code and reason once it is over; None before.
         self.ending = None
 
