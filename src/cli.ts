@@ -33,6 +33,10 @@ async function main([first = '', ...rest]: readonly string[]): Promise<void> {
     await answerCall(await resolve(config, flags), request);
   } else if (first === 'stats' || first === 'stacks' || first === 'top') {
     await look(first, rest);
+  } else if (first === 'profile') {
+    const { parseProfileLine, writeProfile } = await import('./server/look/profile-command.js');
+    const line = parseProfileLine(rest);
+    await writeProfile(findAddress((await resolve(line.config, line.flags)).settings, line.flags), line);
   } else {
     const { action, config, flags } = parseCommandLine([first, ...rest].filter((word) => word !== ''));
     await perform(action, await resolve(config, flags), flags);

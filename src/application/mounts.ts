@@ -13,8 +13,9 @@ import { parseTarget } from '../http/target.js';
 import type { Log } from '../log.js';
 import type { Observation } from '../observe/observation.js';
 import type { ApplicationObserver } from '../observe/observer.js';
+import { type ProfileAnswer, type ProfileRequest, takeProfile } from '../observe/profile.js';
 import type { ApplicationSnapshot } from '../observe/snapshot.js';
-import { findStacks, type ProcessStacks } from '../observe/stacks.js';
+import { findStacks, type ProcessStacks, type StackParts } from '../observe/stacks.js';
 import { NOWHERE } from '../observe/traffic.js';
 import { lookAtPython } from '../python/host.js';
 import { expandMounts } from '../settings/mounts.js';
@@ -140,9 +141,16 @@ export class MountTable {
 
   /** Where every worker stands at this moment. Takes a second where it has to wait for the GIL in vain. */
   async findStacks(): Promise<ProcessStacks> {
-    const python = await lookAtPython();
-    const parts = this.#inOrder().flatMap(({ path, application }) => application.stackParts(showPath(path)));
-    return findStacks(parts, python);
+    return findStacks(this.#stackParts(), await lookAtPython());
+  }
+
+  /** Profiles a worker, if this is the process that is meant. */
+  takeProfile(request: ProfileRequest): Promise<ProfileAnswer | null> {
+    return takeProfile(this.#stackParts(), request);
+  }
+
+  #stackParts(): readonly StackParts[] {
+    return this.#inOrder().flatMap(({ path, application }) => application.stackParts(showPath(path)));
   }
 
   /** Requests that are being answered. */

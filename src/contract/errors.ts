@@ -147,6 +147,12 @@ export const catalogue = {
     message: '%s cannot change while the server runs: it is %s, and was to become %s',
     remedy: 'put it back, or stop the server and start it anew',
   },
+  LIDO_NOT_PROFILED: {
+    group: 'Usage and settings',
+    exit: EXIT_CANNOT_LISTEN,
+    message: 'no profile was taken: %s',
+    remedy: 'lido top shows the processes and workers with their numbers',
+  },
   LIDO_SUCCESSOR_FAILED: {
     group: 'Usage and settings',
     message: 'the command that was to take over %s',

@@ -554,13 +554,18 @@ export interface LookStart {
 }
 
 /** Main thread to such a thread. It waits for the GIL as long as that is kept. */
-export type LookRequest = readonly [kind: 'stacks'];
+export type LookRequest =
+  | readonly [kind: 'stacks']
+  /** Profile for so many seconds, or until `stop` is no longer 0; `worker` is the identity of the one thread, 0 for all. */
+  | readonly [kind: 'profile', seconds: number, worker: number, stop: Int32Array<SharedArrayBuffer>];
 
 /** And back. */
 export type LookMessage =
   /** The thread is about to wait for the GIL. */
   | readonly [kind: 'asking']
   | readonly [kind: 'stacks', threads: readonly PythonThread[]]
+  /** JSON of speedscope's file format. */
+  | readonly [kind: 'profile', profile: string]
   /** It could not look; `reason` is for people. */
   | readonly [kind: 'failed', reason: string];
 

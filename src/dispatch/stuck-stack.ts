@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { describe } from '../contract/errors.js';
+import { canProfileAlone, type Profile, type ProfileNode, startProfileAlone } from './thread-profile.js';
 
 /** V8 looks every millisecond in which the thread has a processor: there may be none for the first profile. */
 const SAMPLING_MS = [50, 200];
@@ -22,40 +23,15 @@ export interface StuckStack {
   readonly reason: string;
 }
 
-/** As Chrome's developer tools know it. */
-interface Profile {
-  readonly nodes: readonly ProfileNode[];
-  /** Ids of nodes: the innermost function whenever V8 looked. */
-  readonly samples: readonly number[];
-}
-
-interface ProfileNode {
-  readonly id: number;
-  /** `lineNumber` is where the function begins, counted from 0. */
-  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
-  readonly children?: readonly number[];
-  /** Where it stood while it was the innermost function. Lines are counted from 1. */
-  readonly positionTicks?: readonly { readonly line: number; readonly ticks: number }[];
-}
-
-interface ProfileHandle {
-  stop(): Promise<string | Profile>;
-}
-
-/** Not in Node 20. Node 22 demands a name, which Node 26 refuses. */
-type StartProfile = (name?: string) => Promise<ProfileHandle>;
-
 /** Looks where the thread stands. Takes about 100 ms, a second at most; never rejects, and leaves the thread as it is. */
 export async function findStuckStack(thread: Worker | undefined): Promise<StuckStack> {
   if (thread === undefined) return unknown(ENDED);
-  const { startCpuProfile } = thread as { startCpuProfile?: StartProfile };
-  if (startCpuProfile === undefined) return unknown(`Node.js ${process.versions.node} cannot tell`);
-  const start = startCpuProfile.bind(thread);
+  if (!canProfileAlone(thread)) return unknown(`Node.js ${process.versions.node} cannot tell`);
   const late = pause(PATIENCE_MS, null, { ref: false });
   let found = unknown('V8 had no look at it within a second, so it is most likely in native code');
   try {
     for (const samplingMs of SAMPLING_MS) {
-      const profile = await Promise.race([takeProfile(start, samplingMs), late]);
+      const profile = await Promise.race([takeProfile(thread, samplingMs), late]);
       if (profile === null) break;
       found = readProfile(profile);
       if (profile.samples.length >= ENOUGH_SAMPLES) break;
@@ -67,20 +43,10 @@ export async function findStuckStack(thread: Worker | undefined): Promise<StuckS
   return found;
 }
 
-async function takeProfile(start: StartProfile, samplingMs: number): Promise<Profile> {
-  const handle = await startNamed(start);
+async function takeProfile(thread: Worker, samplingMs: number): Promise<Profile> {
+  const running = await startProfileAlone(thread);
   await pause(samplingMs, undefined, { ref: false });
-  const profile = await handle.stop();
-  return typeof profile === 'string' ? (JSON.parse(profile) as Profile) : profile;
-}
-
-async function startNamed(start: StartProfile): Promise<ProfileHandle> {
-  try {
-    return await start();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_ARG_TYPE') throw error;
-    return await start('stuck');
-  }
+  return await running.stop();
 }
 
 /** The place that was seen most often. */

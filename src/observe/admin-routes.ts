@@ -2,6 +2,7 @@
 import { type AdminRoute, send, sendJson, sendText } from './admin-server.js';
 import type { Hub } from './hub.js';
 import { writeMetrics } from './metrics.js';
+import { sendProfile } from './profile-route.js';
 import { formatStacks } from './stacks-text.js';
 import { sendEvents, sendStatusPage } from './status-page.js';
 
@@ -35,6 +36,11 @@ export function createAdminRoutes(hub: Hub): readonly AdminRoute[] {
         await hub.refresh();
         sendJson(response, 200, hub.overview());
       },
+    },
+    {
+      method: 'GET',
+      path: '/profile',
+      answer: (response, query) => sendProfile(response, query, hub),
     },
     {
       method: 'GET',

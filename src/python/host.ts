@@ -15,7 +15,7 @@ import type {
 } from '../contract/protocol.js';
 import type { Log } from '../log.js';
 import { rememberTimeZone } from '../time-zone.js';
-import { Looker, type PythonLook } from './looker.js';
+import { Looker, type PythonLook, profilePython } from './looker.js';
 import { dumpStacks, formatThreads } from './stack-dump.js';
 import { Waker } from './waker.js';
 
@@ -133,6 +133,8 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
   readonly #answers = new Map<number, (message: HostMessage) => void>();
   #lastToken = 0;
   #isEnding = false;
+  /** Stops the profile that is being taken; one word. */
+  readonly #stopProfile = new Int32Array(new SharedArrayBuffer(4));
   /** Applications that are being imported: an interruption waits for that. */
   #loading = 0;
   #isKeptOut = false;
@@ -188,9 +190,24 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
     return threads.find(({ name }) => name === MAIN_THREAD)?.stack ?? '';
   }
 
+  /**
+   * Profiles the threads of this worker's interpreter, or one of them, by Python's identity of it; resolves with JSON of speedscope's
+   * file format. A process that ends has less of it.
+   */
+  profile(target: InterruptTarget, seconds: number, thread: number): Promise<string> {
+    const start = { installation: this.#start.installation, state: target.isIsolated ? target.state : 0 };
+    return profilePython(start, ['profile', seconds, thread, this.#stopProfile]);
+  }
+
+  #endProfile(): void {
+    Atomics.store(this.#stopProfile, 0, 1);
+    Atomics.notify(this.#stopProfile, 0);
+  }
+
   /** See endPython(). */
   async end(limitMs: number, log: Log): Promise<boolean> {
     this.#isEnding = true;
+    this.#endProfile();
     const ended = this.#ask((token) => ['end', token, null]).then(() => true);
     if (await Promise.race([ended, pause(limitMs, false, { ref: false })])) return true;
     const traceback = await this.findStack();

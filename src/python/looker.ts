@@ -27,6 +27,24 @@ interface Look {
   readonly found: Promise<PythonLook>;
 }
 
+/** Profiles by a thread of its own; see LookRequest. Rejects where that cannot. */
+export async function profilePython(
+  start: LookStart,
+  request: Extract<LookRequest, readonly ['profile', ...unknown[]]>,
+): Promise<string> {
+  const worker = new Worker(LOOK_FILE, { execArgv: [], workerData: start });
+  worker.unref();
+  return await new Promise((resolve, reject) => {
+    worker.once('error', reject);
+    worker.once('exit', () => reject(new Error('the thread that looks has ended')));
+    worker.on('message', (message: LookMessage) => {
+      if (message[0] === 'profile') resolve(message[1]);
+      if (message[0] === 'failed') reject(new Error(message[1]));
+    });
+    worker.postMessage(request);
+  });
+}
+
 export class Looker {
   readonly #start: LookStart;
   #worker: Worker | null = null;
@@ -73,6 +91,8 @@ export class Looker {
             return;
           case 'stacks':
             end({ threads: message[1], isGilKept: false, failure: '' });
+            return;
+          case 'profile':
             return;
           case 'failed':
             end({ threads: [], isGilKept: false, failure: message[1] });

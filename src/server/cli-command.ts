@@ -34,6 +34,7 @@ const USAGE = `[options] MODULE:CALLABLE
        lido stats [options]                      print what a running server does; --json prints everything
        lido top [options]                        show it live
        lido stacks [options]                     print where each of its workers stands this moment
+       lido profile [options]                    profile one of them for some seconds, into a file
        lido cgi [options] [MODULE:CALLABLE]      answer the request of a web server's CGI`;
 
 /** Reads the command line. Throws LIDO_WRONG_COMMAND or commander's CommanderError, the latter for --help and --version too. */
@@ -72,7 +73,7 @@ export function readFlags(
 function describeExtra([first = '']: readonly string[], more: readonly string[]): LidoError {
   if (first === 'run' || first === 'start')
     return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; lido ${more[0]} serves it`]);
-  const near = nearest(first, [...ACTIONS, 'call', 'stats', 'top', 'stacks']);
+  const near = nearest(first, [...ACTIONS, 'call', 'stats', 'top', 'stacks', 'profile']);
   if (near !== null && near !== first)
     return new LidoError('LIDO_WRONG_COMMAND', [first, `unknown command; did you mean ${near}?`]);
   return new LidoError('LIDO_WRONG_COMMAND', [more.join(' '), 'one application is served, named once']);

@@ -187,9 +187,15 @@ export class Server {
 
   /** Answers what is told only when somebody asks. */
   answer<Q extends Question>(question: Q): Promise<AnswerTo<Q>> {
+    return this.#answer(question) as Promise<AnswerTo<Q>>;
+  }
+
+  #answer(question: Question): Promise<AnswerTo<Question>> {
     switch (question[0]) {
       case 'stacks':
         return this.#mounts.findStacks();
+      case 'profile':
+        return this.#mounts.takeProfile(question[1]);
     }
   }
 

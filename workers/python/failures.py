@@ -101,18 +101,18 @@ def _drop_own_frames(report):
         if part is None or id(part) in seen:
             continue
         seen.add(id(part))
-        part.stack[:] = [frame for frame in part.stack if not _is_own(frame.filename)]
+        part.stack[:] = [frame for frame in part.stack if not is_own(frame.filename)]
         pending += [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
 
 
-def _is_own(filename):
+def is_own(filename):
     return filename.startswith(_OWN)
 
 
 def format_stack(frame):
     """Where a thread stands, without Lido's own frames, and those in which each of threading's begins."""
     stack = traceback.extract_stack(frame)
-    own = [entry for entry in stack if not _is_own(entry.filename) and not _begins_thread(entry)]
+    own = [entry for entry in stack if not is_own(entry.filename) and not _begins_thread(entry)]
     return "".join(traceback.format_list(own))
 
 

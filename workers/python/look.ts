@@ -19,6 +19,18 @@ const COLLECT_ALL = `${IMPORT_GATEWAY}
 frames = part('.stacks').collect_all()
 `;
 
+const SAMPLE_EACH_MS = 10;
+
+const PREPARE_PROFILE = `${IMPORT_GATEWAY}
+sampler = part('.profiler').Sampler(int(wanted))
+collect_all = part('.stacks').collect_all
+frames = None
+def sample():
+    global frames
+    sampler.sample(collect_all() if frames is None else frames)
+    frames = None
+`;
+
 const { installation, state } = workerData as LookStart;
 const python = openLibpython(installation);
 const interpreter = state === 0 ? python.mainInterpreter() : python.interpreterOf(state);
@@ -31,6 +43,9 @@ parentPort?.on('message', (request: LookRequest) => {
     case 'stacks':
       post(['asking']);
       post(withGil(tellStacks));
+      break;
+    case 'profile':
+      post(profile(request[1], request[2], request[3]));
   }
   idle.refresh();
 });
@@ -41,6 +56,33 @@ function tellStacks(): LookMessage {
   } catch (error) {
     return ['failed', describe(error)];
   }
+}
+
+/** Takes the GIL a hundred times a second, each time for as long as it takes to read the frames. */
+function profile(seconds: number, worker: number, stop: Int32Array): LookMessage {
+  const namespace = withGil(() => {
+    const made = python.newNamespace();
+    python.setText(made, 'wanted', String(worker));
+    if (!python.runCode(PREPARE_PROFILE, made)) throw new Error(python.takeError());
+    return made;
+  });
+  const end = performance.now() + seconds * 1000;
+  // Not at even intervals, with which an application might keep step.
+  while (performance.now() < end) {
+    if (Atomics.wait(stop, 0, 0, SAMPLE_EACH_MS * (0.5 + Math.random())) !== 'timed-out') break;
+    withGil(() => {
+      if (!installation.freeThreaded) python.setAndDrop(namespace, 'frames', collectFrames());
+      const done = python.callNoArguments(python.getItem(namespace, 'sample'));
+      if (done === 0) throw new Error(python.takeError());
+      python.decref(done);
+    });
+  }
+  return withGil(() => {
+    if (!python.runCode('result = sampler.tell()\n', namespace)) throw new Error(python.takeError());
+    const text = python.asText(python.getItem(namespace, 'result')) ?? '';
+    python.decref(namespace);
+    return ['profile', text];
+  });
 }
 
 function post(message: LookMessage): void {

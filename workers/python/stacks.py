@@ -27,7 +27,7 @@ def tell(frames):
     """
     known = {key: worker for worker in workers.values() for key in (str(worker.state), str(worker.thread))}
     some = list(frames.items())[:_MAX_THREADS]
-    return json.dumps([_describe(known.get(key), frame, names.get(key)) for key, frame in some])
+    return json.dumps([_describe(known.get(key), key, frame) for key, frame in some])
 
 
 def collect_all():
@@ -36,12 +36,12 @@ def collect_all():
     return {str(thread): frame for thread, frame in sys._current_frames().items() if thread != own}
 
 
-def _describe(worker, frame, name):
+def _describe(worker, key, frame):
     return {
         "worker": worker.thread if worker else 0,
         "request": worker.request if worker else 0,
         "tasks": worker.describe_tasks() if worker else [],
-        "name": "" if worker else name or _find_name(frame),
+        "name": "" if worker else name_thread(key, frame),
         "stack": "" if _waits_for_events(frame) else format_stack(frame)[-_STACK_LIMIT:],
     }
 
@@ -72,8 +72,10 @@ def _find(awaited, *names):
     return None
 
 
-def _find_name(frame):
-    """Frames know nothing of their threads, but each of threading's begins in a method of its Thread."""
+def name_thread(key, frame):
+    """'' where nobody named it. Frames know nothing of their threads, but each of threading's begins in a method of its Thread."""
+    if key in names:
+        return names[key]
     while frame.f_back is not None:
         frame = frame.f_back
     if frame.f_code.co_name != "_bootstrap":

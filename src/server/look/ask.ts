@@ -12,6 +12,17 @@ export async function askText(where: string, path: '/stats' | '/stacks' | '/stac
   return text;
 }
 
+/** A file that the server makes. Rejects with LIDO_NOT_REACHED, and with LIDO_NOT_PROFILED where it says why it makes none. */
+export async function askFile(where: string, path: string): Promise<{ name: string; content: string }> {
+  const response = await ask(where, path, [200, 400, 404, 409]);
+  let content = '';
+  for await (const part of response.setEncoding('utf8')) content += part;
+  if (response.statusCode !== 200) throw new LidoError('LIDO_NOT_PROFILED', [content.trim()]);
+  const [, name = 'lido.json'] =
+    /filename="([\w.-]+)"/.exec(response.headers['content-disposition'] ?? '') ?? [];
+  return { name, content };
+}
+
 /** What it is at, each second. Rejects with LIDO_NOT_REACHED, also when it ends. */
 export async function* follow(where: string): AsyncGenerator<Overview> {
   const response = await ask(where, '/events');
@@ -27,14 +38,14 @@ export async function* follow(where: string): AsyncGenerator<Overview> {
   }
 }
 
-function ask(where: string, path: string): Promise<IncomingMessage> {
+function ask(where: string, path: string, statuses: readonly number[] = [200]): Promise<IncomingMessage> {
   const address = parseAdminAddress(where);
   const target = 'path' in address ? { socketPath: address.path } : address;
   return new Promise((resolve, reject) => {
     const fail = (why: string, cause?: unknown) =>
       reject(new LidoError('LIDO_NOT_REACHED', [where, why], { cause }));
     request({ ...target, path, headers: { Host: 'localhost' } }, (response) => {
-      if (response.statusCode === 200) resolve(response);
+      if (statuses.includes(response.statusCode ?? 0)) resolve(response);
       else fail(`it answers ${response.statusCode}`);
     })
       .on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error))
