@@ -54,6 +54,8 @@ from .websocket import WebSocketCycle
 
 # Records that are looked at before the tasks of others come to their turn.
 _MOST_AT_ONCE = 64
+# Records of one turn after which the main thread is told of them: it can begin, and is not woken for each.
+_MOST_UNTOLD = 16
 # How long a head waits for its body, in seconds: two writes cost more than one.
 _PATIENCE = 0.002
 # Of what went wrong, in characters: of a traceback the end.
@@ -89,7 +91,7 @@ class LoopWorker:
         self.running = set()
         #: In the midst of a turn of the inbox; what is said meanwhile is told at its end.
         self.is_reading = False
-        self.is_untold = False
+        self.untold = 0
         #: Those that have begun an answer in this turn, and not sent its head.
         self.begun = []
         self.is_closing = False
@@ -179,7 +181,7 @@ class LoopWorker:
         if self.begun:
             self.look_at_begun()
         self.is_reading = False
-        if self.is_untold:
+        if self.untold:
             self.tell_main()
         # Tasks that have yet to begin do so in the next turn, and then there may be something new without the bell.
         if (count if _BEGINS_LATER else count == _MOST_AT_ONCE) or not inbox.fall_asleep():
@@ -308,14 +310,16 @@ class LoopWorker:
     def put_in_ring(self, kind, request, first, second):
         if self.answers is None or not self.answers.put(kind, request, first, second):
             return False
-        if self.is_reading:
-            self.is_untold = True
-        elif not self.words[TOLD]:
-            self.tell()
+        self.untold += 1
+        if not self.is_reading:
+            if self.untold == 1:
+                self.loop.call_soon(self.tell_main)
+            elif self.untold >= _MOST_UNTOLD:
+                self.tell_main()
         return True
 
     def tell_main(self):
-        self.is_untold = False
+        self.untold = 0
         if not self.words[TOLD]:
             self.tell()
 
