@@ -23,7 +23,7 @@ if (process.argv[2] === 'operate') {
   process.exit();
 }
 
-const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'static', 'start'];
+const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'static', 'websocket', 'start'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -7,6 +7,7 @@ import { saturate } from './saturate.mjs';
 const kinds = {
   saturate,
   starve: (server, load) => inThread('./starve.mjs', { ...load, port: server.port }),
+  echo: (server, load) => inThread('./echo.mjs', { ...load, port: server.port }),
   mixed: (server, load) => inThread('./mixed.mjs', { ...load, port: server.port }),
   transfer: (server, load) => inThread('./transfer.mjs', { ...load, port: server.port }),
   rest,

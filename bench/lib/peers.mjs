@@ -122,6 +122,41 @@ export const peers = {
       ],
     ],
   },
+  uvicorn: {
+    language: 'python',
+    found: inVenv('uvicorn'),
+    version: distribution('uvicorn'),
+    command: ({ app, port, processes }) => [
+      ...[bin('uvicorn'), '--port', port, '--workers', processes, '--loop', 'uvloop', '--http', 'httptools'],
+      ...['--log-level', 'warning', '--no-access-log', `${app}:application`],
+    ],
+  },
+  'granian ASGI': {
+    language: 'python',
+    found: inVenv('granian'),
+    version: distribution('granian'),
+    command: ({ app, port, processes }) => [
+      ...[bin('granian'), '--interface', 'asgi', '--host', '127.0.0.1', '--port', port, '--loop', 'uvloop'],
+      ...['--workers', processes, '--log-level', 'warning', `${app}:application`],
+    ],
+  },
+  hypercorn: {
+    language: 'python',
+    found: inVenv('hypercorn'),
+    version: distribution('hypercorn'),
+    command: ({ app, port, processes }) => [
+      ...[
+        bin('hypercorn'),
+        '--bind',
+        `127.0.0.1:${port}`,
+        '--workers',
+        processes,
+        '--worker-class',
+        'uvloop',
+      ],
+      ...['--log-level', 'warning', `${app}:application`],
+    ],
+  },
   nginx: {
     language: 'python',
     found: () => spawnSync('nginx', ['-v']).error === undefined,

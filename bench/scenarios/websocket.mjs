@@ -1,0 +1,26 @@
+import { CORES, enter } from '../lib/contestants.mjs';
+
+export default {
+  title: 'WebSocket',
+  text: 'So many clients say 32 bytes each, and again as soon as they hear them back, from an ASGI application that echoes.',
+  groups: [
+    {
+      name: 'WebSocket echo',
+      app: 'websocket_echo',
+      expect: { path: '/', body: 'Hello, world!\n' },
+      loads: [
+        { name: '32 clients', kind: 'echo', connections: 32, unit: 'messages/s' },
+        { name: '1,000 clients', kind: 'echo', connections: 1000, unit: 'messages/s', rounds: 1 },
+      ],
+      contestants: [
+        enter('Lido'),
+        enter('Lido', { processes: CORES }),
+        enter('uvicorn'),
+        enter('uvicorn', { processes: CORES }),
+        enter('granian ASGI'),
+        enter('granian ASGI', { processes: CORES }),
+        enter('hypercorn'),
+      ],
+    },
+  ],
+};
