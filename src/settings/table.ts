@@ -669,7 +669,7 @@ export const settings = {
     group: 'Operation',
     scope: 'process',
     default: null,
-    why: 'Python is loaded anew, and ended when it is stuck, by another process only; JavaScript alone needs none, and saves the memory of one: about 30 MB',
+    why: 'Python is loaded anew, and ended when it is stuck, by another process only; JavaScript alone needs none, and saves the memory of one: about 22 MB',
     text: 'keep a process of its own that starts, replaces and reloads those that serve; by default for Python, for several processes, and where they are recycled',
   },
   reloadOneByOne: {
