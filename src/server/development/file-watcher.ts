@@ -19,9 +19,7 @@ export class FileWatcher {
   readonly #files = new Set<string>();
   /** Those of them that are not there, or not yet. */
   readonly #gone = new Set<string>();
-  /** Those that may have changed before they were watched, with the moment from which on that counts. */
-  readonly #suspects = new Map<string, number>();
-  /** When they were written last, as far as that was told: a clock that is ahead must not count for ever. */
+  /** When each was written last, as far as that was told: a clock that is ahead must not count for ever. */
   readonly #told = new Map<string, number>();
   readonly #check: NodeJS.Timeout;
   #burst = new Set<string>();
@@ -34,7 +32,7 @@ export class FileWatcher {
     this.#watchers = [this.#open([], () => false), ...patterns.map((pattern) => this.#openPattern(pattern))];
     this.#check = setInterval(() => {
       this.#checkGone();
-      this.#checkSuspects();
+      this.#checkMissed();
     }, CHECK_MS).unref();
   }
 
@@ -43,7 +41,8 @@ export class FileWatcher {
     for (const file of files) {
       if (this.#files.has(file)) continue;
       this.#files.add(file);
-      this.#suspects.set(file, since);
+      const written = readTime(file);
+      this.#told.set(file, written > since ? since : written);
       if (existsSync(file)) this.#watchers[0]?.add(file);
       else this.#gone.add(file);
     }
@@ -92,12 +91,14 @@ export class FileWatcher {
     }
   }
 
-  #checkSuspects(): void {
-    for (const [file, since] of this.#suspects) {
+  /** A file that is put in another's place while chokidar begins to watch it, or begins again, is not seen by it. */
+  #checkMissed(): void {
+    for (const file of this.#files) {
       const written = readTime(file);
-      if (written > since && written !== this.#told.get(file)) this.#note(file);
+      if (written === this.#told.get(file)) continue;
+      if (written === 0) this.#gone.add(file);
+      this.#note(file);
     }
-    this.#suspects.clear();
   }
 
   #note(file: string): void {
@@ -118,7 +119,8 @@ export class FileWatcher {
   }
 }
 
-/** When it was written last, as of Date.now(); 0 where it is not there. */
+/** When it was written last, as of Date.now(); 0 where there is no such file: a folder changes with all that is in it. */
 function readTime(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found?.isFile() === true ? found.mtimeMs : 0;
 }
