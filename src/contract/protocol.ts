@@ -311,7 +311,13 @@ export const HEAP_LIMIT = 15;
 /** Session word: what a Python worker has waited for the GIL as it woke, in microseconds, modulo 2^32. */
 export const GIL_WAIT = 16;
 
-const SESSION_WORDS = 17;
+/**
+ * Session word: 1 while more waits in a worker's loop than the ring of answers has room for. The worker stores it and then looks for
+ * room once more; the main thread makes room and then looks at it, and says ROOM of no request.
+ */
+export const IS_HELD_UP = 17;
+
+const SESSION_WORDS = 18;
 const SLOT_WORDS = 6;
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
@@ -457,6 +463,7 @@ export const WIRE = {
   SERVICE_TIME,
   SLEEPING,
   IS_FULL,
+  IS_HELD_UP,
   ASKED,
   HEARD,
   OFFER,

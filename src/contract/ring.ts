@@ -39,7 +39,10 @@ export const PART = 10;
 export const LEFT = 11;
 /** The request's task is to be cancelled. */
 export const CANCEL = 12;
-/** The main thread has answered what the request waits for in its slot's words: the window has room, a file was opened. */
+/**
+ * The main thread has answered what the request waits for in its slot's words: the window has room, a file was opened. Of no
+ * request, 0: the ring of answers has room.
+ */
 export const ROOM = 13;
 /** Finish what runs, then end the session, within so many seconds: the first content, in decimal. */
 export const CLOSE = 14;

@@ -4,6 +4,7 @@ import {
   ANSWERS_FREED,
   ANSWERS_WRITTEN,
   type FromWorker,
+  IS_HELD_UP,
   STRING_BLOCK_LIMIT,
   TOLD,
 } from '../contract/protocol.js';
@@ -19,11 +20,13 @@ import {
   PART,
   RECORD_HEADER,
   RESPONSE,
+  ROOM,
   recordSize,
   SKIP,
   TEXT,
   WHOLE,
 } from '../contract/ring.js';
+import type { Inbox } from './inbox.js';
 
 /** Unread bytes of short blocks from which on they are joined: one write to the socket costs more than to copy them. */
 const WORTH_JOINING = 4096;
@@ -49,12 +52,15 @@ export class RingReader {
   #end = 0;
   /** In the ring's order; what lies before the first one is free. */
   readonly #leases: Lease[] = [];
-  readonly #lends: boolean;
+  readonly #inbox: Pick<Inbox, 'put'> | null;
 
-  /** `lends`: long blocks stay in the ring until their client has taken them. Where many requests run at once it would be full of one's. */
-  constructor(control: Int32Array, lends = true) {
+  /**
+   * Long blocks stay in the ring until their client has taken them; but not those of a worker that runs a loop, whose `inbox` this
+   * is: the ring would be full of one request's. Such a worker waits for room without blocking, and is told of it.
+   */
+  constructor(control: Int32Array, inbox: Pick<Inbox, 'put'> | null = null) {
     this.#control = control;
-    this.#lends = lends;
+    this.#inbox = inbox;
   }
 
   /**
@@ -67,6 +73,8 @@ export class RingReader {
     this.#end = Atomics.load(this.#control, ANSWERS_WRITTEN);
     while (this.#waiting !== 0) this.#takeOne(take);
     this.#free();
+    if (this.#inbox !== null && Atomics.exchange(this.#control, IS_HELD_UP, 0) === 1)
+      this.#inbox.put(ROOM, 0);
   }
 
   /** There is something to deliver. */
@@ -134,7 +142,7 @@ export class RingReader {
 
   /** A long block is written from where it lies, or copied. */
   #takeLong(id: number, start: number, end: number, take: TakeMessage): void {
-    if (!this.#lends) {
+    if (this.#inbox !== null) {
       take(['block', id, Buffer.from(this.#bytes.subarray(start, end))]);
       countGarbage(end - start);
       return;

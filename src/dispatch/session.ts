@@ -124,7 +124,7 @@ export class Session implements ExchangeHolder {
     this.loop = this.#inbox === null ? null : new Loop(this.#inbox, this.#slots);
     // Python without a loop answers one request after the other, whatever may run at once elsewhere.
     const hasRings = isPython || settings.concurrency === 1;
-    this.#answers = hasRings ? new RingReader(this.#control, !hasLoop) : null;
+    this.#answers = hasRings ? new RingReader(this.#control, this.#inbox) : null;
     const inward = isPython ? allocateInward(this.#inbox) : null;
     this.#requestRing =
       inward === null || hasLoop ? null : new RingWriter(inward.requests, this.#control, REQUEST_WORDS);

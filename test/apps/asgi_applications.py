@@ -371,3 +371,17 @@ async def sends_file(scope, receive, send):
     if scope["path"] == "/late":
         await asyncio.sleep(0.05)
     await send({"type": "http.response.pathsend", "path": scope["query_string"].decode()})
+
+
+@http_only
+async def burst(scope, receive, send):
+    """Once so many are there, each sends sixteen blocks at once, and more than one ring has room for: /40."""
+    meeting = kept(scope, [])
+    number = len(meeting)
+    meeting.append(None)
+    while len(meeting) % int(scope["path"][1:]) != 0:
+        await asyncio.sleep(0.005)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-number", b"%d" % number)]})
+    for block in range(16):
+        letter = b"%c" % (97 + (number + block) % 26)
+        await send({"type": "http.response.body", "body": letter * 20_000, "more_body": block < 15})

@@ -46,7 +46,7 @@ serve = worker.serve
 /** A loop is told everything by one ring. */
 const ATTACH_LOOP = `
 worker.attach(control, requests, answers)
-worker.tell = part('.waker').make_waker(worker.words, int(waker))
+worker.outbox.tell = part('.waker').make_waker(worker.words, int(waker))
 serve = worker.serve
 `;
 

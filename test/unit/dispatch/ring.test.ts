@@ -4,6 +4,7 @@ import { afterAll, expect, test } from 'vitest';
 import {
   allocateControl,
   type FromWorker,
+  IS_HELD_UP,
   MAX_BLOCK,
   RESPONSE_WINDOW,
   STRING_BLOCK_LIMIT,
@@ -16,6 +17,7 @@ import {
   MESSAGE,
   RECORD_HEADER,
   RESPONSE,
+  ROOM,
   recordSize,
   WHOLE,
 } from '../../../dist/src/contract/ring.js';
@@ -183,4 +185,16 @@ test('the main thread is told once, until it looks', () => {
   reader.deliver(() => {});
   putBlock(1, 'three');
   expect(told()).toEqual(['answers']);
+});
+
+test('a worker that runs a loop is told of room once it waits for that, and no more', () => {
+  const told: unknown[][] = [];
+  const control = allocateControl(1);
+  const reader = new RingReader(control, { put: (...record) => told.push(record) });
+  reader.deliver(() => {});
+  expect(told).toEqual([]);
+  control[IS_HELD_UP] = 1;
+  reader.deliver(() => {});
+  reader.deliver(() => {});
+  expect(told).toEqual([[ROOM, 0]]);
 });

@@ -12,7 +12,7 @@ from .states import SENDING, STARTED
 async def send_file(cycle, path):
     """The rest of the answer is this file. Raises what open() raises."""
     await _send(cycle, path)
-    cycle.worker.put(cycle, END, b"", b"")
+    cycle.outbox.put(END, cycle.request, b"", b"")
     cycle.complete()
 
 
@@ -36,7 +36,7 @@ async def _leave(cycle, fd, size):
     """False where the main thread cannot open it."""
     worker = cycle.worker
     cycle.state = SENDING
-    worker.say(cycle, "file", cycle.head.decode("latin-1"), fd, 0, size)
+    cycle.outbox.say("file", cycle.request, cycle.head.decode("latin-1"), fd, 0, size)
     await cycle.wait_until(lambda: worker.read_acked(cycle.request) != 0)
     if cycle.gone:
         raise ClientGone("the client is gone")

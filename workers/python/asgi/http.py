@@ -35,8 +35,6 @@ class HttpCycle:
     head = None
     #: Bytes of blocks, modulo 2^32, as ACKED counts them.
     sent = 0
-    #: The ring had no room for a part of the answer: what follows goes by messages, too.
-    is_posted = False
     #: The client is gone, or the request was cancelled.
     gone = False
     is_cancelled = False
@@ -47,6 +45,7 @@ class HttpCycle:
 
     def __init__(self, worker, request, scope, body):
         self.worker = worker
+        self.outbox = worker.outbox
         self.request = request
         self.scope = scope
         #: The whole body, None once it was handed over, or where it comes in chunks.
@@ -87,7 +86,7 @@ class HttpCycle:
                 return {"type": "http.request", "body": b"", "more_body": False}
             if not self.has_asked and not self.has_ended:
                 self.has_asked = True
-                self.worker.say(self, "read")
+                self.outbox.say("read", self.request)
             if self.news is None:
                 self.news = Event()
             self.news.clear()
@@ -100,7 +99,7 @@ class HttpCycle:
         self.is_read = self.has_ended
         self.consumed += len(body)
         if self.consumed >= BODY_WINDOW // 2 and not self.has_ended:
-            self.worker.say(self, "credit", self.consumed)
+            self.outbox.say("credit", self.request, self.consumed)
             self.consumed = 0
         return {"type": "http.request", "body": body, "more_body": not self.has_ended}
 
@@ -149,14 +148,14 @@ class HttpCycle:
                         return
                 await self.send_block(block)
             elif self.state == STARTED and len(block) <= STRING_BLOCK_LIMIT:
-                worker.put(self, RESPONSE, self.head, block)
+                self.outbox.put(RESPONSE, self.request, self.head, block)
                 self.complete()
             else:
                 if self.state == STARTED:
                     self.head = declare_length(self.head, len(block))
                     self.begin(b"")
                 await self.send_block(block)
-                worker.put(self, END, b"", b"")
+                self.outbox.put(END, self.request, b"", b"")
                 self.complete()
         elif kind == "http.response.pathsend" and (self.state == STARTED or self.state == SENDING):
             await send_file(self, message["path"])
@@ -174,14 +173,14 @@ class HttpCycle:
         """The head goes out, with a block or alone."""
         self.state = SENDING
         self.sent = len(block)
-        self.worker.put(self, HEAD, self.head, block)
+        self.outbox.put(HEAD, self.request, self.head, block)
 
     def flush_head(self):
         """The application waits for something before it sends its body: a client may want to know how it has begun."""
         if self.state == STARTED and not self.gone:
             self.begin(b"")
             # An empty block sends the head on its way.
-            self.worker.put(self, BLOCK, b"", b"")
+            self.outbox.put(BLOCK, self.request, b"", b"")
 
     async def send_block(self, block):
         with memoryview(block) as view:
@@ -192,7 +191,7 @@ class HttpCycle:
                 if self.gone:
                     raise ClientGone("the client is gone")
                 self.sent = (self.sent + len(piece)) & _MODULO
-                self.worker.put(self, BLOCK, b"", piece)
+                self.outbox.put(BLOCK, self.request, b"", piece)
 
     def count_unacknowledged(self):
         return 0 if self.gone else (self.sent - self.worker.read_acked(self.request)) & _MODULO
@@ -233,25 +232,25 @@ class HttpCycle:
 
     def end_with(self, error):
         """The application raised."""
-        worker = self.worker
+        outbox = self.outbox
         if self.state == COMPLETE:
             # Frameworks answer with a page of their own, and raise what brought that about for the log.
             if not (self.is_cancelled and isinstance(error, CancelledError)):
-                worker.tell_of(self, *worker.describe(error))
+                outbox.tell_of(self, *outbox.describe(error))
         elif self.gone:
             if not isinstance(error, (ClientGone, CancelledError)):
-                worker.log(f"its client was gone when the application raised {show(error)}", "info")
+                outbox.log(f"its client was gone when the application raised {show(error)}", "info")
             self.give_up()
         else:
-            self.fail(*worker.describe(error))
+            self.fail(*outbox.describe(error))
 
     def fail(self, code, args, trace):
-        self.worker.fail(self, code, args, trace)
+        self.outbox.fail(self, code, args, trace)
         self.complete()
 
     def give_up(self):
         """Nobody waits for an answer any more."""
-        self.worker.put(self, END, b"", b"")
+        self.outbox.put(END, self.request, b"", b"")
         self.complete()
 
     def cancel(self):

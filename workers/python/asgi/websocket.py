@@ -73,7 +73,7 @@ class WebSocketCycle(HttpCycle):
         kind, content = self.messages.popleft()
         self.consumed += max(len(content), WEBSOCKET_MESSAGE_COST)
         if self.consumed >= WEBSOCKET_CREDIT // 2 and self.ending is None:
-            self.worker.say(self, "credit", self.consumed)
+            self.outbox.say("credit", self.request, self.consumed)
             self.consumed = 0
         # One key alone, as uvicorn and granian have it: applications ask which one is there.
         if kind == TEXT:
@@ -123,7 +123,7 @@ class WebSocketCycle(HttpCycle):
         if len(head) > MAX_HEAD:
             raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
         self.stage = OPEN
-        self.worker.put(self, ACCEPT, head, b"")
+        self.outbox.put(ACCEPT, self.request, head, b"")
 
     async def send_message(self, message):
         """A message goes out whole: nothing else may come between its parts."""
@@ -138,9 +138,9 @@ class WebSocketCycle(HttpCycle):
         with memoryview(content) as view:
             rest = 0
             while len(view) - rest > MAX_BLOCK:
-                self.worker.put(self, PART, b"", view[rest : rest + MAX_BLOCK])
+                self.outbox.put(PART, self.request, b"", view[rest : rest + MAX_BLOCK])
                 rest += MAX_BLOCK
-            self.worker.put(self, kind, b"", view[rest:])
+            self.outbox.put(kind, self.request, b"", view[rest:])
 
     def leave(self, message):
         code, reason = message.get("code", _NORMAL), message.get("reason") or ""
@@ -158,7 +158,7 @@ class WebSocketCycle(HttpCycle):
         self.say_closed(code, reason)
 
     def say_closed(self, code, reason):
-        self.worker.put(self, CLOSED, b"%d" % code, reason)
+        self.outbox.put(CLOSED, self.request, b"%d" % code, reason)
 
     # ---- the end --------------------------------------------------------------------------------------------
 
