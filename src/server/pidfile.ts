@@ -1,6 +1,7 @@
 /** Main thread. The file that tells which process takes signals. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { describe, LidoError } from '../contract/errors.js';
+import { readFileSync, rmSync } from 'node:fs';
+import { LidoError } from '../contract/errors.js';
+import { replaceFile } from './replace-file.js';
 
 /**
  * Writes this process's id, and returns what removes the file. Throws LIDO_ALREADY_RUNNING where a process runs that the
@@ -11,11 +12,7 @@ export function writePidfile(path: string | null, predecessor: number | null = n
   const known = readPid(path);
   if (known !== null && known !== process.pid && known !== predecessor && isRunning(known))
     throw new LidoError('LIDO_ALREADY_RUNNING', [path, known]);
-  try {
-    writeFileSync(path, `${process.pid}\n`, { mode: 0o644 });
-  } catch (error) {
-    throw new LidoError('LIDO_FILE_NOT_WRITTEN', [path, describe(error)], { cause: error });
-  }
+  replaceFile(path, `${process.pid}\n`);
   // Another server may have taken its place.
   return () => {
     if (readPid(path) === process.pid) rmSync(path, { force: true });

@@ -1,9 +1,10 @@
 /** Main thread. Where a running server is asked: its control socket, its admin listener, its process. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { describe, LidoError } from '../contract/errors.js';
+import { LidoError } from '../contract/errors.js';
 import type { Settings, Source } from '../settings/resolve.js';
 import { isRunning, readPid } from './pidfile.js';
+import { replaceFile } from './replace-file.js';
 
 type Addressing = Pick<Settings, 'controlSocket' | 'admin' | 'pidfile'>;
 
@@ -35,11 +36,7 @@ export function writeWhereabouts(
     admin: readUrl(admins[0]),
     pid: process.pid,
   };
-  try {
-    writeFileSync(path, `${JSON.stringify(here)}\n`, { mode: 0o644 });
-  } catch (error) {
-    throw new LidoError('LIDO_FILE_NOT_WRITTEN', [path, describe(error)], { cause: error });
-  }
+  replaceFile(path, `${JSON.stringify(here)}\n`);
   // Another server may have taken its place.
   return () => {
     if (read(path).pid === process.pid) rmSync(path, { force: true });
