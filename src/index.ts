@@ -6,6 +6,7 @@ export type {
   Application,
   AsyncResult,
   Block,
+  EarlyHints,
   Environ,
   ErrorStream,
   ExcInfo,

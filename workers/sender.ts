@@ -64,6 +64,11 @@ export class Sender {
     if (!this.#put(HEAD, head, block)) this.#post(['head', this.#id, head, toText(block)]);
   }
 
+  /** Sends early hints; before the head. */
+  giveHints(fields: string): void {
+    this.say(['hint', this.#id, fields]);
+  }
+
   /**
    * Sends a block after the head. Blocks the thread once RESPONSE_WINDOW bytes are unacknowledged, until they are fewer
    * by WINDOW_STEP, or the client is gone: then it sends nothing. `wait` is what surrounds a wait, for a thread that holds

@@ -394,6 +394,13 @@ export const catalogue = {
     message: 'hop-by-hop header %s',
     remedy: "the connection is the server's: leave Connection, Transfer-Encoding and their like out",
   },
+  LIDO_FORBIDDEN_TRAILER: {
+    group: 'What the application did',
+    status: 500,
+    message: '%s comes too late in a trailer',
+    remedy:
+      'send it with http.response.start: what frames, routes, describes or authenticates a message belongs in its head (RFC 9110, section 6.5.1)',
+  },
   LIDO_BLOCK_NOT_BYTES: {
     group: 'What the application did',
     status: 500,

@@ -93,6 +93,10 @@ export type FromWorker =
   | readonly [kind: 'fail', id: number, error: ErrorPayload]
   /** The application reads for the first time: let the body flow, after `100 Continue` where the client waits for that. */
   | readonly [kind: 'read', id: number]
+  /** Fields that may be of use to the client before the answer, as a head without its status line: 103. Of no effect behind 'head'. */
+  | readonly [kind: 'hint', id: number, fields: string]
+  /** Fields that follow the body, in the same form. After the last 'block', before 'end'. */
+  | readonly [kind: 'trailers', id: number, fields: string]
   /** So many bytes of the request's body were consumed, and as many more may be sent. */
   | readonly [kind: 'credit', id: number, bytes: number]
   /** The application accepts a WebSocket; the head is that of the answer. */
@@ -266,7 +270,7 @@ export const FIXED_KEYS = [
 /**
  * A response's head travels as one latin-1 string: the status line without its version, then each field's name and value,
  * joined by LF, as in "200 OK\nContent-Type\ntext/plain". The worker's gateway has checked that no part has an LF in it,
- * so that the main thread takes it apart without looking again.
+ * so that the main thread takes it apart without looking again. Early hints and trailers travel alike, without a status line.
  */
 export const HEAD_SEPARATOR = '\n';
 

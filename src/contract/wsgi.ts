@@ -63,6 +63,13 @@ export interface FileLike {
 /** `wsgi.file_wrapper(file, blockSize)`: an iterable over the file's blocks. PEP 3333, "Optional Platform-Specific File Handling". */
 export type FileWrapper = (file: FileLike, blockSize?: number) => Iterable<Uint8Array>;
 
+/**
+ * Sends early hints, fields that may be of use to the client before the answer begins: status 103 of RFC 8297, to clients of
+ * HTTP/1.1. May be called several times; does nothing once the first block is out. Throws where a field is malformed,
+ * and says how.
+ */
+export type EarlyHints = (headers: readonly Header[]) => void;
+
 /** The environ dictionary. CGI and `HTTP_*` keys hold strings; PEP 3333, "environ Variables". */
 export interface Environ {
   REQUEST_METHOD: string;
@@ -93,6 +100,8 @@ export interface Environ {
   /** The input ends where the body ends, whether or not CONTENT_LENGTH is there. */
   'wsgi.input_terminated': true;
   'wsgi.file_wrapper': FileWrapper;
+  /** Known by gunicorn's name for it; no part of the PEP. */
+  'wsgi.early_hints': EarlyHints;
   /** The request's id, as in the log. */
   'lido.request_id': string;
   // Header fields, and what middleware adds.

@@ -28,6 +28,8 @@ export interface ReceiverEvents {
 const LEGAL: Readonly<Record<AnswerMessage[0], readonly AnswerState[]>> = {
   read: ['awaited', 'open', 'whole'],
   credit: ['awaited', 'open', 'whole'],
+  hint: ['awaited', 'open', 'whole'],
+  trailers: ['open'],
   response: ['awaited'],
   head: ['awaited'],
   file: ['awaited'],
@@ -113,6 +115,12 @@ export class Receiver {
         // Nobody acknowledges what is dropped: the worker has been told to stop.
         if (exchange.isSent) writer.writeBlock(message[2], giveBack);
         else giveBack?.();
+        return;
+      case 'hint':
+        if (exchange.isSent) writer.writeEarlyHints(message[2]);
+        return;
+      case 'trailers':
+        if (exchange.isSent) writer.addTrailers(message[2]);
         return;
       case 'whole':
         slot.answer = 'whole';

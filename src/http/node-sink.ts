@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { endAfter } from './connection.js';
 import { drainRequest, lingerAfter } from './linger.js';
 import { setFields } from './preset-fields.js';
-import type { Head } from './response-head.js';
+import { gatherFields, type Head } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
 /** Without a 'checkContinue' listener node:http says 100 itself, and keeps that in a field of its own. */
@@ -36,6 +36,19 @@ export class NodeSink implements ResponseSink {
 
   writeContinue(): void {
     if (this.#response._sent100 !== true) this.#response.writeContinue();
+  }
+
+  /** Node refuses some values of Link that RFC 8288 allows: a hint is not worth an error. */
+  writeEarlyHints(fields: readonly string[]): void {
+    const response = this.#response;
+    if (response.headersSent || response.req.httpVersion === '1.0') return;
+    try {
+      response.writeEarlyHints(Object.fromEntries(gatherFields(fields)));
+    } catch {}
+  }
+
+  addTrailers(fields: readonly string[]): void {
+    this.#response.addTrailers(Object.fromEntries(gatherFields(fields)));
   }
 
   writeHead(head: Head, length: number | null, closes: boolean): boolean {

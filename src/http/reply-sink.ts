@@ -8,7 +8,7 @@ import type { LidoError } from '../contract/errors.js';
 import { endAfter } from './connection.js';
 import { drainRequest } from './linger.js';
 import { NodeSink } from './node-sink.js';
-import type { Head } from './response-head.js';
+import { gatherFields, type Head } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
 /** What is needed of a framework's reply; Fastify's has it. */
@@ -70,6 +70,16 @@ export class ReplySink implements ResponseSink {
 
   writeContinue(): void {
     this.#plain.writeContinue();
+  }
+
+  writeEarlyHints(fields: readonly string[]): void {
+    this.#plain.writeEarlyHints(fields);
+  }
+
+  /** A body that is given to the hooks whole would be counted. */
+  addTrailers(fields: readonly string[]): void {
+    this.#openBody();
+    this.#plain.addTrailers(fields);
   }
 
   writeHead({ status, reason, fields }: Head, length: number | null, closes: boolean): boolean {
@@ -218,19 +228,6 @@ class BlockStream extends Readable {
     this.#listeners = [];
     for (const listener of listeners) listener();
   }
-}
-
-/** Names in lower case with all their values, in the order of their first. */
-function gatherFields(fields: readonly string[]): ReadonlyMap<string, string[]> {
-  const found = new Map<string, string[]>();
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = (fields[index] as string).toLowerCase();
-    const value = fields[index + 1] as string;
-    const known = found.get(name);
-    if (known === undefined) found.set(name, [value]);
-    else known.push(value);
-  }
-  return found;
 }
 
 /** What middleware has set behind the framework's back. */

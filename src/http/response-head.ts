@@ -48,14 +48,44 @@ function parse(wire: string): Head {
   return fault === null ? head : { ...head, fault };
 }
 
+/** Parses `Name\nvalue\nName\nvalue`, which the gateway has checked; no fields where there is something else in it. */
+export function parseFields(wire: string): readonly string[] {
+  const fields = wire.split('\n');
+  return findFieldFault(fields) === null ? fields : [];
+}
+
 /** The gateways have refused all this before; whatever comes another way must not split a response either. RFC 9112, 4 and 5. */
 function findFault({ status, reason, fields }: Head): string | null {
   if (!(status >= 100 && status <= 999) || !isValue(reason)) return 'status';
+  return findFieldFault(fields);
+}
+
+function findFieldFault(fields: readonly string[]): string | null {
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
     if (!isToken(name) || !isValue(fields[index + 1] ?? '\n')) return JSON.stringify(name);
   }
   return null;
+}
+
+/** Names in lower case with all their values, in the order of their first. */
+export function gatherFields(fields: readonly string[]): ReadonlyMap<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = (fields[index] as string).toLowerCase();
+    const value = fields[index + 1] as string;
+    const known = found.get(name);
+    if (known === undefined) found.set(name, [value]);
+    else known.push(value);
+  }
+  return found;
+}
+
+/** Fields, each with its CRLF. */
+export function writeFieldsText(fields: readonly string[]): string {
+  let text = '';
+  for (let index = 0; index < fields.length; index += 2) text += `${fields[index]}: ${fields[index + 1]}\r\n`;
+  return text;
 }
 
 /** The part of a head's text that is the same each time. */

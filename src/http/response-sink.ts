@@ -20,6 +20,10 @@ export interface ResponseSink {
   leaveWithClient?(): void;
   /** Sends `100 Continue` unless that was sent, or the head was. */
   writeContinue(): void;
+  /** Sends these fields, names and values, ahead of the head, unless that was sent: 103, to clients of HTTP/1.1. RFC 8297. */
+  writeEarlyHints(fields: readonly string[]): void;
+  /** These fields follow the body where that goes in chunks. Before end(). RFC 9112, section 7.1.2. */
+  addTrailers(fields: readonly string[]): void;
   /**
    * Takes the head, which may go out with what is written next. `length`: a Content-Length to add, or null. `closes`: the
    * connection ends with this response. False where somebody else has answered: nothing is to follow.

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import { LidoError } from '../contract/errors.js';
 import { AnswerBuffer, type AnswerBuffering, type BlockOutlet } from './answer-buffer.js';
 import type { ErrorPage } from './error-page.js';
-import { type Head, parseHead } from './response-head.js';
+import { type Head, parseFields, parseHead } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
 
 /**
@@ -117,6 +117,16 @@ export class ResponseWriter {
   /** Sends `100 Continue` where the client waits for it and has not got it. */
   writeContinue(): void {
     if (this.#state === 'unstarted') this.#sink.writeContinue();
+  }
+
+  /** Sends early hints, as a head without its status line; nothing once the answer has begun. RFC 8297. */
+  writeEarlyHints(wire: string): void {
+    if (this.#state === 'unstarted') this.#sink.writeEarlyHints(parseFields(wire));
+  }
+
+  /** Fields for behind the body, in the same form; dropped where its framing has no place for them. */
+  addTrailers(wire: string): void {
+    if (this.#state === 'open') this.#sink.addTrailers(parseFields(wire));
   }
 
   /** Writes a response whose body is known whole. Returns what is wrong with its head or its declared length, if anything. */

@@ -301,6 +301,23 @@ export function text(_environ, startResponse) {
   return ['gr\u00fc\u00df dich \u{1f3ca}'];
 }
 
+/** Early hints: two heads of them; what QUERY_STRING names goes wrong; one behind the head. */
+export function* hints(environ, startResponse) {
+  const give = environ['wsgi.early_hints'];
+  if (environ.QUERY_STRING === 'split') give([['Link', '</x.css>\r\nX-Evil: 1']]);
+  if (environ.QUERY_STRING === 'length') give([['Content-Length', '3']]);
+  if (environ.QUERY_STRING === 'endless') for (;;) give([['Link', '</style.css>; rel=preload']]);
+  give([
+    ['Link', '</style.css>; rel=preload'],
+    ['Link', '</code.js>; rel=preload'],
+  ]);
+  startResponse('200 OK', [['Content-Type', 'text/plain']]);
+  give([['Link', '</late.css>; rel=preload']]);
+  yield 'whole';
+  give([['Link', '</too-late.css>']]);
+  yield '!';
+}
+
 export const site = { app: hello };
 export function createApp(name) {
   return (_environ, startResponse) => {

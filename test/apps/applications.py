@@ -257,6 +257,22 @@ def misbehaves(environ, start_response):
     return hello(environ, start_response)
 
 
+def hints(environ, start_response):
+    give = environ["wsgi.early_hints"]
+    if environ["QUERY_STRING"] == "split":
+        give([("Link", "</x.css>\r\nX-Evil: 1")])
+    if environ["QUERY_STRING"] == "length":
+        give([("Content-Length", "3")])
+    while environ["QUERY_STRING"] == "endless":
+        give([("Link", "</style.css>; rel=preload")])
+    give([("Link", "</style.css>; rel=preload"), ("Link", "</code.js>; rel=preload")])
+    start_response("200 OK", TEXT)
+    give([("Link", "</late.css>; rel=preload")])
+    yield b"whole"
+    give([("Link", "</too-late.css>")])
+    yield b"!"
+
+
 site = SimpleNamespace(app=hello)
 
 

@@ -385,3 +385,41 @@ async def burst(scope, receive, send):
     for block in range(16):
         letter = b"%c" % (97 + (number + block) % 26)
         await send({"type": "http.response.body", "body": letter * 20_000, "more_body": block < 15})
+
+
+async def hints(scope, receive, send):
+    """As the two of the same name that speak WSGI."""
+
+    async def give(*links):
+        await send({"type": "http.response.early_hint", "links": links})
+
+    if scope["query_string"] == b"split":
+        await give(b"</x.css>\r\nX-Evil: 1")
+    while scope["query_string"] == b"endless":
+        await give(b"</style.css>; rel=preload")
+    await give(b"</style.css>; rel=preload", b"</code.js>; rel=preload")
+    await send({"type": "http.response.start", "status": 200, "headers": OK})
+    await give(b"</late.css>; rel=preload")
+    await send({"type": "http.response.body", "body": b"whole", "more_body": True})
+    await give(b"</too-late.css>")
+    await send({"type": "http.response.body", "body": b"!"})
+
+
+@http_only
+async def trailers(scope, receive, send):
+    """What the query names: no body, a body of a declared length, a trailer that must not be one, none at all."""
+    what = scope["query_string"].decode()
+    headers = [*OK, (b"trailer", b"x-sum, x-time")]
+    if what == "counted":
+        headers.append((b"content-length", b"6"))
+    status = 204 if what == "204" else 200
+    await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": True})
+    if what not in ("empty", "204"):
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        await send({"type": "http.response.body", "body": b"two", "more_body": True})
+    await send({"type": "http.response.body"})
+    name = {"framing": b"Content-Length", "split": b"x: 1\r\ny"}.get(what, b"x-sum")
+    if what == "missing":
+        return
+    await send({"type": "http.response.trailers", "headers": [(name, b"6")], "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": [(b"x-time", b"1"), (b"x-time", b"2")]})

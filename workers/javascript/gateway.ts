@@ -38,6 +38,7 @@ export class JavaScriptGateway implements Runtime {
     const errors = new LogErrorStream(request.sender, this.#output);
     environ['wsgi.input'] = new BodyInput(request.body);
     environ['wsgi.errors'] = errors;
+    environ['wsgi.early_hints'] = response.giveHints;
     const run = () => this.#run(environ, response);
     const pending = this.#output === null ? run() : this.#output.scope(environ['lido.request_id'], run);
     if (pending === undefined) return conclude(request, errors);

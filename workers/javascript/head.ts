@@ -28,8 +28,20 @@ const HOP_BY_HOP = new Set([
 /** The head on the wire, see HEAD_SEPARATOR. Throws a LidoError that names the rule. */
 export function buildHead(status: string, headers: readonly Header[]): string {
   if (typeof status !== 'string' || !STATUS.test(status)) throw malformed('LIDO_MALFORMED_STATUS', status);
+  return addFields(status, headers);
+}
+
+/** The fields of early hints on the wire. Throws a LidoError that names the rule. RFC 8297. */
+export function buildHints(headers: readonly Header[]): string {
+  const head = addFields('', headers);
+  // RFC 9110, section 8.6: what is on its way has no body.
+  if (declaresLength(head)) throw malformed('LIDO_MALFORMED_CONTENT_LENGTH', 'of early hints');
+  return head.slice(HEAD_SEPARATOR.length);
+}
+
+function addFields(start: string, headers: readonly Header[]): string {
   if (!Array.isArray(headers)) throw malformed('LIDO_MALFORMED_HEADER', headers);
-  let head = status;
+  let head = start;
   let contentLength: string | undefined;
   for (const header of headers) {
     if (!Array.isArray(header) || header.length !== 2) throw malformed('LIDO_MALFORMED_HEADER', header);

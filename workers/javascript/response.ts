@@ -1,10 +1,10 @@
 // Worker thread. One response as PEP 3333 lets it come about: start_response, write, blocks, failure.
 import { LidoError, toPayload, traceOf } from '../../src/contract/errors.js';
-import { SMALL_FILE } from '../../src/contract/protocol.js';
+import { MAX_HEAD, SMALL_FILE } from '../../src/contract/protocol.js';
 import type { Block, ExcInfo, FileLike, Header, Write } from '../../src/contract/wsgi.js';
 import type { Sender } from '../sender.js';
 import { measureFile } from './file-wrapper.js';
-import { buildHead, declareLength, declaresLength } from './head.js';
+import { buildHead, buildHints, declareLength, declaresLength } from './head.js';
 
 type State = 'unstarted' | 'started' | 'sending' | 'over';
 
@@ -13,6 +13,8 @@ export class Response {
   readonly #sender: Sender;
   #state: State = 'unstarted';
   #head = '';
+  /** Characters of early hints. */
+  #hinted = 0;
 
   constructor(sender: Sender) {
     this.#sender = sender;
@@ -25,6 +27,15 @@ export class Response {
     this.#head = buildHead(status, headers);
     this.#state = 'started';
     return this.#write;
+  };
+
+  /** `wsgi.early_hints`: 103, with these fields; of no use once the head is out. RFC 8297. */
+  readonly giveHints = (headers: readonly Header[]): void => {
+    if (this.#state === 'sending' || this.#state === 'over') return;
+    const hints = buildHints(headers);
+    this.#hinted += hints.length;
+    if (this.#hinted > MAX_HEAD) throw new LidoError('LIDO_MALFORMED_HEADER', ['list: it is too large']);
+    if (hints !== '') this.#sender.giveHints(hints);
   };
 
   get clientGone(): boolean {

@@ -13,6 +13,7 @@ from time import perf_counter_ns
 
 from . import failures
 from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_failure, explain
+from .head import build_hints
 from .interrupts import Interruptible, refuse_all_frames, workers
 from .loader import load_application, shared
 from .log import voices
@@ -70,6 +71,7 @@ class Worker(Interruptible):
             "wsgi.run_once": run_once,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
+            "wsgi.early_hints": self.give_hints,
         }
         self.application = None
         self.context = None
@@ -84,6 +86,8 @@ class Worker(Interruptible):
         self.call = self.tell = self.desk = self.words = None
         self.requests = self.chunks = self.answers = None
         self.service_ns = FIRST_GUESS_NS
+        # Bytes of early hints, and of which request.
+        self.hinted = (0, 0)
         # Since when there is something that the main thread was not told of; 0 where there is nothing.
         self.untold = 0
         self.begin(0)
@@ -258,6 +262,20 @@ class Worker(Interruptible):
         pack(desk, 0, wish, self.request, number, 0)
         self.call()
         return unpack(self.desk)[0]
+
+    def give_hints(self, headers):
+        """environ["wsgi.early_hints"], as gunicorn has it: 103, with these fields. Of no use once the head is out. RFC 8297."""
+        self.check_thread(self.request)
+        hints = build_hints(headers)
+        request, size = self.hinted
+        size = len(hints) + (size if request == self.request else 0)
+        if size > MAX_HEAD:
+            raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
+        self.hinted = (self.request, size)
+        if hints:
+            inside = self.enter_gateway()
+            self.say("hint", hints.decode("latin-1"))
+            self.return_to_application(inside)
 
     def leave_file(self, head, fd, position, length):
         """Lets the main thread send the file; false where it cannot open it."""

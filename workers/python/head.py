@@ -59,11 +59,25 @@ def declare_length(head, length):
     return b"%b\nContent-Length\n%d" % (head, length)
 
 
+def build_hints(headers):
+    """The fields of early hints on the wire, checked. RFC 8297."""
+    if not isinstance(headers, (list, tuple)):
+        raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}")
+    hints = _join([], headers)
+    # RFC 9110, section 8.6: what is on its way has no body.
+    if declares_length(b"\n" + hints):
+        raise ProtocolError("LIDO_MALFORMED_CONTENT_LENGTH", "of early hints")
+    return hints
+
+
 def _check_and_join(status, headers):
     if not isinstance(status, str) or not _is_status(status):
         raise ProtocolError("LIDO_MALFORMED_STATUS", show(status))
+    return _join([status], headers)
+
+
+def _join(parts, headers):
     # What was checked is what is sent, whatever class a pair is of.
-    parts = [status]
     lengths = 0
     for header in headers:
         if not isinstance(header, (tuple, list)) or len(header) != 2:

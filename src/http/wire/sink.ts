@@ -1,6 +1,6 @@
 /** Main thread. The way of one response out over a connection of Lido's own: framing, and few writes. RFC 9112. */
 import type { Head } from '../response-head.js';
-import { writeHeadText } from '../response-head.js';
+import { writeFieldsText, writeHeadText } from '../response-head.js';
 import type { ResponseSink } from '../response-sink.js';
 import { dateLine } from './date.js';
 import type { RequestHead } from './head-parser.js';
@@ -28,7 +28,6 @@ export interface ResponseCarrier {
 }
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-/** RFC 9112, section 7.1: the last chunk, without trailers. */
 const LAST_CHUNK = '0\r\n\r\n';
 /** Text up to this length is put together with its head or frame; longer ones are not copied once more. Characters. */
 const MAX_JOINED = 16 * 1024;
@@ -46,6 +45,8 @@ export class WireSink implements ResponseSink {
   /** The head, until it goes out with what comes behind it. */
   #headText = '';
   #framing: Framing = 'plain';
+  /** RFC 9112, section 7.1: the last chunk, and the trailers behind it. */
+  #lastChunk = LAST_CHUNK;
   #closes = false;
   #isContinued = false;
   #isStarted = false;
@@ -78,6 +79,15 @@ export class WireSink implements ResponseSink {
     if (this.#isContinued || this.#isStarted || this.#isOver) return;
     this.#isContinued = true;
     this.#carrier.write(CONTINUE);
+  }
+
+  writeEarlyHints(fields: readonly string[]): void {
+    if (this.#isStarted || this.#isOver || this.#request.version === '1.0') return;
+    this.#carrier.write(`HTTP/1.1 103 Early Hints\r\n${writeFieldsText(fields)}\r\n`);
+  }
+
+  addTrailers(fields: readonly string[]): void {
+    this.#lastChunk = `0\r\n${writeFieldsText(fields)}\r\n`;
   }
 
   writeHead(head: Head, length: number | null, closes: boolean): boolean {
@@ -123,12 +133,12 @@ export class WireSink implements ResponseSink {
     if (this.#isOver) return;
     if (this.#framing === 'none') this.#finish('');
     else if (this.#framing === 'plain') this.#finish(block);
-    else if (block.length === 0) this.#finish(LAST_CHUNK);
+    else if (block.length === 0) this.#finish(this.#lastChunk);
     else if (typeof block === 'string')
-      this.#finish(`${block.length.toString(16)}\r\n${block}\r\n${LAST_CHUNK}`);
+      this.#finish(`${block.length.toString(16)}\r\n${block}\r\n${this.#lastChunk}`);
     else {
       this.write(block);
-      this.#finish(LAST_CHUNK);
+      this.#finish(this.#lastChunk);
     }
   }
 

@@ -41,6 +41,10 @@ export class OutputSink implements ResponseSink {
 
   writeContinue(): void {}
 
+  writeEarlyHints(): void {}
+
+  addTrailers(): void {}
+
   writeHead(head: Head, length: number | null): boolean {
     this.#status = head.status;
     const text = this.#formatHead(head, length);

@@ -48,10 +48,7 @@ def build_head(status, headers):
 
 def build_accept(subprotocol, headers):
     """The head of the answer that opens a WebSocket."""
-    try:
-        fields = [(name, value) for name, value in headers]
-    except (TypeError, ValueError):
-        raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}") from None
+    fields = list_fields(headers)
     if subprotocol is not None:
         name = subprotocol.encode("latin-1", "replace") if isinstance(subprotocol, str) else b""
         if not is_token(name):
@@ -60,19 +57,39 @@ def build_accept(subprotocol, headers):
     return _join(b"101 Switching Protocols", fields)
 
 
+def list_fields(headers):
+    try:
+        return [(name, value) for name, value in headers]
+    except (TypeError, ValueError):
+        raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}") from None
+
+
+def join_fields(fields):
+    """Fields on the wire, `name\\nvalue\\nname\\nvalue`, checked."""
+    parts = []
+    for name, value in fields:
+        _check_field(name, value)
+        parts += (name, value)
+    return b"\n".join(parts)
+
+
 def _check_and_join(status, fields):
     if not isinstance(status, int) or not 200 <= status <= 999:
         raise ProtocolError("LIDO_MALFORMED_STATUS", show(status))
     return _join(b"%d %b" % (status, _PHRASES.get(int(status), b"Unknown")), fields)
 
 
+def _check_field(name, value):
+    is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
+    if not is_bytes or not is_token(name) or not _is_value(value):
+        raise ProtocolError("LIDO_MALFORMED_HEADER", show((name, value)))
+
+
 def _join(line, fields):
     parts = [line]
     lengths = 0
     for name, value in fields:
-        is_bytes = isinstance(name, bytes) and isinstance(value, bytes)
-        if not is_bytes or not is_token(name) or not _is_value(value):
-            raise ProtocolError("LIDO_MALFORMED_HEADER", show((name, value)))
+        _check_field(name, value)
         lower = name.lower()
         if lower in _HOP_BY_HOP:
             continue

@@ -7,9 +7,10 @@ from threading import current_thread, get_ident
 from ..failures import ClientGone, ProtocolError, explain, name_type, show
 from ..head import declare_length
 from ..wire import BLOCK, BODY_WINDOW, END, HEAD, LOOP_WINDOW, MAX_BLOCK, MAX_HEAD, RESPONSE, STRING_BLOCK_LIMIT
+from .extras import Trailers, are_wanted, give_hints
 from .files import send_file
-from .head import build_head
-from .states import AWAITED, COMPLETE, SENDING, STARTED
+from .head import build_head, list_fields
+from .states import AWAITED, COMPLETE, SENDING, STARTED, TRAILING
 
 _MODULO = 0xFFFFFFFF
 
@@ -17,8 +18,11 @@ _EXPECTED = {
     AWAITED: "http.response.start",
     STARTED: "http.response.body",
     SENDING: "http.response.body",
+    TRAILING: "http.response.trailers",
     COMPLETE: "nothing, for the response is whole",
 }
+# What an application that returns too early has not sent.
+_MISSING = {AWAITED: "http.response.start", TRAILING: "its last http.response.trailers"}
 
 
 class HttpCycle:
@@ -33,6 +37,11 @@ class HttpCycle:
     consumed = 0
     state = AWAITED
     head = None
+    #: Bytes of early hints.
+    hinted = 0
+    #: Those that the application has announced; whether they are sent when they come.
+    trailers = None
+    awaits_trailers = False
     #: Bytes of blocks, modulo 2^32, as ACKED counts them.
     sent = 0
     #: The client is gone, or the request was cancelled.
@@ -147,6 +156,11 @@ class HttpCycle:
                     if len(block) <= STRING_BLOCK_LIMIT:
                         return
                 await self.send_block(block)
+            elif self.awaits_trailers:
+                if self.state == STARTED:
+                    self.begin(b"")
+                await self.send_block(block)
+                self.state = TRAILING
             elif self.state == STARTED and len(block) <= STRING_BLOCK_LIMIT:
                 self.outbox.put(RESPONSE, self.request, self.head, block)
                 self.complete()
@@ -160,14 +174,29 @@ class HttpCycle:
         elif kind == "http.response.pathsend" and (self.state == STARTED or self.state == SENDING):
             await send_file(self, message["path"])
         elif kind == "http.response.start" and self.state == AWAITED:
-            head = build_head(message["status"], message.get("headers", ()))
+            if message.get("trailers", False):
+                head = self.announce_trailers(message)
+            else:
+                head = build_head(message["status"], message.get("headers", ()))
             if len(head) > MAX_HEAD:
                 raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
             self.head = head
             self.state = STARTED
             worker.expect_body(self)
+        elif kind == "http.response.early_hint" and self.state != COMPLETE:
+            give_hints(self, message["links"])
+        elif kind == "http.response.trailers" and self.trailers is not None and self.state >= TRAILING:
+            self.trailers.add(self, message)
         else:
             raise ProtocolError("LIDO_ASGI_MESSAGE", show(kind), f"expected is {_EXPECTED[self.state]}")
+
+    def announce_trailers(self, message):
+        """The head of an answer whose body is not its end."""
+        headers = list_fields(message.get("headers", ()))
+        head = build_head(message["status"], headers)
+        self.trailers = Trailers(headers)
+        self.awaits_trailers = are_wanted(self.scope, head)
+        return self.trailers.announce(head) if self.awaits_trailers else head
 
     def begin(self, block):
         """The head goes out, with a block or alone."""
@@ -227,7 +256,7 @@ class HttpCycle:
         if self.gone:
             self.give_up()
         else:
-            missing = "http.response.start" if self.state == AWAITED else "its last http.response.body"
+            missing = _MISSING.get(self.state, "its last http.response.body")
             self.fail("LIDO_RESPONSE_NOT_WHOLE", (missing,), "")
 
     def end_with(self, error):

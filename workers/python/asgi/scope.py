@@ -69,6 +69,8 @@ class ScopeBuilder:
             "state": self.state.copy(),
             "extensions": {
                 "http.response.pathsend": {},
+                "http.response.early_hint": {},
+                "http.response.trailers": {},
                 "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")},
             },
         }
