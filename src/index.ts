@@ -14,6 +14,7 @@ export type {
   FileWrapper,
   Header,
   Input,
+  LifespanHook,
   Result,
   StartResponse,
   Write,

@@ -17,8 +17,8 @@ export default async function serve(start: SessionStart): Promise<void> {
     // A module that failed stays failed for its thread: the next try needs another one.
     process.exit(1);
   }
-  const { description, interruptTarget, bell } = runtime;
-  post(requests, ['ready', description, threadId, interruptTarget, bell, findNativeThread()]);
+  const { description, interruptTarget, bell, hasEnd } = runtime;
+  post(requests, ['ready', description, threadId, interruptTarget, bell, findNativeThread(), hasEnd]);
   const stopTelling = start.settings.tellsHeap ? tellHeap(start.control) : () => {};
   await runtime.serve(start);
   stopTelling();
@@ -35,10 +35,11 @@ async function loadRuntime({ settings, worker }: SessionStart, requests: Message
     const output = takeOutput(settings.output, { application: settings.application.spec, worker });
     const files = settings.tellsFiles ? await import('./javascript/loaded-files.js') : null;
     files?.tellLoadedFiles();
-    const application = await loadApplication(settings.application);
+    const { application, lifespan } = await loadApplication(settings.application);
+    await lifespan.start();
     files?.tellRequiredFiles();
     const served = settings.validate ? await validate(application) : application;
-    return new JavaScriptGateway(served, settings, output);
+    return new JavaScriptGateway(served, lifespan, settings, output);
   }
   const { loadCpython } = await import('./python/cpython.js');
   return loadCpython(settings, worker, (level, text) => post(requests, ['log', 0, level, text]));

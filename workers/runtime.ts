@@ -20,6 +20,8 @@ export interface Runtime {
   readonly interruptTarget: InterruptTarget | null;
   /** The descriptor that wakes the event loop of a runtime that is none of Node's; null where there is none. */
   readonly bell: number | null;
+  /** The application has an end of its own, which is waited for. */
+  readonly hasEnd: boolean;
   /** Answers requests until the main thread closes the session. Whatever happens, each is ended exactly once. Never throws. */
   serve(start: SessionStart): void | Promise<void>;
   /** Lets go of what the runtime holds; the thread ends soon after. */

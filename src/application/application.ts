@@ -188,8 +188,10 @@ export class ServedApplication {
     if (old.application.runtime === 'cpython')
       throw new LidoError('LIDO_PYTHON_NOT_RELOADABLE', [old.application.spec]);
     this.#running = await this.#startAnother();
-    await drainApplication(old, this.#settings.gracefulTimeout * 1000, this.#log);
-    await endApplication(old);
+    const graceMs = this.#settings.gracefulTimeout * 1000;
+    const end = performance.now() + graceMs;
+    await drainApplication(old, graceMs, this.#log);
+    await endApplication(old, end - performance.now());
   }
 
   #startAnother(): Promise<RunningApplication> {

@@ -230,6 +230,7 @@ function assemble(
     threads,
     slots: policy.concurrency + policy.prefetch,
     dispatcher,
+    endLimitMs: Math.max(LEAST_END_MS, settings.gracefulTimeout * 1000),
     waker: host?.waker ?? null,
     events: {
       measured: (exchange, manner) => dispatcher.measured(exchange, manner),

@@ -233,8 +233,15 @@ export const catalogue = {
   LIDO_STARTUP_FAILED: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,
-    message: 'the application said at lifespan.startup that it cannot start: %s',
-    remedy: 'mend what its startup handler tells of',
+    message: 'the application cannot start: %s',
+    remedy: 'mend what its startup tells of',
+  },
+  LIDO_HOOK_NOT_CALLABLE: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s exports as %s %s, not a function',
+    remedy:
+      'startup and shutdown are called once in each worker: export functions, or name what you have otherwise',
   },
   LIDO_COROUTINE_FUNCTION: {
     group: 'Loading the application',

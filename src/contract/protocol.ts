@@ -48,8 +48,8 @@ export type ToWorker =
    * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port, once 'read' asks for it.
    */
   | readonly [kind: 'request', id: number, environ: string, body: string | null]
-  /** Finish what runs, then end the session. No request follows. */
-  | readonly [kind: 'close'];
+  /** Finish what runs, then end the session; an application that has an end of its own, within so long. No request follows. */
+  | readonly [kind: 'close', limitMs: number];
 
 /** Main thread to worker, on the body port: the next chunk of a request's body, or null for its end. */
 export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
@@ -60,7 +60,7 @@ export type FromWorker =
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
    * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt. `bell` is the
    * descriptor that wakes the worker's loop, the main thread's to close; null where it runs none. `nativeThread` is the
-   * system's number of the thread, 0 where nobody knows it.
+   * system's number of the thread, 0 where nobody knows it. `hasEnd`: the application is told of its end, which may take a while.
    */
   | readonly [
       kind: 'ready',
@@ -69,6 +69,7 @@ export type FromWorker =
       target: InterruptTarget | null,
       bell: number | null,
       nativeThread: number,
+      hasEnd: boolean,
     ]
   /** The application could not be loaded; sent instead of 'ready', and last. */
   | readonly [kind: 'failed', error: ErrorPayload]

@@ -116,5 +116,12 @@ export type AsyncResult =
   | (AsyncIterable<Block> & { close?(): void | Promise<void> })
   | Promise<Result | AsyncResult>;
 
+/**
+ * What a module may export as `startup` and `shutdown` beside its application. The first is called once in each worker
+ * thread before its first request, and awaited; what it throws keeps the server from starting. The second is called behind the
+ * thread's last request, and awaited for as long as `gracefulTimeout` leaves. An extension to PEP 3333, of ASGI's making.
+ */
+export type LifespanHook = () => unknown;
+
 /** PEP 3333's application callable. */
 export type Application = (environ: Environ, startResponse: StartResponse) => Result | AsyncResult;

@@ -49,6 +49,8 @@ export interface PoolOptions {
   /** Requests that one worker may hold, running and queued. */
   readonly slots: number;
   readonly dispatcher: Dispatcher;
+  /** What an application with an end of its own gets for it, where a worker of several is ended. Milliseconds. */
+  readonly endLimitMs: number;
   readonly events: SessionEvents;
   /** Told when a worker takes requests, and when it takes no more; `reason` is null where that was meant to be. */
   readonly started: (session: Session) => void;
@@ -146,7 +148,7 @@ export class WorkerPool {
     for (const member of idle) {
       member.retired = true;
       this.#options.dispatcher.retireSession(member.session);
-      member.session.close();
+      member.session.close(this.#options.endLimitMs);
     }
     return idle.length;
   }
@@ -176,8 +178,8 @@ export class WorkerPool {
   }
 
   /**
-   * Ends all workers; one that still runs a request after the drain loses it. An event loop in Python, whose application has
-   * an end of its own, has `limitMs` for that. Resolves with true when all have ended, with false when one is stuck inside
+   * Ends all workers; one that still runs a request after the drain loses it. An application with an end of its own has
+   * `limitMs` for that. Resolves with true when all have ended, with false when one is stuck inside
    * Python: its thread ends with the process.
    */
   async close(limitMs: number): Promise<boolean> {
@@ -186,16 +188,14 @@ export class WorkerPool {
     const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
     const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
     for (const member of ending) {
-      if (member.session.loop !== null) {
-        member.session.close(limitMs);
-        continue;
-      }
-      if (member.session.load > 0) member.verdict ??= new LidoError('LIDO_SHUTTING_DOWN');
-      if (member.verdict === null) member.session.close();
+      const { hasEnd, load } = member.session;
+      if (load > 0) member.verdict ??= new LidoError('LIDO_SHUTTING_DOWN');
+      if (hasEnd && !member.abandoned) member.session.close(limitMs);
+      else if (member.verdict === null) member.session.close();
       else member.abort.abort();
     }
-    const hasLoops = ending.some(({ session }) => session.loop !== null);
-    const endMs = hasLoops ? limitMs + END_PATIENCE_MS : END_PATIENCE_MS;
+    const haveEnds = ending.some(({ session }) => session.hasEnd);
+    const endMs = haveEnds ? limitMs + END_PATIENCE_MS : END_PATIENCE_MS;
     const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : endMs;
     const ended = await waitForEnds(ending, patienceMs);
     for (const { session } of stuck)
@@ -203,6 +203,7 @@ export class WorkerPool {
     // Python's may still import the application, or wait for a GIL that a stuck one keeps; a JavaScript one can be ended.
     if (stuck.length > 0 || (!ended && this.#options.settings.application.runtime === 'cpython'))
       return false;
+    if (!ended) this.#options.log.warn('a worker did not end in time: its thread was ended');
     await this.#destroy();
     return true;
   }
@@ -272,7 +273,7 @@ export class WorkerPool {
     }
     this.#members.delete(session);
     if (member.abandoned) return;
-    const reason = loss ?? new LidoError('LIDO_WORKER_DIED', ['it ended']);
+    const reason = loss ?? member.verdict ?? new LidoError('LIDO_WORKER_DIED', ['it ended']);
     this.#options.ended(session, this.#closing ? null : reason);
     this.#options.dispatcher.loseSession(session, reason);
     if (!this.#closing && !member.retired) this.#replaceFor(reason);

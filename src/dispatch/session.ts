@@ -84,6 +84,8 @@ export class Session implements ExchangeHolder {
   thread = 0;
   /** The system's number of it; 0 where nobody knows. */
   nativeThread = 0;
+  /** Its application is told of its end, which is waited for. */
+  hasEnd = false;
   /** For Python's host to interrupt what the worker runs; null where the application is none of Python's. */
   interruptTarget: InterruptTarget | null = null;
   /** When the request that runs now began to, at the earliest; performance.now(), 0 while idle. */
@@ -239,9 +241,9 @@ export class Session implements ExchangeHolder {
     return null;
   }
 
-  /** Asks the worker to finish what it runs and end the session. A loop has so long for it. */
+  /** Asks the worker to finish what it runs and end the session. An application with an end of its own has so long for it. */
   close(limitMs = 0): void {
-    if (this.loop === null) this.#post(['close']);
+    if (this.loop === null) this.#post(['close', limitMs]);
     else this.loop.close(limitMs);
   }
 
@@ -330,6 +332,7 @@ export class Session implements ExchangeHolder {
         this.interruptTarget = message[3];
         if (message[4] !== null) this.#inbox?.open(message[4]);
         this.nativeThread = message[5];
+        this.hasEnd = message[6];
         this.#resolveReady(message[1]);
         return;
       case 'failed':

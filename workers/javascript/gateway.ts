@@ -1,12 +1,13 @@
 // Worker thread. [6] The server side of PEP 3333 for JavaScript applications, in wsgiref's order: call, iterate, close.
 import { LidoError } from '../../src/contract/errors.js';
-import type { SessionStart, WorkerSettings } from '../../src/contract/protocol.js';
+import type { FromWorker, SessionStart, WorkerSettings } from '../../src/contract/protocol.js';
 import type { Application, Block, Environ } from '../../src/contract/wsgi.js';
 import type { Runtime, WorkerRequest } from '../runtime.js';
 import { EnvironDecoder } from './environ.js';
 import { LogErrorStream } from './errors-stream.js';
 import { FileBlocks } from './file-wrapper.js';
 import { BodyInput } from './input.js';
+import type { Lifespan } from './lifespan.js';
 import type { CapturedOutput } from './output.js';
 import { nameType, Response } from './response.js';
 import { JavaScriptSession } from './session.js';
@@ -21,13 +22,20 @@ export class JavaScriptGateway implements Runtime {
   readonly interruptTarget = null;
   readonly bell = null;
   readonly #application: Application;
+  readonly #lifespan: Lifespan;
   readonly #environs: EnvironDecoder;
   /** Null where what the application prints stays as it is. */
   readonly #output: CapturedOutput | null;
 
-  constructor(application: Application, settings: WorkerSettings, output: CapturedOutput | null) {
+  constructor(
+    application: Application,
+    lifespan: Lifespan,
+    settings: WorkerSettings,
+    output: CapturedOutput | null,
+  ) {
     this.#output = output;
     this.#application = application;
+    this.#lifespan = lifespan;
     this.#environs = new EnvironDecoder(settings);
   }
 
@@ -45,8 +53,14 @@ export class JavaScriptGateway implements Runtime {
     return pending.then(() => conclude(request, errors));
   }
 
-  serve(start: SessionStart): Promise<void> {
-    return new JavaScriptSession(start, (request) => this.handle(request)).serve();
+  get hasEnd(): boolean {
+    return this.#lifespan.hasEnd;
+  }
+
+  async serve(start: SessionStart): Promise<void> {
+    const leftMs = await new JavaScriptSession(start, (request) => this.handle(request)).serve();
+    const failure = await this.#lifespan.stop(leftMs);
+    if (failure !== null) start.requests.postMessage(['log', 0, 'error', failure] satisfies FromWorker);
   }
 
   close(): void {}

@@ -2,7 +2,8 @@
 import { pathToFileURL } from 'node:url';
 import { LidoError, traceOf } from '../../src/contract/errors.js';
 import type { ApplicationSpec } from '../../src/contract/protocol.js';
-import type { Application } from '../../src/contract/wsgi.js';
+import type { Application, LifespanHook } from '../../src/contract/wsgi.js';
+import { Lifespan } from './lifespan.js';
 import { nameType } from './response.js';
 
 type JavaScriptSpec = Extract<ApplicationSpec, { runtime: 'javascript' }>;
@@ -10,16 +11,33 @@ type JavaScriptSpec = Extract<ApplicationSpec, { runtime: 'javascript' }>;
 /** Used when MODULE comes without a callable, in this order. */
 const DEFAULT_NAMES = ['application', 'app'];
 
+/** What a module has for Lido. */
+export interface LoadedApplication {
+  readonly application: Application;
+  readonly lifespan: Lifespan;
+}
+
 /** Imports the module and finds its callable, calling it first where it is a factory. Throws a LidoError of the catalogue's second group. */
-export async function loadApplication(spec: JavaScriptSpec): Promise<Application> {
+export async function loadApplication(spec: JavaScriptSpec): Promise<LoadedApplication> {
   const exported = await importModule(spec);
+  const lifespan = new Lifespan(findHook(exported, 'startup', spec), findHook(exported, 'shutdown', spec));
   const { path, factoryArguments } = parseCallable(spec.callable);
   const target = path === null ? findDefault(exported, spec) : lookUp(exported, path, spec);
   const application = factoryArguments === null ? target : await callFactory(target, factoryArguments, spec);
   if (typeof application !== 'function') {
     throw new LidoError('LIDO_NOT_CALLABLE', [spec.spec, nameType(application)]);
   }
-  return application as Application;
+  return { application: application as Application, lifespan };
+}
+
+function findHook(
+  exported: Record<string, unknown>,
+  name: string,
+  spec: JavaScriptSpec,
+): LifespanHook | null {
+  const found = scopesOf(exported).find((scope) => scope[name] !== undefined)?.[name] ?? null;
+  if (found === null || typeof found === 'function') return found as LifespanHook | null;
+  throw new LidoError('LIDO_HOOK_NOT_CALLABLE', [spec.file, name, nameType(found)]);
 }
 
 async function importModule(spec: JavaScriptSpec): Promise<Record<string, unknown>> {

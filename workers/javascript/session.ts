@@ -23,7 +23,8 @@ export class JavaScriptSession {
   /** Requests that wait here, unclaimed, while an asynchronous application runs as many as it may. */
   readonly #waiting: RequestMessage[] = [];
   #running = 0;
-  #closing = false;
+  /** When the session is to be over, the application's end included; performance.now(). Infinite before it is closed. */
+  #deadline = Number.POSITIVE_INFINITY;
   #resolveClosed: () => void = () => {};
 
   constructor(start: SessionStart, handle: Handle) {
@@ -36,17 +37,22 @@ export class JavaScriptSession {
     this.#serviceTime = new ServiceTime(start.control);
   }
 
-  /** Resolves once the main thread has closed the session, and what runs is over. */
-  serve(): Promise<void> {
+  /**
+   * Resolves once the main thread has closed the session, and what runs is over or has used up half of the time that was left.
+   * With how long the application's end may take, in milliseconds.
+   */
+  serve(): Promise<number> {
     return new Promise((resolve) => {
-      this.#resolveClosed = resolve;
+      this.#resolveClosed = () => resolve(this.#deadline - performance.now());
       this.#requests.on('message', (message: ToWorker) => this.#receive(message));
     });
   }
 
   #receive(message: ToWorker): void {
     if (message[0] === 'close') {
-      this.#closing = true;
+      const [, limitMs] = message;
+      this.#deadline = performance.now() + limitMs;
+      setTimeout(() => this.#resolveClosed(), limitMs / 2).unref();
       this.#settle();
     } else if (this.#running < this.#concurrency) {
       this.#run(message);
@@ -83,6 +89,7 @@ export class JavaScriptSession {
   }
 
   #settle(): void {
-    if (this.#closing && this.#running === 0 && this.#waiting.length === 0) this.#resolveClosed();
+    const isClosing = this.#deadline < Number.POSITIVE_INFINITY;
+    if (isClosing && this.#running === 0 && this.#waiting.length === 0) this.#resolveClosed();
   }
 }

@@ -83,13 +83,14 @@ class CpythonRuntime implements Runtime {
   readonly #namespace: Pointer;
   readonly #callbacks: readonly RegisteredCallback[];
   readonly #log: Log;
-  readonly #hasLoop: boolean;
+  /** A loop has a lifespan. */
+  readonly hasEnd: boolean;
   #desk: Buffer = Buffer.alloc(DESK_SIZE);
   #calls: Calls | null = null;
 
   constructor(settings: WorkerSettings, spec: PythonSpec, worker: number, log: Log) {
     this.#log = log;
-    this.#hasLoop = spec.interface === 'asgi';
+    this.hasEnd = spec.interface === 'asgi';
     this.#python = openLibpython(spec.python);
     this.#entered = enterInterpreter(this.#python, spec.interpreter === 'isolated');
     this.#thread = this.#entered.thread;
@@ -136,9 +137,9 @@ class CpythonRuntime implements Runtime {
     for (const [name, memory] of Object.entries({ control: start.control.buffer, answers, ...inward }))
       if (memory !== null) this.#view(name, Buffer.from(memory));
     this.#python.setText(this.#namespace, 'waker', String(start.settings.waker));
-    this.#python.runCode(this.#hasLoop ? ATTACH_LOOP : ATTACH, this.#namespace);
+    this.#python.runCode(this.hasEnd ? ATTACH_LOOP : ATTACH, this.#namespace);
     const serve = this.#python.getItem(this.#namespace, 'serve');
-    if (this.#hasLoop) {
+    if (this.hasEnd) {
       this.#serveLoop(serve);
       return;
     }
@@ -204,7 +205,7 @@ class CpythonRuntime implements Runtime {
       timeout: settings.timeout,
       messages: MESSAGES,
     };
-    python.setText(this.#namespace, 'part_name', this.#hasLoop ? '.asgi.worker' : '.gateway');
+    python.setText(this.#namespace, 'part_name', this.hasEnd ? '.asgi.worker' : '.gateway');
     python.setText(this.#namespace, 'settings_json', JSON.stringify(details));
     this.#view('desk', this.#desk);
     if (!python.runCode(START, this.#namespace))
