@@ -23,7 +23,18 @@ if (process.argv[2] === 'operate') {
   process.exit();
 }
 
-const SCENARIOS = ['hello', 'frameworks', 'cpu', 'mixed', 'wait', 'stream', 'static', 'websocket', 'start'];
+const SCENARIOS = [
+  'hello',
+  'frameworks',
+  'cpu',
+  'mixed',
+  'wait',
+  'stream',
+  'static',
+  'asgi',
+  'websocket',
+  'start',
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

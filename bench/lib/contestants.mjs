@@ -5,14 +5,15 @@ import { peers } from './peers.mjs';
 /** Workers that the scenarios give to everyone who can have several. */
 export const CORES = availableParallelism();
 
-/** A peer in one configuration. `label` is its name in the tables. */
-export function enter(peer, { processes = 1, threads = 1, options, note } = {}) {
+/** A peer in one configuration. `label` is its name in the tables; `app` stands in for its group's. */
+export function enter(peer, { processes = 1, threads = 1, options, note, app } = {}) {
   const shape = `${processes} × ${threads}`;
   return {
     peer,
     processes,
     threads,
     options,
+    app,
     label: `${peer}${note ? `, ${note}` : ''} (${shape})`,
     own: peers[peer].own === true,
   };

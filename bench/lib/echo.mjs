@@ -54,7 +54,7 @@ export default async function echo({ port, connections, seconds }) {
 }
 
 /** Resolves with a connection on which the handshake is done; rejects where the server does not accept it. */
-function open(port) {
+export function open(port) {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${HANDSHAKE.join('\r\n')}\r\n\r\n`));
     socket.setNoDelay(true);

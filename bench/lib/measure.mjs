@@ -7,6 +7,8 @@ import { saturate } from './saturate.mjs';
 const kinds = {
   saturate,
   starve: (server, load) => inThread('./starve.mjs', { ...load, port: server.port }),
+  fanOut: (server, load) => inThread('./fan-out.mjs', { ...load, port: server.port }),
+  hold: (server, load) => inThread('./hold.mjs', { ...load, port: server.port, pid: server.pid }),
   echo: (server, load) => inThread('./echo.mjs', { ...load, port: server.port }),
   mixed: (server, load) => inThread('./mixed.mjs', { ...load, port: server.port }),
   transfer: (server, load) => inThread('./transfer.mjs', { ...load, port: server.port }),

@@ -122,22 +122,15 @@ export const peers = {
       ],
     ],
   },
-  uvicorn: {
-    language: 'python',
-    found: inVenv('uvicorn'),
-    version: distribution('uvicorn'),
-    command: ({ app, port, processes }) => [
-      ...[bin('uvicorn'), '--port', port, '--workers', processes, '--loop', 'uvloop', '--http', 'httptools'],
-      ...['--log-level', 'warning', '--no-access-log', `${app}:application`],
-    ],
-  },
+  uvicorn: uvicorn([]),
+  'uvicorn WSGI': uvicorn(['--interface', 'wsgi']),
   'granian ASGI': {
     language: 'python',
     found: inVenv('granian'),
     version: distribution('granian'),
-    command: ({ app, port, processes }) => [
+    command: ({ app, port, processes, options = [] }) => [
       ...[bin('granian'), '--interface', 'asgi', '--host', '127.0.0.1', '--port', port, '--loop', 'uvloop'],
-      ...['--workers', processes, '--log-level', 'warning', `${app}:application`],
+      ...['--workers', processes, '--log-level', 'warning', ...options, `${app}:application`],
     ],
   },
   hypercorn: {
@@ -200,6 +193,18 @@ export const peers = {
     ],
   },
 };
+
+function uvicorn(options) {
+  return {
+    language: 'python',
+    found: inVenv('uvicorn'),
+    version: distribution('uvicorn'),
+    command: ({ app, port, processes }) => [
+      ...[bin('uvicorn'), '--port', port, '--workers', processes, '--loop', 'uvloop', '--http', 'httptools'],
+      ...['--log-level', 'warning', '--no-access-log', ...options, `${app}:application`],
+    ],
+  };
+}
 
 function gunicorn(app, port, kind) {
   const binding = [

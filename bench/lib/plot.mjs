@@ -14,6 +14,7 @@ const AXES = {
   rate: (load) => load.unit,
   p99: () => 'p99 in milliseconds',
   startMs: () => 'milliseconds to the first answer',
+  bytesEach: () => 'bytes for each of them',
 };
 
 /** The best server comes first; Lido's best configuration is the reference that the others' factors are of. */

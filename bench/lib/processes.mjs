@@ -38,6 +38,14 @@ export function readPss(root) {
   return listTree(root).reduce((sum, pid) => sum + kilobytes(pid) * 1024, 0);
 }
 
+/** How often threads of the tree have waited for something so far: each time they were woken. */
+export function countSwitches(root) {
+  const count = (pid, task) =>
+    Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(read(pid, `task/${task}/status`))?.[1] ?? 0);
+  const tasks = listTree(root).flatMap((pid) => listTasks(pid).map((task) => count(pid, task)));
+  return tasks.reduce((sum, one) => sum + one, 0);
+}
+
 /** Samples the tree's resident bytes until stopped; gives the peak. */
 export function watchRss(root, everyMs = 200) {
   let peak = readRss(root);
@@ -63,6 +71,14 @@ function readAll() {
       all.set(Number(name), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
   }
   return all;
+}
+
+function listTasks(pid) {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 function read(pid, file) {

@@ -1,6 +1,11 @@
--- Arguments are paths, of which each request takes one at random; without any the URL's is asked for.
+-- Arguments are paths, of which each request takes one at random; without any the URL's is asked for. After POST comes the
+-- body, JSON, of each request to that.
 function init(args)
   if #args == 0 then return end
+  if args[1] == 'POST' then
+    wrk.method, wrk.body, wrk.headers['Content-Type'] = 'POST', args[2], 'application/json'
+    return
+  end
   math.randomseed(1)
   request = function() return wrk.format('GET', args[math.random(#args)]) end
 end

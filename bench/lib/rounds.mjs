@@ -43,7 +43,8 @@ async function runRound(group, entry, round, { seconds, environment, ownCosts })
     for (const [index, load] of group.loads.entries()) {
       if (round >= (load.rounds ?? Number.POSITIVE_INFINITY)) continue;
       if (load.kind === 'saturate') await warmUp(server, load, group.expect);
-      else if (load.kind === 'echo') await measure(server, { ...load, seconds: WARM_UP_SECONDS });
+      else if (load.kind === 'echo' || load.kind === 'fanOut')
+        await measure(server, { ...load, seconds: WARM_UP_SECONDS });
       const timing = { seconds: seconds * (load.secondsFactor ?? 1), seed: round + 1 };
       const figures = await measure(server, { ...load, ...timing });
       entry.loads[index].push(withoutOwn(figures, ownCosts[index]));

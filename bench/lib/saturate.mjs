@@ -17,15 +17,15 @@ export async function findLoadTool() {
   return tool;
 }
 
-/** Requests per second, and latencies in milliseconds. Of several `paths` each request takes one at random. */
-export async function saturate(server, { path, paths = [], connections, seconds }) {
+/** Requests per second, and latencies in milliseconds. Of several `paths` each request takes one at random; `post` is a body in JSON. */
+export async function saturate(server, { path, paths = [], post, connections, seconds }) {
   const url = `${server.url}${path}`;
   return (await findLoadTool()) === 'wrk'
-    ? runWrk(url, paths, connections, seconds)
-    : runAutocannon(url, paths, connections, seconds);
+    ? runWrk(url, post === undefined ? paths : ['POST', post], connections, seconds)
+    : runAutocannon(url, { paths, post }, connections, seconds);
 }
 
-async function runWrk(url, paths, connections, seconds) {
+async function runWrk(url, wishes, connections, seconds) {
   const args = [
     '-t1',
     `-c${connections}`,
@@ -35,7 +35,7 @@ async function runWrk(url, paths, connections, seconds) {
     '-s',
     report,
     url,
-    ...(paths.length > 0 ? ['--', ...paths] : []),
+    ...(wishes.length > 0 ? ['--', ...wishes] : []),
   ];
   const { stdout } = await run('wrk', args);
   const result = JSON.parse(/^RESULT (.*)$/m.exec(stdout)[1]);
@@ -49,10 +49,12 @@ async function runWrk(url, paths, connections, seconds) {
   };
 }
 
-async function runAutocannon(url, paths, connections, seconds) {
+async function runAutocannon(url, { paths, post }, connections, seconds) {
   if (paths.length > 0) throw new Error('several paths at once need wrk');
   const command = `${bench}/node_modules/autocannon/autocannon.js`;
-  const { stdout } = await run(process.execPath, [command, '-j', '-c', connections, '-d', seconds, url]);
+  const body = post === undefined ? [] : ['-m', 'POST', '-T', 'application/json', '-b', post];
+  const args = [command, '-j', '-c', connections, '-d', seconds, ...body, url];
+  const { stdout } = await run(process.execPath, args);
   const { requests, latency, duration, errors, non2xx } = JSON.parse(stdout);
   return {
     requests: requests.total,

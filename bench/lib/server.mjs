@@ -1,7 +1,7 @@
 /** One contestant's life: start it on a free port, see that it answers correctly, stop it with all it started. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { get } from 'node:http';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { javascriptApps, pythonApps, venv } from './paths.mjs';
@@ -15,9 +15,10 @@ process.on('SIGINT', () => process.exit(130));
 process.on('SIGTERM', () => process.exit(143));
 
 /** Starts a contestant; resolves when it has answered `expect` correctly. Rejects with what was wrong. */
-export async function startServer(contestant, app, expect, environment = {}) {
+export async function startServer(contestant, groupApp, expect, environment = {}) {
   const port = await findFreePort();
   const peer = peers[contestant.peer];
+  const app = contestant.app ?? groupApp;
   const [program, ...args] = peer.command({ ...contestant, app, port: String(port) }).map(String);
   const started = performance.now();
   const child = spawn(program, args, {
@@ -46,9 +47,9 @@ export async function startServer(contestant, app, expect, environment = {}) {
   }
 }
 
-/** Fetches a path once and compares; throws what was wrong. */
-export async function checkAnswer(server, { path, body, includes }) {
-  const answer = await fetchOnce(`${server.url}${path}`);
+/** Fetches a path once, by POST where there is something to `post`, and compares; throws what was wrong. */
+export async function checkAnswer(server, { path, post, body, includes }) {
+  const answer = await fetchOnce(`${server.url}${path}`, post);
   if (answer.status !== 200)
     throw new Error(`${path} answered ${answer.status}: ${answer.body.slice(0, 200)}`);
   const wrong =
@@ -100,9 +101,11 @@ function collectOutput(child) {
   return () => text;
 }
 
-function fetchOnce(url) {
+function fetchOnce(url, post) {
+  const method = post === undefined ? 'GET' : 'POST';
+  const headers = post === undefined ? {} : { 'Content-Type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const request = get(url, { agent: false, timeout: 5000 }, (response) => {
+    const sent = request(url, { agent: false, timeout: 5000, method, headers }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk) => {
@@ -111,8 +114,9 @@ function fetchOnce(url) {
       response.on('end', () => resolve({ status: response.statusCode, body }));
       response.on('error', reject);
     });
-    request.on('timeout', () => request.destroy(new Error(`${url}: no answer in 5 s`)));
-    request.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error(`${url}: no answer in 5 s`)));
+    sent.on('error', reject);
+    sent.end(post);
   });
 }
 

@@ -1,11 +1,14 @@
 /** Results as tables, in Markdown: readable in a terminal, and the same text in the docs. */
 import { medianOf, ratio } from './figures.mjs';
 
+/** Nothing is asked of the server meanwhile. */
+const HAS_NO_RATE = new Set(['rest', 'hold']);
+
 const FIGURES = [
   [
     'rate',
     (value, load) => [
-      load.kind === 'rest' ? null : load.unit,
+      HAS_NO_RATE.has(load.kind) ? null : load.unit,
       value >= 100 ? Math.round(value) : value.toFixed(1),
     ],
   ],
@@ -16,6 +19,8 @@ const FIGURES = [
   ['restBytes', (value) => ['at rest MB', megabytes(value)]],
   ['processes', (value) => ['processes', value]],
   ['neverServed', (value) => ['never served', value]],
+  ['bytesEach', (value) => ['KB each', (value / 1000).toFixed(1)]],
+  ['wakeups', (value) => ['wake-ups/s', Math.round(value)]],
   ['cpu', (value, load) => cpuColumn(value, load)],
   ['cpuBeyond', (value) => ['beyond the application µs', Math.round(value * 1e6)]],
   ['rss', (value, load) => [load.kind === 'rest' ? null : 'peak RSS MB', megabytes(value)]],
@@ -58,7 +63,7 @@ function buildRow(load, entry, owners) {
 }
 
 function cpuColumn(value, load) {
-  if (load.kind === 'rest') return [null];
+  if (HAS_NO_RATE.has(load.kind)) return [null];
   return load.kind === 'transfer' ? ['CPU s', value.toFixed(2)] : ['CPU µs/request', Math.round(value * 1e6)];
 }
 

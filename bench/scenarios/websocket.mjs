@@ -1,5 +1,9 @@
 import { CORES, enter } from '../lib/contestants.mjs';
 
+/** Lido runs a thousand requests at once in a loop, and granian takes as many connections, unless they are told otherwise. */
+const lidoOfMany = enter('Lido', { options: ['--concurrency', '8000'] });
+const granianOfMany = enter('granian ASGI', { options: ['--backlog', '8000', '--backpressure', '8000'] });
+
 export default {
   title: 'WebSocket',
   text: 'So many clients say 32 bytes each, and again as soon as they hear them back, from an ASGI application that echoes.',
@@ -10,6 +14,7 @@ export default {
       expect: { path: '/', body: 'Hello, world!\n' },
       loads: [
         { name: '32 clients', kind: 'echo', connections: 32, unit: 'messages/s' },
+        { name: '256 clients', kind: 'echo', connections: 256, unit: 'messages/s' },
         { name: '1,000 clients', kind: 'echo', connections: 1000, unit: 'messages/s', rounds: 1 },
       ],
       contestants: [
@@ -21,6 +26,23 @@ export default {
         enter('granian ASGI', { processes: CORES }),
         enter('hypercorn'),
       ],
+    },
+    {
+      name: 'WebSockets',
+      app: 'websocket_echo',
+      expect: { path: '/', body: 'Hello, world!\n' },
+      loads: [
+        {
+          name: '5,000 clients at rest',
+          kind: 'hold',
+          what: 'webSockets',
+          connections: 5000,
+          metric: 'bytesEach',
+          better: 'lower',
+          rounds: 1,
+        },
+      ],
+      contestants: [lidoOfMany, enter('uvicorn'), granianOfMany, enter('hypercorn')],
     },
   ],
 };

@@ -1,0 +1,37 @@
+/** Event streams at once: something is published as soon as everybody has heard of what was published last. */
+import { connect } from 'node:net';
+import { askFor, openStreams } from './streams.mjs';
+
+export default async function fanOut({ port, connections, seconds }) {
+  const latencies = [];
+  let missing = 0;
+  let publishedAt = 0;
+  let isOver = false;
+  const publisher = connect(port, '127.0.0.1').resume();
+  publisher.setNoDelay(true);
+  const publish = () => {
+    missing = connections;
+    publishedAt = performance.now();
+    publisher.write(askFor('POST', '/publish'));
+  };
+  const sockets = await openStreams({ port, path: '/events', connections }, (count) => {
+    latencies.push(performance.now() - publishedAt);
+    missing -= count;
+    if (missing === 0 && !isOver) publish();
+  });
+  const started = performance.now();
+  publish();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  isOver = true;
+  const passed = performance.now() - started;
+  for (const socket of [publisher, ...sockets]) socket.removeAllListeners('close').destroy();
+  latencies.sort((one, other) => one - other);
+  return {
+    requests: latencies.length,
+    rate: (latencies.length * 1000) / passed,
+    p50: latencies[Math.floor(latencies.length * 0.5)],
+    p99: latencies[Math.floor(latencies.length * 0.99)],
+    max: latencies.at(-1),
+    errors: missing < 0 ? -missing : 0,
+  };
+}
