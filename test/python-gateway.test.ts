@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MAX_BLOCK, RESPONSE_WINDOW } from '../dist/src/contract/protocol.js';
 import { readManner } from '../dist/src/dispatch/manners.js';
+import { makeFolder } from './support/command.js';
 import {
   type Answer,
   type ApplicationRequest,
@@ -211,6 +214,30 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
     expect((await ask('lines', { body: text })).blocks).toEqual([expected]);
     const chunks = [...text].map((character) => Buffer.from(character));
     expect((await ask('lines', { body: null, chunks })).blocks).toEqual([expected]);
+  });
+
+  it('reads a body that lies in a file, and closes its own descriptor of it', async () => {
+    const body = Buffer.from(Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 251));
+    const text = 'one\ntwo\nthree\nfour\nfive\nsix';
+    const folder = makeFolder({ body: '', lines: text });
+    const file = join(folder, 'body');
+    writeFileSync(file, body);
+    const echoed = await ask('echo', { file });
+    expect(echoed.blocks.join('') === body.toString('latin1')).toBe(true);
+    expect(echoed.kinds[0]).toBe('credit');
+    const lines = join(folder, 'lines');
+    const expected = "[b'one\\n', b'tw', b'o\\nt', [b'hree\\n'], [b'four\\n', b'five\\n', b'six'], b'']";
+    expect((await ask('lines', { file: lines })).blocks).toEqual([expected]);
+    expect((await ask('keeps_its_input', { file: lines })).blocks).toEqual([text]);
+    await vi.waitUntil(async () => (await python.descriptors(lines)) === 0);
+    expect((await ask('reads_kept_input')).blocks).toEqual(['ValueError']);
+    expect((await ask('raises_after_reading', { file: lines })).end).toBe('fail');
+    await vi.waitUntil(async () => (await python.descriptors(lines)) === 0);
+  });
+
+  it('asks for the body in chunks where it cannot open the file', async () => {
+    const echoed = await ask('echo', { file: -1, chunks: [Buffer.from('in chunks')] });
+    expect([echoed.kinds[0], echoed.blocks]).toEqual(['read', ['in chunks']]);
   });
 
   it('tells an application that reads that the client is gone', async () => {

@@ -4,7 +4,11 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { LidoError } from '../src/contract/errors.js';
 import { countGarbage } from '../src/contract/garbage.js';
 import { BODY_WINDOW, type BodyMessage, GONE, SIGNAL, slotOf, slotWord } from '../src/contract/protocol.js';
+import { BodyFile } from './body-file.js';
 import type { Sender } from './sender.js';
+
+/** So often at most the main thread is told that a body in a file is being read. Milliseconds. */
+const SIGN_MS = 100;
 
 /** Sorts what comes on the session's body port by request; chunks of requests that are over are dropped. */
 export class BodyInbox {
@@ -47,6 +51,9 @@ export class RequestBody {
   readonly #inbox: BodyInbox;
   /** The whole body as latin-1 text while it has not been read; null when it comes in chunks. */
   #inline: string | null;
+  /** The file that the whole body lies in; null where it does not. */
+  readonly #file: BodyFile | null;
+  #signedAt = 0;
   #asked = false;
   #ended: boolean;
   #consumed = 0;
@@ -55,16 +62,17 @@ export class RequestBody {
     session: { control: Int32Array; inbox: BodyInbox },
     sender: Sender,
     id: number,
-    body: string | null,
+    body: string | number | null,
   ) {
     this.#id = id;
     this.#slot = slotOf(id);
     this.#sender = sender;
     this.#control = session.control;
     this.#inbox = session.inbox;
-    this.#inline = body;
+    this.#inline = typeof body === 'string' ? body : null;
+    this.#file = typeof body === 'number' ? BodyFile.open(body) : null;
     this.#ended = body === '';
-    if (body === null) this.#inbox.open(this.#id);
+    if (this.#comesInChunks) this.#inbox.open(this.#id);
   }
 
   /** The body as latin-1 text when it travelled with the request, null when it comes in chunks. */
@@ -99,8 +107,13 @@ export class RequestBody {
 
   /** Drops what has not been read; call it once the request is over. */
   close(): void {
-    if (this.#inline === null) this.#inbox.close(this.#id);
+    this.#file?.close();
+    if (this.#comesInChunks) this.#inbox.close(this.#id);
     this.#ended = true;
+  }
+
+  get #comesInChunks(): boolean {
+    return this.#inline === null && this.#file === null;
   }
 
   #takeChunk(): Uint8Array | null | undefined {
@@ -109,6 +122,7 @@ export class RequestBody {
       this.#ended = true;
       return Buffer.from(this.#inline, 'latin1');
     }
+    if (this.#file !== null) return this.#readFile(this.#file);
     this.#askForBody();
     const chunk = this.#inbox.take(this.#id);
     if (chunk === undefined && Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id)
@@ -116,6 +130,23 @@ export class RequestBody {
     if (chunk === null) this.#ended = true;
     else if (chunk !== undefined) this.#giveCredit(chunk.byteLength);
     return chunk;
+  }
+
+  #readFile(file: BodyFile): Uint8Array | null {
+    const piece = file.next();
+    if (piece === null) this.#ended = true;
+    else this.#showSign(piece.length);
+    return piece;
+  }
+
+  /** Who reads is at work: its request is not overdue. */
+  #showSign(bytes: number): void {
+    this.#consumed += bytes;
+    const now = performance.now();
+    if (now - this.#signedAt < SIGN_MS) return;
+    this.#signedAt = now;
+    this.#sender.say(['credit', this.#id, this.#consumed]);
+    this.#consumed = 0;
   }
 
   #askForBody(): void {

@@ -23,6 +23,7 @@ import {
   CLOSE,
   CLOSED,
   END,
+  FILED_REQUEST,
   HEAD,
   LEFT,
   MESSAGE,
@@ -45,9 +46,10 @@ import {
 export type ToWorker =
   /**
    * A request to answer. It may have been recalled since: the worker claims it first (see `claim`).
-   * `body` is the whole body as latin-1 text, or null when it comes in chunks on the body port, once 'read' asks for it.
+   * `body` is the whole body as latin-1 text, or the descriptor of the file that it lies in, or null when it comes in chunks on
+   * the body port, once 'read' asks for it. The descriptor is the main thread's: the worker opens the file for itself.
    */
-  | readonly [kind: 'request', id: number, environ: string, body: string | null]
+  | readonly [kind: 'request', id: number, environ: string, body: string | number | null]
   /** Finish what runs, then end the session; an application that has an end of its own, within so long. No request follows. */
   | readonly [kind: 'close', limitMs: number];
 
@@ -98,7 +100,10 @@ export type FromWorker =
   | readonly [kind: 'hint', id: number, fields: string]
   /** Fields that follow the body, in the same form. After the last 'block', before 'end'. */
   | readonly [kind: 'trailers', id: number, fields: string]
-  /** So many bytes of the request's body were consumed, and as many more may be sent. */
+  /**
+   * So many bytes of the request's body were consumed, and as many more may be sent. Of a body in a file it is a sign that the
+   * application is at work.
+   */
   | readonly [kind: 'credit', id: number, bytes: number]
   /** The application accepts a WebSocket; the head is that of the answer. */
   | readonly [kind: 'accept', id: number, head: string]
@@ -446,6 +451,7 @@ export const WIRE = {
   REQUEST,
   STREAMED_REQUEST,
   POSTED_REQUEST,
+  FILED_REQUEST,
   PART,
   LEFT,
   CANCEL,

@@ -58,6 +58,8 @@ export const BINARY = 18;
  * in UTF-8.
  */
 export const CLOSED = 19;
+/** Requests. Environ, and the descriptor of the file that the whole body lies in, in decimal: the worker makes one of its own of it. */
+export const FILED_REQUEST = 20;
 
 /** Bytes of a record before its content, and what its size is a multiple of. */
 export const RECORD_HEADER = 16;

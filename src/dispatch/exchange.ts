@@ -275,6 +275,7 @@ export class Exchange {
   }
 
   #letGo(): void {
+    this.body.takeBack();
     this.#holder = null;
     this.#id = 0;
   }

@@ -19,6 +19,7 @@ import {
 } from '../contract/protocol.js';
 import {
   BODIES_SIZE,
+  FILED_REQUEST,
   POSTED_REQUEST,
   REQUEST,
   REQUESTS_SIZE,
@@ -191,10 +192,15 @@ export class Session implements ExchangeHolder {
     this.#held.push(exchange);
     exchange.send(this, slot.id);
     this.#lookLater();
-    const body = exchange.body.asText();
-    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, body);
-    else if (this.#requestRing === null) this.#post(['request', slot.id, exchange.environ, body]);
-    else this.#write(this.#requestRing, slot.id, exchange.environ, body);
+    const { environ, body } = exchange;
+    const text = body.asText();
+    if (this.#inbox !== null) {
+      this.#tell(this.#inbox, slot.id, exchange, text);
+      return;
+    }
+    const content = text ?? body.lend()?.fd ?? null;
+    if (this.#requestRing === null) this.#post(['request', slot.id, environ, content]);
+    else this.#write(this.#requestRing, slot.id, environ, content);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
@@ -375,10 +381,11 @@ export class Session implements ExchangeHolder {
     this.#wake();
   }
 
-  #write(ring: RingWriter, id: number, environ: string, body: string | null): void {
-    const kind = body === null ? STREAMED_REQUEST : REQUEST;
-    if (!ring.put(kind, id, environ, body ?? '', RESERVE)) {
-      this.#requests.postMessage(['request', id, environ, body] satisfies ToWorker);
+  #write(ring: RingWriter, id: number, environ: string, body: string | number | null): void {
+    if (!ring.put(kindOf(body), id, environ, String(body ?? ''), RESERVE)) {
+      // There it goes by chunks.
+      const text = typeof body === 'number' ? null : body;
+      this.#requests.postMessage(['request', id, environ, text] satisfies ToWorker);
       ring.put(POSTED_REQUEST, id, '', '');
     }
     this.#wake();
@@ -392,6 +399,11 @@ export class Session implements ExchangeHolder {
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE);
   }
+}
+
+function kindOf(body: string | number | null): number {
+  if (body === null) return STREAMED_REQUEST;
+  return typeof body === 'number' ? FILED_REQUEST : REQUEST;
 }
 
 function allocateInward(inbox: Inbox | null): Rings['inward'] {

@@ -2,7 +2,7 @@
 import { LidoError } from '../contract/errors.js';
 import { BODY_WINDOW, INLINE_BODY_LIMIT } from '../contract/protocol.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
-import { Spool, type SpoolStore } from './spool.js';
+import { Spool, type SpooledFile, type SpoolStore } from './spool.js';
 
 /** Takes the next chunk, which has a buffer of its own, or null at the end. */
 export type BodyTarget = (chunk: Uint8Array | null) => void;
@@ -58,6 +58,8 @@ export class RequestBodySource implements BodyReceiver {
   #ended: boolean;
   #isReading = false;
   #isClosed = false;
+  /** A worker reads the file. */
+  #isLent = false;
   #target: BodyTarget | null = null;
   #credit = BODY_WINDOW;
   #willPump = false;
@@ -137,6 +139,24 @@ export class RequestBodySource implements BodyReceiver {
     return this.#spool.length <= INLINE_BODY_LIMIT ? this.#spool.asText() : null;
   }
 
+  /**
+   * Lends a worker the file that the whole body lies in, which stays open until it is taken back, whatever becomes of the
+   * client. Null where the body lies elsewhere, or is not whole.
+   */
+  lend(): SpooledFile | null {
+    if (!this.#ended || this.#isClosed || this.#target !== null) return null;
+    const file = this.#spool?.file ?? null;
+    this.#isLent = file !== null;
+    return file;
+  }
+
+  /** No worker reads the file any more, or none did. Idempotent. */
+  takeBack(): void {
+    if (!this.#isLent) return;
+    this.#isLent = false;
+    if (this.#isClosed) this.#spool?.close();
+  }
+
   /** Lets the body flow to a worker, under credit. */
   flowTo(target: BodyTarget): void {
     this.#target = target;
@@ -158,7 +178,7 @@ export class RequestBodySource implements BodyReceiver {
     this.#target = null;
     this.#onCollected = null;
     this.#single = null;
-    this.#spool?.close();
+    if (!this.#isLent) this.#spool?.close();
     this.#flow?.stop();
   }
 
@@ -188,7 +208,7 @@ export class RequestBodySource implements BodyReceiver {
     this.#clearTimer();
     if (this.#target !== null) this.#pumpSoon();
     else if (this.#spool === null) this.#finishCollecting();
-    else this.#spool.afterWriting(() => this.#finishCollecting());
+    else this.#spool.complete(() => this.#finishCollecting());
   }
 
   fail(status: number): void {

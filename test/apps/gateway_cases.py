@@ -230,6 +230,28 @@ def lines(environ, start_response):
     return [repr(parts).encode()]
 
 
+kept_inputs = []
+
+
+def keeps_its_input(environ, start_response):
+    kept_inputs.append(environ["wsgi.input"])
+    start_response("200 OK", TEXT)
+    return [environ["wsgi.input"].read()]
+
+
+def reads_kept_input(environ, start_response):
+    start_response("200 OK", TEXT)
+    try:
+        return [kept_inputs.pop().read()]
+    except ValueError as error:
+        return [type(error).__name__.encode()]
+
+
+def raises_after_reading(environ, start_response):
+    environ["wsgi.input"].read(1)
+    raise RuntimeError
+
+
 def catches_client_gone(environ, start_response):
     try:
         environ["wsgi.input"].read()

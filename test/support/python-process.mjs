@@ -1,4 +1,5 @@
 // A process of its own with one Python: the host, and as many worker threads as are asked for, spoken to over IPC.
+import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACKED,
@@ -16,6 +17,7 @@ import {
 } from '../../dist/src/contract/protocol.js';
 import {
   BODIES_SIZE,
+  FILED_REQUEST,
   REQUEST,
   REQUESTS_SIZE,
   RingWriter,
@@ -124,7 +126,7 @@ const commands = {
   },
 
   /** Sends a request; resolves with every message that the worker sent for it, the final one last. */
-  request({ session, id, environ, body = '', chunks = [], holdAcks = false, goneAfter = 0 }) {
+  request({ session, id, environ, body = '', file, chunks = [], holdAcks = false, goneAfter = 0 }) {
     const state = sessions.get(session);
     Atomics.store(state.control, slotWord(0, ACKED), 0);
     Atomics.store(state.control, slotWord(0, OFFER), id << SLOT_BITS);
@@ -133,8 +135,15 @@ const commands = {
     });
     const keys = Object.keys(environ).join('\0');
     const values = Object.values(environ).join('\0');
+    const wire = `${keys}${KEYS_END}${values}`;
+    if (file !== undefined) {
+      const fd = file === -1 ? -1 : openSync(file, 'r');
+      state.requestRing.put(FILED_REQUEST, id << SLOT_BITS, wire, String(fd));
+      wake(state);
+      return result.finally(() => fd === -1 || closeSync(fd));
+    }
     const kind = body === null ? STREAMED_REQUEST : REQUEST;
-    state.requestRing.put(kind, id << SLOT_BITS, `${keys}${KEYS_END}${values}`, body ?? '');
+    state.requestRing.put(kind, id << SLOT_BITS, wire, body ?? '');
     wake(state);
     return result;
   },
@@ -172,6 +181,17 @@ const commands = {
     const microseconds = Number(process.hrtime.bigint() - start) / 1000 / count;
     quiet = false;
     return { before, after: process.memoryUsage.rss(), microseconds };
+  },
+
+  /** How many descriptors of this file are open. */
+  descriptors({ file }) {
+    return readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === file;
+      } catch {
+        return false;
+      }
+    }).length;
   },
 
   exit({ code }) {

@@ -12,6 +12,8 @@ export interface ApplicationRequest {
   readonly environ?: Record<string, string>;
   /** The whole body, or null when it comes as `chunks`. */
   readonly body?: string | null;
+  /** The descriptor that the worker is told of in the body's place, of this file: -1 where there is none to be opened. */
+  readonly file?: string | -1;
   readonly chunks?: readonly (Uint8Array | 'gone')[];
   /** Acknowledge nothing, as if the client took nothing. */
   readonly holdAcks?: boolean;
@@ -106,6 +108,11 @@ export class PythonProcess implements AsyncDisposable {
   /** What the last request did with the GIL, as MANNER tells it. */
   manner(session = 1): Promise<number> {
     return this.#call('manner', { session });
+  }
+
+  /** How many descriptors of this file are open in the process. */
+  descriptors(file: string): Promise<number> {
+    return this.#call('descriptors', { file });
   }
 
   close(session = 1): Promise<void> {

@@ -241,7 +241,9 @@ class CpythonRuntime implements Runtime {
 
   /** Leaves a posted request on the desk. A larger desk is made for one that is too large: Python gets a view of that. */
   #fetch(id: number): void {
-    const [, , environ, body] = (this.#calls as Calls).takePosted(id);
+    const [, , environ, content] = (this.#calls as Calls).takePosted(id);
+    // A body in a file comes in chunks here.
+    const body = typeof content === 'string' ? content : null;
     const size = HEADER + environ.length + (body?.length ?? 0);
     if (size > this.#desk.length) {
       this.#desk = Buffer.alloc(size);

@@ -22,7 +22,7 @@ from .prepare import prepare
 from .response import Response
 from .rings import AnswerWriter, ChunkReader, RequestReader, find_slot_word, make_fence, pack, unpack
 from .signals import keep_signals
-from .streams import ErrorStream, FileWrapper, open_chunked
+from .streams import ErrorStream, FileWrapper, open_input
 from .wire import (
     ACKED,
     ANSWERS_FREED,
@@ -54,6 +54,8 @@ _MODULO = 0xFFFFFFFF
 # So long the main thread is not told of an answer, at most, and only while so much work waits here. Nanoseconds.
 _LONGEST_UNTOLD_NS = 250_000
 _ENOUGH_NS = 300_000
+# So often at most the main thread is told that a body in a file is being read.
+_SIGN_NS = 100_000_000
 # A posted request's body comes in chunks.
 _NO_BODY = 0xFFFFFFFF
 
@@ -88,6 +90,8 @@ class Worker(Interruptible):
         self.service_ns = FIRST_GUESS_NS
         # Bytes of early hints, and of which request.
         self.hinted = (0, 0)
+        # What the running request's body is read from, where it lies in a file.
+        self.file = None
         # Since when there is something that the main thread was not told of; 0 where there is nothing.
         self.untold = 0
         self.begin(0)
@@ -146,6 +150,8 @@ class Worker(Interruptible):
         self.has_asked = False
         # Bytes of the request's body that were read and not told of.
         self.consumed = 0
+        # When the main thread was last told that a body in a file is being read.
+        self.signed_at = 0
         if request and self.meter is not None:
             self.meter.begin(self.delay)
 
@@ -158,7 +164,7 @@ class Worker(Interruptible):
             if environ is None:
                 environ, body = self.fetch()
             environ = self.build_environ(environ)
-            environ["wsgi.input"] = open_chunked(self) if body is None else io.BytesIO(body)
+            environ["wsgi.input"] = io.BytesIO(body) if type(body) is bytes else open_input(self, body)
             environ["wsgi.errors"] = self.errors
             # Context variables last for their request; a copy takes the same short time whatever is in it.
             context = self.context.copy()
@@ -173,6 +179,9 @@ class Worker(Interruptible):
             response.fail(error)
         finally:
             self.request = 0
+            if self.file is not None:
+                self.file.close()
+                self.file = None
 
     def give_up(self):
         """An exception got out of serve(): ends the request that it belongs to."""
@@ -342,6 +351,17 @@ class Worker(Interruptible):
         self.tell_consumed(len(chunk))
         self.return_to_application(inside)
         return chunk
+
+    def show_sign(self, size):
+        """So many bytes of a body in a file were read: who reads is at work, and its request is not overdue."""
+        self.consumed += size
+        now = perf_counter_ns()
+        if now - self.signed_at >= _SIGN_NS:
+            self.signed_at = now
+            inside = self.enter_gateway()
+            self.say("credit", self.consumed)
+            self.consumed = 0
+            self.return_to_application(inside)
 
     def tell_consumed(self, size):
         """In large steps: the main thread would be woken for every chunk. Short ones count for what they take up in the ring."""

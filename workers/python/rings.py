@@ -27,6 +27,7 @@ from .wire import (
     BODIES_FREED,
     BODIES_WRITTEN,
     CLAIMED,
+    FILED_REQUEST,
     OFFER,
     POSTED_REQUEST,
     RECORD_HEADER,
@@ -94,8 +95,8 @@ class RequestReader:
 
     def take(self):
         """
-        The next request as (id, environ, body): `environ` is its text on the wire, `body` is bytes, or None where it comes in
-        chunks. `environ` is None where both have to be fetched. Returns None when there is no request.
+        The next request as (id, environ, body): `environ` is its text on the wire, `body` is bytes, the descriptor of a file, or
+        None where it comes in chunks. `environ` is None where both have to be fetched. Returns None when there is no request.
         """
         words = self.words
         ring = self.ring
@@ -122,7 +123,9 @@ class RequestReader:
             at += RECORD_HEADER
             body = at + environ_size
             environ = latin_1_decode(ring[at:body])[0]
-            return request, environ, bytes(ring[body : body + body_size]) if kind == REQUEST else None
+            if kind == REQUEST:
+                return request, environ, bytes(ring[body : body + body_size])
+            return request, environ, int(bytes(ring[body : body + body_size])) if kind == FILED_REQUEST else None
         return None
 
     def guess_waiting(self):

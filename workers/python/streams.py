@@ -13,9 +13,43 @@ _BUFFER_SIZE = 65536
 _PLAIN_FILES = (io.BufferedReader, io.BufferedRandom, io.FileIO)
 
 
-def open_chunked(worker):
-    """A body that is pulled from the client as it is read."""
-    return io.BufferedReader(ChunkedInput(worker), _BUFFER_SIZE)
+def open_input(worker, fd):
+    """A body that lies in the file with this descriptor; None for one that is pulled from the client as it is read."""
+    raw = ChunkedInput(worker) if fd is None else open_file(worker, fd)
+    return io.BufferedReader(raw, _BUFFER_SIZE)
+
+
+def open_file(worker, fd):
+    """Where the process may open no more files, the main thread reads it for this one."""
+    try:
+        worker.file = FiledInput(worker, os.dup(fd))
+    except OSError:
+        return ChunkedInput(worker)
+    return worker.file
+
+
+class FiledInput(io.FileIO):
+    """
+    A body that is whole, in a file that has no name. The descriptor is this object's own: the main thread closes the other one
+    where it has given this worker up, and its number may soon be another file's. The worker closes this when its request ends.
+    """
+
+    def __init__(self, worker, fd):
+        super().__init__(fd)
+        self.worker = worker
+        self.request = worker.request
+
+    def readinto(self, target):
+        self.worker.check_thread(self.request)
+        size = super().readinto(target)
+        self.worker.show_sign(size)
+        return size
+
+    def readall(self):
+        self.worker.check_thread(self.request)
+        body = super().readall()
+        self.worker.show_sign(len(body))
+        return body
 
 
 class ChunkedInput(io.RawIOBase):

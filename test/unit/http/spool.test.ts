@@ -56,7 +56,7 @@ function makeSpool(store: ReturnType<typeof makeStore>, maxFile = Number.POSITIV
     }
     return Buffer.concat(taken);
   }
-  const written = () => new Promise<void>((resolve) => spool.afterWriting(resolve));
+  const written = () => new Promise<void>((resolve) => spool.complete(resolve));
   return { spool, told, errors, take, written };
 }
 

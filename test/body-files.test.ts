@@ -1,0 +1,166 @@
+// A body that is too large for memory lies in a file, which the worker reads for itself.
+import { createHash } from 'node:crypto';
+import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import type { UserSettings } from '../dist/src/settings/resolve.js';
+import { makeFolder } from './support/command.js';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { type Language, languages, startServer, venv } from './support/server.js';
+
+const MiB = 2 ** 20;
+
+/**
+ * /digest reads in pieces and lines of all sizes. /waits reads a part, says so and reads on once there is a file of that name;
+ * /slowly takes 40 pauses of 50 ms between as many pieces; /dies ends its thread, of JavaScript alone.
+ */
+const sources: Record<Language, string> = {
+  javascript: `
+    import { createHash } from 'node:crypto';
+    import { existsSync } from 'node:fs';
+    const pause = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    export function application(environ, startResponse) {
+      const { PATH_INFO, QUERY_STRING } = environ;
+      const input = environ['wsgi.input'];
+      const hash = createHash('sha1');
+      const take = (piece) => { hash.update(piece); return piece.length > 0; };
+      if (PATH_INFO === '/dies') { input.read(100000); process.exit(1); }
+      if (PATH_INFO === '/waits') {
+        take(input.read(100000));
+        environ['wsgi.errors'].write('has begun\\n');
+        while (!existsSync(QUERY_STRING)) pause(5);
+        take(input.read());
+        environ['wsgi.errors'].write(hash.copy().digest('hex') + '\\n');
+      } else if (PATH_INFO === '/slowly') {
+        for (let n = 0; n < 40; n += 1) { take(input.read(10000)); pause(50); }
+      } else {
+        for (const size of [1, 7, 4096, 65536, 65537, 300000, 0]) take(input.read(size));
+        take(input.readline());
+        take(input.readline(5));
+        for (const line of input.readlines(100000)) take(line);
+        while (take(input.read(65536)));
+      }
+      startResponse('200 OK', []);
+      return [hash.digest('hex')];
+    }`,
+  python: `
+import os, time
+from hashlib import sha1
+def application(environ, start_response):
+    path, read = environ['PATH_INFO'], environ['wsgi.input'].read
+    found = sha1()
+    if path == '/waits':
+        found.update(read(100000))
+        environ['wsgi.errors'].write('has begun\\n')
+        while not os.path.exists(environ['QUERY_STRING']): time.sleep(0.005)
+        found.update(read())
+        environ['wsgi.errors'].write(found.hexdigest() + '\\n')
+    elif path == '/slowly':
+        for _ in range(40):
+            found.update(read(10000))
+            time.sleep(0.05)
+    else:
+        for size in (1, 7, 4096, 65536, 65537, 300000, 0): found.update(read(size))
+        found.update(environ['wsgi.input'].readline())
+        found.update(environ['wsgi.input'].readline(5))
+        for line in environ['wsgi.input'].readlines(100000): found.update(line)
+        while piece := read(65536): found.update(piece)
+    start_response('200 OK', [])
+    return [found.hexdigest().encode()]
+`,
+};
+
+async function serve(language: Language, settings: UserSettings = {}) {
+  const name = language === 'javascript' ? 'reads.mjs' : 'reads.py';
+  const folder = makeFolder({ [name]: sources[language] });
+  const running = await startServer({
+    application: `${join(folder, name)}:application`,
+    python: venv,
+    bufferDirectory: folder,
+    ...settings,
+  });
+  const openFiles = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${folder}/lido-`);
+      } catch {
+        return false;
+      }
+    }).length;
+  return { ...running, folder, openFiles };
+}
+
+function makeBytes(size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let n = 0; n < size; n += 1) bytes[n] = ((n * 2654435761) >>> 13) & 255;
+  return bytes;
+}
+
+function digest(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
+
+function upload(path: string, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(get(path, `Content-Length: ${body.length}\r\n`, 'POST')), body]);
+}
+
+describe.each(languages)('a body in a file, of a %s application', (language) => {
+  it('is read in pieces and lines of any size, and leaves nothing behind', async () => {
+    const { port, openFiles } = await serve(language);
+    const body = makeBytes(5 * MiB + 1);
+    const client = new RawClient(port);
+    for (let count = 0; count < 3; count += 1) {
+      client.send(upload('/digest', body));
+      expect((await client.readResponse()).body.toString()).toBe(digest(body));
+    }
+    await vi.waitUntil(() => openFiles() === 0);
+  });
+
+  it('is open twice while it is read, so that it is read to its end although its client is gone', async () => {
+    const { port, folder, openFiles, findLine, server } = await serve(language);
+    const body = makeBytes(3 * MiB);
+    const client = new RawClient(port);
+    client.send(upload(`/waits?${folder}/go`, body));
+    await findLine(({ msg }) => msg === 'has begun');
+    expect(openFiles()).toBe(2);
+    client.socket.resetAndDestroy();
+    await vi.waitUntil(() => server.stats()[0]?.answered === 1);
+    expect(openFiles()).toBe(2);
+    writeFileSync(join(folder, 'go'), '');
+    await findLine(({ msg }) => msg === digest(body));
+    await vi.waitUntil(() => openFiles() === 0);
+  });
+
+  it('is as whole for the request behind, and closed where the client of that one goes', async () => {
+    const { port, folder, openFiles, findLine } = await serve(language);
+    const body = makeBytes(3 * MiB);
+    const first = exchange(port, upload(`/waits?${folder}/go`, body));
+    await findLine(({ msg }) => msg === 'has begun');
+    const second = exchange(port, upload('/digest', body));
+    await vi.waitUntil(() => openFiles() === 3);
+    const third = new RawClient(port);
+    third.send(upload('/digest', body));
+    await vi.waitUntil(() => openFiles() === 4);
+    third.socket.resetAndDestroy();
+    await vi.waitUntil(() => openFiles() === 3);
+    writeFileSync(join(folder, 'go'), '');
+    expect((await first).body.toString()).toBe(digest(body));
+    expect((await second).body.toString()).toBe(digest(body));
+    await vi.waitUntil(() => openFiles() === 0);
+  });
+
+  it('keeps its request from being overdue while it is read', async () => {
+    const { port } = await serve(language, { timeout: 1 });
+    const body = makeBytes(2 * MiB);
+    const { status, body: answer } = await exchange(port, upload('/slowly', body));
+    expect([status, answer.toString()]).toEqual([200, digest(body.subarray(0, 400_000))]);
+  });
+});
+
+it('a body in a file is closed where the worker that reads it dies', async () => {
+  const { port, openFiles } = await serve('javascript');
+  const body = makeBytes(3 * MiB);
+  expect((await exchange(port, upload('/dies', body))).status).toBe(500);
+  await vi.waitUntil(() => openFiles() === 0);
+  expect((await exchange(port, upload('/digest', body))).body.toString()).toBe(digest(body));
+});
