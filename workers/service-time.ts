@@ -18,9 +18,9 @@ export class ServiceTime {
     this.#control[SERVICE_TIME] = FIRST_GUESS_NS;
   }
 
-  /** A request is over that began at `began`, of performance.now(). */
-  count(began: number): void {
-    this.#meanNs += ((performance.now() - began) * 1e6 - this.#meanNs) * WEIGHT;
+  /** A request is over that began and ended at these times of performance.now(). */
+  count(began: number, ended: number): void {
+    this.#meanNs += ((ended - began) * 1e6 - this.#meanNs) * WEIGHT;
     this.#control[SERVICE_TIME] = Math.min(this.#meanNs, MAX_NS);
   }
 }

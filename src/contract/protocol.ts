@@ -2,12 +2,12 @@
  * Every message that crosses between the main thread and a worker, and the memory they share.
  *
  * A session is one worker's life. What crosses for each request lies in rings of shared memory (ring.ts):
- * - requests, to a Python worker: environ and body. A JavaScript worker has an event loop to be woken, and gets a message;
- * - bodies, to the worker: chunks of the body of the request that reads one;
+ * - requests, to the worker: environ and body;
+ * - bodies, to a Python worker: chunks of the body of the request that reads one;
  * - answers, from the worker: everything that it says of a request, in the order in which it says it.
- * The request port carries what has no room in a ring, wakes the main thread, and tells of the session itself. The control
- * words carry what must be seen at once by a thread that is blocked. A JavaScript worker in which several requests run at once
- * has no rings: one slow client would hold up the others' blocks. All goes by messages there, chunks of bodies on the body port.
+ * The request port carries what has no room in a ring, wakes either thread's event loop, and tells of the session itself. The
+ * control words carry what must be seen at once by a thread that is blocked. A JavaScript worker gets chunks of bodies on the
+ * body port; where several requests run at once in it, it answers by messages: one slow client would hold up the others' blocks.
  *
  * A Python worker that runs an event loop, for ASGI, has one ring for all that it is told, in the place of the ring of requests.
  * Its loop watches a descriptor, to which the main thread writes while the loop says that it may be asleep.
@@ -45,13 +45,16 @@ import {
 /** Main thread to worker, on the request port. */
 export type ToWorker =
   /**
-   * A request to answer. It may have been recalled since: the worker claims it first (see `claim`).
-   * `body` is the whole body as latin-1 text, or the descriptor of the file that it lies in, or null when it comes in chunks on
-   * the body port, once 'read' asks for it. The descriptor is the main thread's: the worker opens the file for itself.
+   * A request for which the ring has no room; posted before the ring says so in its place, POSTED_REQUEST.
+   * `body` is the whole body as latin-1 text, or null when it comes in chunks, once 'read' asks for it.
    */
-  | readonly [kind: 'request', id: number, environ: string, body: string | number | null]
+  | readonly [kind: 'request', id: number, environ: string, body: string | null]
+  /** To a JavaScript worker that said that it sleeps: there is something in the ring of requests. */
+  | readonly [kind: 'requests']
   /** Finish what runs, then end the session; an application that has an end of its own, within so long. No request follows. */
   | readonly [kind: 'close', limitMs: number];
+
+export type PostedRequest = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
 
 /** Main thread to worker, on the body port: the next chunk of a request's body, or null for its end. */
 export type BodyMessage = readonly [id: number, chunk: Uint8Array | null];
@@ -141,8 +144,7 @@ export interface SessionStart {
   readonly requests: import('node:worker_threads').MessagePort;
   readonly bodies: import('node:worker_threads').MessagePort;
   readonly control: Int32Array<SharedArrayBuffer>;
-  /** Null where several requests run at once, whose blocks would be in one another's way. */
-  readonly rings: Rings | null;
+  readonly rings: Rings;
   readonly settings: WorkerSettings;
   /** The number by which people speak of the worker. */
   readonly worker: number;
@@ -150,15 +152,12 @@ export interface SessionStart {
 
 /** The memory of each ring; see ring.ts. */
 export interface Rings {
-  readonly answers: SharedArrayBuffer;
-  /**
-   * Null in a JavaScript worker: its event loop has to be woken by a message anyway. A worker that runs a loop in Python has no
-   * ring of bodies.
-   */
-  readonly inward: {
-    readonly requests: SharedArrayBuffer;
-    readonly bodies: SharedArrayBuffer | null;
-  } | null;
+  /** Of a worker that runs a loop in Python, all that it is told. */
+  readonly requests: SharedArrayBuffer;
+  /** Null where chunks come by messages, or with all else. */
+  readonly bodies: SharedArrayBuffer | null;
+  /** Null in a JavaScript worker where several requests run at once, whose blocks would be in one another's way. */
+  readonly answers: SharedArrayBuffer | null;
 }
 
 /** What is the same for every session of a pool. */
@@ -305,8 +304,8 @@ export const TOLD = 8;
 export const CLAIMED = 9;
 
 /**
- * Session word: 1 while a worker's loop may be asleep. The worker stores it and then looks at the ring once more; the main
- * thread writes to the ring and then looks at it, and wakes the loop: one of them always sees the other.
+ * Session word: 1 while a worker's loop may be asleep, Python's or Node's. The worker stores it and then looks at the ring once
+ * more; the main thread writes to the ring and then looks at it, and wakes the loop: one of them always sees the other.
  */
 export const SLEEPING = 10;
 /** Session word: 1 while more waits for a loop's ring than that has room for. The worker says 'room' once it has read it. */

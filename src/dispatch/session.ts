@@ -8,25 +8,11 @@ import {
   HEAP_LIMIT,
   HEAP_USED,
   type InterruptTarget,
-  REQUESTS_FREED,
-  REQUESTS_WRITTEN,
-  type Rings,
   SERVICE_TIME,
   type SessionStart,
-  type ToWorker,
-  WAKE,
   type WorkerSettings,
 } from '../contract/protocol.js';
-import {
-  BODIES_SIZE,
-  FILED_REQUEST,
-  POSTED_REQUEST,
-  REQUEST,
-  REQUESTS_SIZE,
-  RingWriter,
-  STREAMED_REQUEST,
-  WEBSOCKET,
-} from '../contract/ring.js';
+import { BODIES_SIZE, REQUEST, STREAMED_REQUEST, WEBSOCKET } from '../contract/ring.js';
 import type { Waker } from '../python/waker.js';
 import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
@@ -34,12 +20,9 @@ import { Inbox } from './inbox.js';
 import { Loop } from './loop.js';
 import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
+import { RequestChannel } from './request-channel.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
-
-const REQUEST_WORDS = { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED };
-/** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
-const RESERVE = 64 * 1024;
 
 /** An answer of which the worker has not told lies in the ring for so long at most. Milliseconds. */
 const LOOK_MS = 5;
@@ -64,10 +47,10 @@ export interface SessionEvents {
 export class Session implements ExchangeHolder {
   readonly #requests: MessagePort;
   readonly #bodies: MessagePort;
-  /** Null for a worker that is sent messages. */
-  readonly #requestRing: RingWriter | null;
-  /** Of a worker that runs a loop; null for every other. */
+  /** Of a worker that runs a loop in Python; null for every other. */
   readonly #inbox: Inbox | null;
+  /** Null where there is an inbox. */
+  readonly #channel: RequestChannel | null;
   readonly #answers: RingReader | null;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #slots: Slots;
@@ -125,15 +108,14 @@ export class Session implements ExchangeHolder {
     this.#inbox = hasLoop ? new Inbox(this.#control) : null;
     this.#slots = new Slots(slots, this.#control, this.#inbox);
     this.loop = this.#inbox === null ? null : new Loop(this.#inbox, this.#slots);
+    this.#channel =
+      this.#inbox === null ? new RequestChannel(this.#requests, this.#control, !isPython) : null;
     // Python without a loop answers one request after the other, whatever may run at once elsewhere.
-    const hasRings = isPython || settings.concurrency === 1;
-    this.#answers = hasRings ? new RingReader(this.#control, this.#inbox) : null;
-    const inward = isPython ? allocateInward(this.#inbox) : null;
-    this.#requestRing =
-      inward === null || hasLoop ? null : new RingWriter(inward.requests, this.#control, REQUEST_WORDS);
+    const hasAnswers = isPython || settings.concurrency === 1;
+    this.#answers = hasAnswers ? new RingReader(this.#control, this.#inbox) : null;
+    const chunks = isPython && !hasLoop ? new SharedArrayBuffer(BODIES_SIZE) : null;
     this.#events = events;
-    const carrier: BodyCarrier =
-      this.#inbox ?? new BodyChannel(this.#bodies, inward?.bodies ?? null, this.#control);
+    const carrier: BodyCarrier = this.#inbox ?? new BodyChannel(this.#bodies, chunks, this.#control);
     this.#receiver = new Receiver(this.#slots, carrier, this.#inbox, this.#answers, {
       finished: (slot) => this.#release(slot),
       log: (exchange, level, text) => events.log(exchange, level, text),
@@ -142,7 +124,11 @@ export class Session implements ExchangeHolder {
       requests: requests.port2,
       bodies: bodies.port2,
       control: this.#control,
-      rings: this.#answers === null ? null : { answers: this.#answers.memory, inward },
+      rings: {
+        requests: (this.#inbox ?? (this.#channel as RequestChannel)).memory,
+        bodies: chunks,
+        answers: this.#answers?.memory ?? null,
+      },
       settings,
       worker: number,
     };
@@ -194,13 +180,8 @@ export class Session implements ExchangeHolder {
     this.#lookLater();
     const { environ, body } = exchange;
     const text = body.asText();
-    if (this.#inbox !== null) {
-      this.#tell(this.#inbox, slot.id, exchange, text);
-      return;
-    }
-    const content = text ?? body.lend()?.fd ?? null;
-    if (this.#requestRing === null) this.#post(['request', slot.id, environ, content]);
-    else this.#write(this.#requestRing, slot.id, environ, content);
+    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, text);
+    else this.#channel?.send(slot.id, environ, text ?? body.lend()?.fd ?? null);
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */
@@ -249,7 +230,7 @@ export class Session implements ExchangeHolder {
 
   /** Asks the worker to finish what it runs and end the session. An application with an end of its own has so long for it. */
   close(limitMs = 0): void {
-    if (this.loop === null) this.#post(['close', limitMs]);
+    if (this.loop === null) this.#channel?.close(limitMs);
     else this.loop.close(limitMs);
   }
 
@@ -375,38 +356,4 @@ export class Session implements ExchangeHolder {
     if (webSockets !== null) inbox.put(WEBSOCKET, id, environ);
     else inbox.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
   }
-
-  #post(message: ToWorker): void {
-    this.#requests.postMessage(message);
-    this.#wake();
-  }
-
-  #write(ring: RingWriter, id: number, environ: string, body: string | number | null): void {
-    if (!ring.put(kindOf(body), id, environ, String(body ?? ''), RESERVE)) {
-      // There it goes by chunks.
-      const text = typeof body === 'number' ? null : body;
-      this.#requests.postMessage(['request', id, environ, text] satisfies ToWorker);
-      ring.put(POSTED_REQUEST, id, '', '');
-    }
-    this.#wake();
-  }
-
-  /**
-   * WAKE is counted up after what the worker is to see has been stored or posted, and the worker reads it before it looks for
-   * that: one that finds nothing and waits has either seen the count from before, and is woken, or does not fall asleep.
-   */
-  #wake(): void {
-    Atomics.add(this.#control, WAKE, 1);
-    Atomics.notify(this.#control, WAKE);
-  }
-}
-
-function kindOf(body: string | number | null): number {
-  if (body === null) return STREAMED_REQUEST;
-  return typeof body === 'number' ? FILED_REQUEST : REQUEST;
-}
-
-function allocateInward(inbox: Inbox | null): Rings['inward'] {
-  if (inbox !== null) return { requests: inbox.memory, bodies: null };
-  return { requests: new SharedArrayBuffer(REQUESTS_SIZE), bodies: new SharedArrayBuffer(BODIES_SIZE) };
 }

@@ -1,95 +1,122 @@
-// Worker thread. [5] Requests from the port to a JavaScript application: one at a time, or as many as the setting allows.
+// Worker thread. [5] Requests from the ring to a JavaScript application: one at a time, or as many as the setting allows.
+import { AsyncResource } from 'node:async_hooks';
 import type { MessagePort } from 'node:worker_threads';
-import { claim, type SessionStart, type ToWorker } from '../../src/contract/protocol.js';
+import type { SessionStart, ToWorker } from '../../src/contract/protocol.js';
 import { Answers } from '../answers.js';
 import { BodyInbox, RequestBody } from '../request-body.js';
 import type { WorkerRequest } from '../runtime.js';
 import { Sender } from '../sender.js';
 import { ServiceTime } from '../service-time.js';
-
-type RequestMessage = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
+import { type ClaimedRequest, RequestRing } from './request-ring.js';
 
 type Handle = (request: WorkerRequest) => void | Promise<void>;
 
+/** Requests are begun for so long before the application's timers, promises and sockets have their turn. Milliseconds. */
+const LONGEST_TURN_MS = 1;
+/** The main thread is told once of the answers of a turn, save of those that took longer. Milliseconds. */
+const QUICK_MS = 0.1;
+
 /** Serves on the thread's event loop, which the application's timers and promises need. */
 export class JavaScriptSession {
-  readonly #requests: MessagePort;
+  readonly #port: MessagePort;
+  readonly #ring: RequestRing;
   readonly #control: Int32Array;
   readonly #inbox: BodyInbox;
   readonly #answers: Answers;
   readonly #handle: Handle;
   readonly #concurrency: number;
   readonly #serviceTime: ServiceTime;
-  /** Requests that wait here, unclaimed, while an asynchronous application runs as many as it may. */
-  readonly #waiting: RequestMessage[] = [];
   #running = 0;
+  /** The event loop has its turn, and requests the next. */
+  #isYielding = false;
   /** When the session is to be over, the application's end included; performance.now(). Infinite before it is closed. */
   #deadline = Number.POSITIVE_INFINITY;
   #resolveClosed: () => void = () => {};
 
   constructor(start: SessionStart, handle: Handle) {
-    this.#requests = start.requests;
+    this.#port = start.requests;
+    this.#ring = new RequestRing(start, this.#hear);
     this.#control = start.control;
     this.#inbox = new BodyInbox(start.bodies);
-    this.#answers = new Answers(start.requests, start.control, start.rings?.answers ?? null);
+    this.#answers = new Answers(start.requests, start.control, start.rings.answers);
     this.#handle = handle;
     this.#concurrency = start.settings.concurrency;
     this.#serviceTime = new ServiceTime(start.control);
   }
 
   /**
-   * Resolves once the main thread has closed the session, and what runs is over or has used up half of the time that was left.
-   * With how long the application's end may take, in milliseconds.
+   * Resolves once the main thread has closed the session, and what it sent is over or has used up half of the time that was
+   * left. With how long the application's end may take, in milliseconds.
    */
   serve(): Promise<number> {
     return new Promise((resolve) => {
       this.#resolveClosed = () => resolve(this.#deadline - performance.now());
-      this.#requests.on('message', (message: ToWorker) => this.#receive(message));
+      this.#port.on('message', (message: ToWorker) => {
+        this.#hear(message);
+        this.#answerWaiting();
+      });
+      this.#answerWaiting();
     });
   }
 
-  #receive(message: ToWorker): void {
-    if (message[0] === 'close') {
-      const [, limitMs] = message;
-      this.#deadline = performance.now() + limitMs;
-      setTimeout(() => this.#resolveClosed(), limitMs / 2).unref();
-      this.#settle();
-    } else if (this.#running < this.#concurrency) {
-      this.#run(message);
-    } else {
-      this.#waiting.push(message);
-    }
+  readonly #hear = (message: ToWorker): void => {
+    if (message[0] === 'close') this.#close(message[1]);
+    else if (message[0] === 'request') this.#ring.keep(message);
+  };
+
+  #close(limitMs: number): void {
+    this.#deadline = performance.now() + limitMs;
+    setTimeout(() => this.#resolveClosed(), limitMs / 2).unref();
   }
 
-  #run([, id, environ, body]: RequestMessage): void {
-    if (!claim(this.#control, id)) return;
-    const began = performance.now();
+  /** Begins what waits in the ring, as many as may run; those that are too many stay there, unclaimed. */
+  #answerWaiting(): void {
+    if (this.#isYielding) return;
+    let now = performance.now();
+    const end = now + LONGEST_TURN_MS;
+    while (this.#running < this.#concurrency) {
+      if (now >= end) {
+        this.#yield();
+        break;
+      }
+      const request = this.#ring.take();
+      if (request !== null) now = this.#run(request, now);
+      else if (this.#ring.fallAsleep()) break;
+    }
+    this.#answers.tell();
+    const isClosing = this.#deadline < Number.POSITIVE_INFINITY;
+    if (isClosing && this.#running === 0 && !this.#isYielding) this.#resolveClosed();
+  }
+
+  #yield(): void {
+    this.#isYielding = true;
+    setImmediate(() => {
+      this.#isYielding = false;
+      this.#answerWaiting();
+    });
+  }
+
+  /** Returns the time when it has come back, the request being over or not. */
+  #run({ id, environ, body }: ClaimedRequest, began: number): number {
     const sender = new Sender(this.#answers, this.#control, id);
     const session = { control: this.#control, inbox: this.#inbox };
-    const pending = this.#handle({ id, environ, body: new RequestBody(session, sender, id, body), sender });
+    const request = { id, environ, body: new RequestBody(session, sender, id, body), sender };
+    // What the application leaves behind in an AsyncLocalStorage is not for the next request.
+    const pending = new AsyncResource('LIDO_REQUEST').runInAsyncScope(this.#handle, undefined, request);
+    const now = performance.now();
     if (pending === undefined) {
-      this.#serviceTime.count(began);
-      return;
+      this.#serviceTime.count(began, now);
+      if (now - began > QUICK_MS) this.#answers.tell();
+    } else {
+      this.#running += 1;
+      void pending.then(() => this.#finish(began));
     }
-    this.#running += 1;
-    void pending.then(() => {
-      this.#running -= 1;
-      this.#serviceTime.count(began);
-      this.#runNext();
-    });
+    return now;
   }
 
-  #runNext(): void {
-    while (this.#running < this.#concurrency) {
-      const next = this.#waiting.shift();
-      if (next === undefined) break;
-      this.#run(next);
-    }
-    this.#settle();
-  }
-
-  #settle(): void {
-    const isClosing = this.#deadline < Number.POSITIVE_INFINITY;
-    if (isClosing && this.#running === 0 && this.#waiting.length === 0) this.#resolveClosed();
+  #finish(began: number): void {
+    this.#running -= 1;
+    this.#serviceTime.count(began, performance.now());
+    this.#answerWaiting();
   }
 }

@@ -6,6 +6,7 @@ import {
   BODIES_WRITTEN,
   type FromWorker,
   GONE,
+  type PostedRequest,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
   RESPONSE_WINDOW,
@@ -31,8 +32,6 @@ import {
   WHOLE,
 } from '../../src/contract/ring.js';
 
-type RequestMessage = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
-
 /**
  * A call is told on the desk, a buffer that both sides see: four 32-bit integers, then what they speak of. The first is the
  * wish, the second the request's id; the first is also where the answer is left.
@@ -56,7 +55,7 @@ export class Calls {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
   readonly #withoutGil: (wait: () => void) => void;
-  readonly #posted = new Map<number, RequestMessage>();
+  readonly #posted = new Map<number, PostedRequest>();
   #closing = false;
   #isClosed = false;
 
@@ -104,9 +103,9 @@ export class Calls {
   }
 
   /** A request for which the ring had no room. It was posted before the ring told of it. */
-  takePosted(id: number): RequestMessage {
+  takePosted(id: number): PostedRequest {
     this.#receive();
-    const message = this.#posted.get(id) as RequestMessage;
+    const message = this.#posted.get(id) as PostedRequest;
     this.#posted.delete(id);
     return message;
   }
@@ -119,7 +118,7 @@ export class Calls {
     ) {
       const message = received.message as ToWorker;
       if (message[0] === 'close') this.#closing = true;
-      else this.#posted.set(message[1], message);
+      else if (message[0] === 'request') this.#posted.set(message[1], message);
     }
   }
 

@@ -8,7 +8,6 @@ import {
   LOADED_FILES,
   MAX_BLOCK,
   type PythonSpec,
-  type Rings,
   type SessionStart,
   type WorkerSettings,
 } from '../../src/contract/protocol.js';
@@ -131,10 +130,9 @@ class CpythonRuntime implements Runtime {
    * threads that sleep, and one that went on into Python from there, without the GIL, would bring the process down.
    */
   serve(start: SessionStart): void {
-    const { answers, inward } = start.rings as Rings;
     this.#calls = new Calls(start, this.#withoutGil);
     this.#python.acquire(this.#thread);
-    for (const [name, memory] of Object.entries({ control: start.control.buffer, answers, ...inward }))
+    for (const [name, memory] of Object.entries({ control: start.control.buffer, ...start.rings }))
       if (memory !== null) this.#view(name, Buffer.from(memory));
     this.#python.setText(this.#namespace, 'waker', String(start.settings.waker));
     this.#python.runCode(this.hasEnd ? ATTACH_LOOP : ATTACH, this.#namespace);
@@ -241,9 +239,7 @@ class CpythonRuntime implements Runtime {
 
   /** Leaves a posted request on the desk. A larger desk is made for one that is too large: Python gets a view of that. */
   #fetch(id: number): void {
-    const [, , environ, content] = (this.#calls as Calls).takePosted(id);
-    // A body in a file comes in chunks here.
-    const body = typeof content === 'string' ? content : null;
+    const [, , environ, body] = (this.#calls as Calls).takePosted(id);
     const size = HEADER + environ.length + (body?.length ?? 0);
     if (size > this.#desk.length) {
       this.#desk = Buffer.alloc(size);

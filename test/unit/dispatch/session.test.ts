@@ -21,7 +21,7 @@ function openSession() {
   const session = new Session(settings, 4, { measured: () => {}, released, log: () => {} }, 1, null);
   opened.push(session);
   const { control, rings } = session.start;
-  if (rings === null) throw new Error('a Python worker has rings');
+  if (rings.answers === null) throw new Error('a Python worker has a ring of answers');
   const writer = new RingWriter(rings.answers, control, { written: ANSWERS_WRITTEN, freed: ANSWERS_FREED });
   const answer = (id: number) =>
     writer.put(MESSAGE, id, '', JSON.stringify(['fail', id, toPayload(new Error('it failed'))]));

@@ -1,0 +1,67 @@
+/** Main thread. [4] Requests on their way to a worker without a loop in Python: through a ring, and how the worker is woken for them. */
+import type { MessagePort } from 'node:worker_threads';
+import { REQUESTS_FREED, REQUESTS_WRITTEN, SLEEPING, type ToWorker, WAKE } from '../contract/protocol.js';
+import {
+  FILED_REQUEST,
+  POSTED_REQUEST,
+  REQUEST,
+  REQUESTS_SIZE,
+  RingWriter,
+  STREAMED_REQUEST,
+} from '../contract/ring.js';
+
+/** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
+const RESERVE = 64 * 1024;
+
+export class RequestChannel {
+  readonly memory = new SharedArrayBuffer(REQUESTS_SIZE);
+  readonly #ring: RingWriter;
+  readonly #port: MessagePort;
+  readonly #control: Int32Array;
+  readonly #wake: () => void;
+
+  /** `hasEventLoop`: the worker sleeps in Node's event loop, which only a message wakes; otherwise it waits on WAKE. */
+  constructor(port: MessagePort, control: Int32Array, hasEventLoop: boolean) {
+    this.#port = port;
+    this.#control = control;
+    this.#ring = new RingWriter(this.memory, control, { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED });
+    this.#wake = hasEventLoop ? this.#postWakeUp : this.#notify;
+  }
+
+  /** `body` is its text, the descriptor of the file that it lies in, or null where it is to come in chunks. */
+  send(id: number, environ: string, body: string | number | null): void {
+    if (!this.#ring.put(kindOf(body), id, environ, String(body ?? ''), RESERVE)) {
+      // There it goes by chunks.
+      const text = typeof body === 'number' ? null : body;
+      this.#port.postMessage(['request', id, environ, text] satisfies ToWorker);
+      this.#ring.put(POSTED_REQUEST, id, '', '');
+    }
+    this.#wake();
+  }
+
+  /** Asks the worker to finish what it was sent and end the session; an application that has an end of its own, within so long. */
+  close(limitMs: number): void {
+    this.#port.postMessage(['close', limitMs] satisfies ToWorker);
+    this.#notify();
+  }
+
+  readonly #postWakeUp = (): void => {
+    if (Atomics.load(this.#control, SLEEPING) === 0) return;
+    Atomics.store(this.#control, SLEEPING, 0);
+    this.#port.postMessage(['requests'] satisfies ToWorker);
+  };
+
+  /**
+   * WAKE is counted up after what the worker is to see has been stored or posted, and the worker reads it before it looks for
+   * that: one that finds nothing and waits has either seen the count from before, and is woken, or does not fall asleep.
+   */
+  readonly #notify = (): void => {
+    Atomics.add(this.#control, WAKE, 1);
+    Atomics.notify(this.#control, WAKE);
+  };
+}
+
+function kindOf(body: string | number | null): number {
+  if (body === null) return STREAMED_REQUEST;
+  return typeof body === 'number' ? FILED_REQUEST : REQUEST;
+}
