@@ -1,6 +1,13 @@
 /** Main thread. [4] Requests on their way to a worker without a loop in Python: through a ring, and how the worker is woken for them. */
 import type { MessagePort } from 'node:worker_threads';
-import { REQUESTS_FREED, REQUESTS_WRITTEN, SLEEPING, type ToWorker, WAKE } from '../contract/protocol.js';
+import {
+  REQUESTS_FREED,
+  REQUESTS_WRITTEN,
+  SERVICE_TIME,
+  SLEEPING,
+  type ToWorker,
+  WAKE,
+} from '../contract/protocol.js';
 import {
   FILED_REQUEST,
   POSTED_REQUEST,
@@ -12,6 +19,8 @@ import {
 
 /** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
 const RESERVE = 64 * 1024;
+/** A worker that sleeps is woken for so much work, even though more may come in the same turn. Nanoseconds. */
+const ENOUGH_NS = 100_000;
 
 export class RequestChannel {
   readonly memory = new SharedArrayBuffer(REQUESTS_SIZE);
@@ -19,13 +28,17 @@ export class RequestChannel {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
   readonly #wake: () => void;
+  /** Requests that a worker which sleeps was not woken for. */
+  #unheard = 0;
+  /** It was woken in this turn. */
+  #hasWoken = false;
 
   /** `hasEventLoop`: the worker sleeps in Node's event loop, which only a message wakes; otherwise it waits on WAKE. */
   constructor(port: MessagePort, control: Int32Array, hasEventLoop: boolean) {
     this.#port = port;
     this.#control = control;
     this.#ring = new RingWriter(this.memory, control, { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED });
-    this.#wake = hasEventLoop ? this.#postWakeUp : this.#notify;
+    this.#wake = hasEventLoop ? this.#wakeLoop : this.#notify;
   }
 
   /** `body` is its text, the descriptor of the file that it lies in, or null where it is to come in chunks. */
@@ -45,11 +58,30 @@ export class RequestChannel {
     this.#notify();
   }
 
-  readonly #postWakeUp = (): void => {
+  /**
+   * To wake a thread costs more than to answer a short request, and one that is woken for a single one soon sleeps again. So the
+   * first request of a turn wakes it; those behind that wait until there is work enough, or until the turn ends.
+   */
+  readonly #wakeLoop = (): void => {
     if (Atomics.load(this.#control, SLEEPING) === 0) return;
+    this.#unheard += 1;
+    const workNs = this.#unheard * (this.#control[SERVICE_TIME] as number);
+    if (this.#hasWoken && workNs < ENOUGH_NS) return;
+    if (!this.#hasWoken) setImmediate(this.#endTurn);
+    this.#hasWoken = true;
+    this.#postWakeUp();
+  };
+
+  readonly #endTurn = (): void => {
+    this.#hasWoken = false;
+    if (this.#unheard > 0 && Atomics.load(this.#control, SLEEPING) === 1) this.#postWakeUp();
+  };
+
+  #postWakeUp(): void {
+    this.#unheard = 0;
     Atomics.store(this.#control, SLEEPING, 0);
     this.#port.postMessage(['requests'] satisfies ToWorker);
-  };
+  }
 
   /**
    * WAKE is counted up after what the worker is to see has been stored or posted, and the worker reads it before it looks for
