@@ -154,6 +154,12 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
       // It has nothing to do in between, and must not keep the process alive.
       if (this.#answers.size === 0) worker.unref();
     });
+    worker.on('error', ({ message }) => {
+      this.emit(
+        'stuck',
+        new LidoError('LIDO_PYTHON_STUCK', [`the thread that holds it has ended: ${message}`]),
+      );
+    });
     worker.unref();
   }
 

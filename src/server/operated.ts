@@ -22,6 +22,8 @@ export interface Operated {
   readonly addresses: readonly string[];
   /** Rejects with a LidoError where what is new cannot be served; what was served is served on. */
   reload(): Promise<void>;
+  /** Ends what a reload is starting, which then rejects. Only a supervisor can. */
+  abandonStart?(): void;
   /** Whether a reload reads the settings again, too. */
   readonly rereadsSettings: boolean;
   reopenLogs(): void;

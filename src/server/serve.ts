@@ -44,8 +44,9 @@ export async function serve(
   const served = await createOperated(configuration, log, readWithHooks, (files, since) =>
     reloader?.add(files, since),
   );
+  reloader?.begin(served);
   await service.start(served);
-  reloader?.serve(served);
+  reloader?.serve();
 }
 
 /** The one server of this process, and what the world knows it by: its pidfile, its control socket, systemd. */

@@ -196,6 +196,11 @@ export class Supervisor {
     for (const each of this.#processes.findServing()) each.showFailure(error);
   }
 
+  /** Ends what is being started: its code is not wanted any more. reload() then rejects with LIDO_ENDED_WHILE_LOADING. */
+  abandonStart(): void {
+    for (const each of this.#processes) if (each.servingSince === null) each.kill();
+  }
+
   /** Ends all processes at once, with what they run. */
   kill(): void {
     this.#spare.end();
@@ -249,13 +254,14 @@ export class Supervisor {
     } catch (error) {
       for (const each of started) this.#retire(each);
       throw error;
+    } finally {
+      if (settings.reload && this.#closed === null) this.#spare.prepare(settings, this.#vacancies);
     }
     for (const each of started) {
       each.isAdmitted = true;
       void this.#watch(each);
     }
     this.#distribution.resume();
-    if (settings.reload) this.#spare.prepare(settings, this.#vacancies);
   }
 
   /** One process more than there are to be, at most. */

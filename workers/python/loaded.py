@@ -28,8 +28,11 @@ def list_files():
     libraries = _find_libraries()
     files = set()
     for module in list(sys.modules.values()):
-        # A module may be any object, and compute its attributes.
-        file = getattr(module, "__dict__", {}).get("__file__")
+        try:
+            # A module may be any object. Past what it computes itself: one that is lazy would import what it stands for.
+            file = object.__getattribute__(module, "__file__")
+        except Exception:
+            continue
         if isinstance(file, str) and not file.startswith(libraries):
             files.add(os.path.abspath(file))
     return sorted(files)

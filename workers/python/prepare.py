@@ -1,6 +1,8 @@
 """What an interpreter needs before an application is imported."""
 
 import os
+from importlib.machinery import BYTECODE_SUFFIXES, SourceFileLoader
+from time import time
 
 from . import failures
 from .output import take_over
@@ -13,6 +15,7 @@ def prepare(messages, log_fd):
     keep_signals()
     take_over(log_fd)
     share_standard_streams()
+    keep_no_fresh_bytecode()
 
 
 def share_standard_streams():
@@ -23,3 +26,28 @@ def share_standard_streams():
         except OSError:
             # It is closed.
             pass
+
+
+#: A source that is older will not be saved again in its second, whatever the clock of its file system. Seconds.
+_FRESH = 2
+
+
+def keep_no_fresh_bytecode():
+    """
+    Python knows the compiled code of a module by the second in which its source was saved, and the source's size. Who saves twice
+    within a second would get the first one's code, for ever: what was saved a moment ago is not kept. CPython's issue 75953.
+    """
+    keep = SourceFileLoader.set_data
+    if keep.__module__ == __name__:
+        return
+
+    def set_data(self, path, data, **options):
+        if not path.endswith(tuple(BYTECODE_SUFFIXES)) or _read_saving_time(data) + _FRESH < time():
+            keep(self, path, data, **options)
+
+    SourceFileLoader.set_data = set_data
+
+
+def _read_saving_time(bytecode):
+    """PEP 552: flags that are 0, then the time. What is told apart by a hash of its source is never too fresh."""
+    return int.from_bytes(bytecode[8:12], "little") if bytecode[4:8] == bytes(4) else 0

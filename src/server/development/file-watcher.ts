@@ -1,5 +1,5 @@
 /** Main thread of the supervisor. Tells which of many files changed, while somebody writes them. chokidar does the watching. */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type FSWatcher, watch } from 'chokidar';
 import picomatch from 'picomatch';
@@ -12,6 +12,9 @@ const LONGEST_BURST_MS = 1000;
 const CHECK_MS = 500;
 /** Folders in which a pattern finds nothing that somebody writes; a pattern that names one is taken at its word. */
 const OTHERS_WORK = /[\\/](node_modules|\.git|\.venv|venv|__pycache__|site-packages)([\\/]|$)/;
+/** The state of a file that is not there, and of one that was written after it was loaded. */
+const GONE = 'gone';
+const CHANGED = 'changed';
 
 export class FileWatcher {
   readonly #changed: (files: readonly string[]) => void;
@@ -19,8 +22,8 @@ export class FileWatcher {
   readonly #files = new Set<string>();
   /** Those of them that are not there, or not yet. */
   readonly #gone = new Set<string>();
-  /** When each was written last, as far as that was told: a clock that is ahead must not count for ever. */
-  readonly #told = new Map<string, number>();
+  /** The state of each that was told last, or that was loaded. */
+  readonly #told = new Map<string, string>();
   readonly #check: NodeJS.Timeout;
   #burst = new Set<string>();
   #burstTimer: NodeJS.Timeout | null = null;
@@ -41,8 +44,8 @@ export class FileWatcher {
     for (const file of files) {
       if (this.#files.has(file)) continue;
       this.#files.add(file);
-      const written = readTime(file);
-      this.#told.set(file, written > since ? since : written);
+      const found = look(file);
+      this.#told.set(file, found !== null && found.mtimeMs > since ? CHANGED : describe(found));
       if (existsSync(file)) this.#watchers[0]?.add(file);
       else this.#gone.add(file);
     }
@@ -94,15 +97,15 @@ export class FileWatcher {
   /** A file that is put in another's place while chokidar begins to watch it, or begins again, is not seen by it. */
   #checkMissed(): void {
     for (const file of this.#files) {
-      const written = readTime(file);
-      if (written === this.#told.get(file)) continue;
-      if (written === 0) this.#gone.add(file);
+      const found = look(file);
+      if (describe(found) === this.#told.get(file)) continue;
+      if (found === null) this.#gone.add(file);
       this.#note(file);
     }
   }
 
   #note(file: string): void {
-    this.#told.set(file, readTime(file));
+    this.#told.set(file, describe(look(file)));
     const now = performance.now();
     if (this.#burstTimer === null) this.#burstBegan = now;
     else clearTimeout(this.#burstTimer);
@@ -119,8 +122,17 @@ export class FileWatcher {
   }
 }
 
-/** When it was written last, as of Date.now(); 0 where there is no such file: a folder changes with all that is in it. */
-function readTime(file: string): number {
-  const found = statSync(file, { throwIfNoEntry: false });
-  return found?.isFile() === true ? found.mtimeMs : 0;
+/** Null where no such file can be seen; a folder changes with all that is in it. */
+function look(file: string): Stats | null {
+  try {
+    const found = statSync(file);
+    return found.isFile() ? found : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Two saves within the same tick of the clock differ in one of these, or are read as one. */
+function describe(found: Stats | null): string {
+  return found === null ? GONE : `${found.mtimeMs} ${found.size} ${found.ino}`;
 }

@@ -26,7 +26,8 @@ export class SpareProcess {
   take(vacancies: VacancyFile | null): ChildProcess | null {
     const child = this.#child;
     this.#child = null;
-    if (child?.connected && this.#vacancies === vacancies) return child;
+    const isThere = child?.connected && child.exitCode === null && child.signalCode === null;
+    if (isThere && this.#vacancies === vacancies) return child;
     child?.kill('SIGKILL');
     return null;
   }
