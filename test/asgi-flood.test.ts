@@ -1,7 +1,9 @@
 // ASGI where much happens at once: nothing is lost or changes its order where the rings are full.
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import type { UserSettings } from '../dist/src/settings/resolve.js';
 import { exchange, get } from './support/raw-client.js';
 import { root, startServer, venv } from './support/server.js';
+import { openWebSocket } from './support/websocket.js';
 
 const file = `${root}test/apps/asgi_applications.py`;
 
@@ -20,4 +22,49 @@ it('sends more at once than a ring has room for, again and again', async () => {
     );
     expect(right).toEqual(Array.from({ length: 40 }, () => true));
   }
+});
+
+describe('a wake-up is never lost: nothing else would wake anybody, and the echo would stop for good', () => {
+  const NO_TIMERS = { timeout: 0, websocketPingInterval: 0, keepalive: 0, headerTimeout: 0, sendTimeout: 0 };
+
+  async function serveEcho(loop: string): Promise<string> {
+    const application = `${root}test/apps/websockets.py:application`;
+    const { url } = await startServer({ application, python: venv, loop, ...NO_TIMERS } as UserSettings);
+    return `${url.replace('http', 'ws')}/echo?flood`;
+  }
+
+  /** Sends so many messages of this length, with so many of them under way at once; resolves once all have come back. */
+  async function talk(url: string, count: number, length: number, underWay: number): Promise<void> {
+    const { socket, opened, closed } = openWebSocket(url);
+    await opened;
+    const message = Buffer.alloc(length, 'abcdefgh');
+    let sent = 0;
+    let heard = 0;
+    const send = () => {
+      if (sent === count) return;
+      sent += 1;
+      socket.send(message);
+    };
+    socket.on('message', (data: Buffer) => {
+      expect(data.length).toBe(length);
+      heard += 1;
+      if (heard === count) socket.close();
+      else send();
+    });
+    for (let index = 0; index < underWay; index += 1) send();
+    await closed;
+    expect(heard).toBe(count);
+  }
+
+  describe.each(['uvloop', 'asyncio'])('%s', (loop) => {
+    it.each([
+      [1, 3000, 1, 1],
+      [2, 100, 262_144, 4],
+      [32, 100, 1000, 40],
+      [200, 10, 5000, 3],
+    ])('%d clients, %d messages each of %d bytes, %d under way', async (clients, count, length, underWay) => {
+      const url = await serveEcho(loop);
+      await Promise.all(Array.from({ length: clients }, () => talk(url, count, length, underWay)));
+    });
+  });
 });

@@ -267,6 +267,18 @@ describe('backpressure', () => {
     expect((await eventsOf(url, name, 2))[1]).toEqual(['raised', 'ClientGone', true]);
   });
 
+  it('send() waits for a client that takes no empty messages either, and others come to their turn', async () => {
+    const { open } = await serve();
+    const { socket, opened, hear } = open('/floodEmpty');
+    await opened;
+    await hear(1);
+    socket.pause();
+    const other = open('/echo?other');
+    await other.opened;
+    other.socket.send('there');
+    expect(await other.hear(1)).toEqual(['there']);
+  });
+
   it('a client is read no further while the application takes nothing, and nothing is lost', async () => {
     const { open, url } = await serve();
     const name = makeName();

@@ -435,6 +435,8 @@ export const STRING_BLOCK_LIMIT = 16 * 1024;
 export const WEBSOCKET_CREDIT = 256 * 1024;
 /** A short message counts as so much: 32 of them may wait. Bytes. */
 export const WEBSOCKET_MESSAGE_COST = WEBSOCKET_CREDIT / 32;
+/** What a message to a client counts beside its bytes while it waits for that: empty ones take memory, too. */
+export const WEBSOCKET_OVERHEAD = 128;
 
 // ---- What Python gets of all this -------------------------------------------------------------------------
 
@@ -493,6 +495,7 @@ export const WIRE = {
   LOOP_WINDOW,
   WEBSOCKET_CREDIT,
   WEBSOCKET_MESSAGE_COST,
+  WEBSOCKET_OVERHEAD,
   MAX_BLOCK,
   MAX_HEAD,
   SMALL_FILE,

@@ -1,5 +1,6 @@
 /** Main thread. [8] What a worker says of its WebSockets ► their clients, and what those say ► the worker's inbox. */
 import { LidoError } from '../contract/errors.js';
+import { WEBSOCKET_OVERHEAD } from '../contract/protocol.js';
 import { BINARY, CLOSED, TEXT } from '../contract/ring.js';
 import { buildErrorPage } from '../http/error-page.js';
 import { parseHead } from '../http/response-head.js';
@@ -73,7 +74,7 @@ export class WebSocketReceiver {
     };
     return {
       receive: (bytes, isText) => tell(() => this.#inbox.put(isText ? TEXT : BINARY, id, '', bytes)),
-      acknowledge: (bytes) => tell(() => slot.acknowledge(bytes)),
+      acknowledge: (bytes) => tell(() => slot.acknowledge(bytes + WEBSOCKET_OVERHEAD)),
       closed: (code, reason) =>
         tell(() => {
           this.#inbox.put(CLOSED, id, String(code), Buffer.from(reason));

@@ -136,6 +136,13 @@ async def flood(scope, receive, send):
         events[scope["query_string"].decode()][0][0] += 1
 
 
+async def flood_empty(scope, receive, send):
+    """Sends messages of no bytes as fast as it is let."""
+    await send({"type": "websocket.accept"})
+    while True:
+        await send({"type": "websocket.send", "bytes": b""})
+
+
 async def ignore(scope, receive, send):
     """Takes nothing before the event loop has been told to by a message of another WebSocket of that name."""
     await send({"type": "websocket.accept"})
@@ -180,6 +187,7 @@ BEHAVIOURS = {
     "failLater": fail_later,
     "mistake": mistake,
     "flood": flood,
+    "floodEmpty": flood_empty,
     "ignore": ignore,
     "openGate": open_gate,
     "talk": talk,

@@ -54,6 +54,9 @@ const MAX_AHEAD = 64 * 1024;
  */
 const HALF_CLOSE_MS = 1000;
 
+/** Connections whose writes go out at the end of this turn. */
+const gathering: HttpConnection[] = [];
+
 export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
@@ -364,13 +367,16 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     if (this.#isGathering) return;
     this.#isGathering = true;
     this.#socket.cork();
-    process.nextTick(this.#uncork);
+    // One tick for all of a turn: an event may go to thousands of streams.
+    if (gathering.push(this) === 1) process.nextTick(HttpConnection.#uncorkAll);
   }
 
-  readonly #uncork = (): void => {
-    this.#isGathering = false;
-    this.#socket.uncork();
-  };
+  static #uncorkAll(): void {
+    for (const connection of gathering.splice(0)) {
+      connection.#isGathering = false;
+      connection.#socket.uncork();
+    }
+  }
 
   finish(data: string | Uint8Array, closes: boolean): void {
     if (closes) this.#closesAfter = true;

@@ -6,7 +6,20 @@ from threading import current_thread, get_ident
 
 from ..failures import ClientGone, ProtocolError, explain, name_type, show
 from ..head import declare_length
-from ..wire import BLOCK, BODY_WINDOW, END, HEAD, LOOP_WINDOW, MAX_BLOCK, MAX_HEAD, RESPONSE, STRING_BLOCK_LIMIT
+from ..rings import find_slot_word
+from ..wire import (
+    ACKED,
+    BLOCK,
+    BODY_WINDOW,
+    END,
+    HEAD,
+    LOOP_SLOT_BITS,
+    LOOP_WINDOW,
+    MAX_BLOCK,
+    MAX_HEAD,
+    RESPONSE,
+    STRING_BLOCK_LIMIT,
+)
 from .extras import Trailers, are_wanted, give_hints
 from .files import send_file
 from .head import build_head, list_fields
@@ -42,8 +55,9 @@ class HttpCycle:
     #: Those that the application has announced; whether they are sent when they come.
     trailers = None
     awaits_trailers = False
-    #: Bytes of blocks, modulo 2^32, as ACKED counts them.
+    #: Bytes of blocks, modulo 2^32, as ACKED counts them; and which of the words that is.
     sent = 0
+    acked = None
     #: The client is gone, or the request was cancelled.
     gone = False
     is_cancelled = False
@@ -151,11 +165,15 @@ class HttpCycle:
             if type(block) is not bytes:
                 block = _take_bytes(block)
             if message.get("more_body", False):
-                if self.state == STARTED:
-                    self.begin(block if len(block) <= STRING_BLOCK_LIMIT else b"")
-                    if len(block) <= STRING_BLOCK_LIMIT:
-                        return
-                await self.send_block(block)
+                if self.state == SENDING:
+                    # The next event of a stream, most often: there is room, and it is no task's turn to wait.
+                    if len(block) > MAX_BLOCK or not self.put_block(block):
+                        await self.send_block(block)
+                elif len(block) <= STRING_BLOCK_LIMIT:
+                    self.begin(block)
+                else:
+                    self.begin(b"")
+                    await self.send_block(block)
             elif self.awaits_trailers:
                 if self.state == STARTED:
                     self.begin(b"")
@@ -201,6 +219,7 @@ class HttpCycle:
     def begin(self, block):
         """The head goes out, with a block or alone."""
         self.state = SENDING
+        self.acked = find_slot_word(self.request, ACKED, LOOP_SLOT_BITS)
         self.sent = len(block)
         self.outbox.put(HEAD, self.request, self.head, block)
 
@@ -214,19 +233,22 @@ class HttpCycle:
     async def send_block(self, block):
         with memoryview(block) as view:
             for at in range(0, len(view), MAX_BLOCK):
-                piece = view[at : at + MAX_BLOCK]
-                if self.count_unacknowledged() >= LOOP_WINDOW:
+                while not self.put_block(view[at : at + MAX_BLOCK]):
                     await self.wait_until(self.has_room)
-                if self.gone:
-                    raise ClientGone("the client is gone")
-                self.sent = (self.sent + len(piece)) & _MODULO
-                self.outbox.put(BLOCK, self.request, b"", piece)
+                    if self.gone:
+                        raise ClientGone("the client is gone")
 
-    def count_unacknowledged(self):
-        return 0 if self.gone else (self.sent - self.worker.read_acked(self.request)) & _MODULO
+    def put_block(self, block):
+        """False where too much waits for the client."""
+        if (self.sent - self.worker.words[self.acked]) & _MODULO >= LOOP_WINDOW:
+            return False
+        if block:
+            self.sent = (self.sent + len(block)) & _MODULO
+            self.outbox.put(BLOCK, self.request, b"", block)
+        return True
 
     def has_room(self):
-        return self.count_unacknowledged() < LOOP_WINDOW
+        return (self.sent - self.worker.words[self.acked]) & _MODULO < LOOP_WINDOW
 
     async def wait_until(self, is_true):
         """

@@ -5,18 +5,21 @@ from collections import deque
 from threading import current_thread, get_ident
 
 from ..failures import ClientGone, ProtocolError, explain, show
+from ..rings import find_slot_word
 from ..wire import (
     ACCEPT,
+    ACKED,
     BINARY,
     CLOSED,
     END,
-    LOOP_WINDOW,
+    LOOP_SLOT_BITS,
     MAX_BLOCK,
     MAX_HEAD,
     PART,
     TEXT,
     WEBSOCKET_CREDIT,
     WEBSOCKET_MESSAGE_COST,
+    WEBSOCKET_OVERHEAD,
 )
 from .head import build_accept
 from .http import HttpCycle
@@ -123,24 +126,24 @@ class WebSocketCycle(HttpCycle):
         if len(head) > MAX_HEAD:
             raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
         self.stage = OPEN
+        self.acked = find_slot_word(self.request, ACKED, LOOP_SLOT_BITS)
         self.outbox.put(ACCEPT, self.request, head, b"")
 
     async def send_message(self, message):
         """A message goes out whole: nothing else may come between its parts."""
         kind, content = _read_message(message)
-        if self.count_unacknowledged() >= LOOP_WINDOW:
+        if not self.has_room():
             await self.wait_until(self.has_room)
-        if self.gone:
-            raise ClientGone("the client is gone")
-        if self.stage != OPEN:
-            raise ProtocolError("LIDO_ASGI_MESSAGE", show(message["type"]), f"expected is {_EXPECTED[self.stage]}")
-        self.sent = (self.sent + len(content)) & 0xFFFFFFFF
-        with memoryview(content) as view:
-            rest = 0
-            while len(view) - rest > MAX_BLOCK:
-                self.outbox.put(PART, self.request, b"", view[rest : rest + MAX_BLOCK])
-                rest += MAX_BLOCK
-            self.outbox.put(kind, self.request, b"", view[rest:])
+            if self.gone:
+                raise ClientGone("the client is gone")
+            if self.stage != OPEN:
+                raise ProtocolError("LIDO_ASGI_MESSAGE", show(message["type"]), f"expected is {_EXPECTED[self.stage]}")
+        self.sent = (self.sent + len(content) + WEBSOCKET_OVERHEAD) & 0xFFFFFFFF
+        rest = 0
+        while len(content) - rest > MAX_BLOCK:
+            self.outbox.put(PART, self.request, b"", content[rest : rest + MAX_BLOCK])
+            rest += MAX_BLOCK
+        self.outbox.put(kind, self.request, b"", content[rest:])
 
     def leave(self, message):
         code, reason = message.get("code", _NORMAL), message.get("reason") or ""
