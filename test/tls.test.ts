@@ -1,7 +1,9 @@
 // TLS spoken by the server itself, over real sockets, with certificates that OpenSSL has just made.
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -118,6 +120,25 @@ describe('TLS', () => {
     const cipher = 'ECDHE-ECDSA-AES256-GCM-SHA384';
     const choosy = await serve(cwd, ['--ciphers', cipher]);
     expect((await ask(choosy, { maxVersion: 'TLSv1.2' })).text).toContain(`SSL_CIPHER=${cipher}\n`);
+  });
+
+  it('lets go of clients that leave amid the handshake, and of those that stand there when the server ends', async () => {
+    const patience = ['--header-timeout', '600', '--graceful-timeout', '600', '--no-supervise'];
+    const server = await serve(makeSite(), patience);
+    const port = Number(new URL(server.url).port);
+    const leaving = connect(port, '127.0.0.1').resume();
+    const silent = connect(port, '127.0.0.1').resume();
+    onTestFinished(() => void silent.destroy());
+    await Promise.all([once(leaving, 'connect'), once(silent, 'connect')]);
+    leaving.end();
+    await once(leaving, 'close');
+    const half = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    await once(half, 'secureConnect');
+    half.end('GET / HTTP/1.1\r\nHost: one.test\r\n\r\n');
+    const [answer] = (await once(half, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('200 OK');
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toMatchObject({ code: 0 });
   });
 
   it('reads a renewed certificate without an end of what is served, and keeps the old one where the pair is wrong', async () => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { unlink } from 'node:fs/promises';
 import net, { type AddressInfo, type Socket } from 'node:net';
-import type { Server as TlsServer } from 'node:tls';
+import type { TLSSocket, Server as TlsServer } from 'node:tls';
 import type { MountTable } from '../application/mounts.js';
 import type { Luggage } from '../http/departure.js';
 import { type HttpListener, SOCKET_OPTIONS } from '../http/wire/listener.js';
@@ -23,6 +23,9 @@ const QUIET_CHECK_MS = 20;
 /** What net.Server.listen() takes; Node's types know not all of it. */
 type ListenTarget = (ListenAddress & { readonly reusePort?: boolean }) | ListeningHandle;
 
+/** What speaks TLS knows the socket below it; Node's types do not tell. */
+type SecureSocket = TLSSocket & { readonly _parent?: Socket };
+
 export class Listener {
   readonly #address: BindAddress;
   readonly #settings: Settings;
@@ -32,6 +35,8 @@ export class Listener {
   /** Null where everybody is let in. */
   readonly #door: Door | null;
   readonly #connections = new Set<Socket>();
+  /** Of these, those that have yet to agree on how to speak TLS. */
+  readonly #handshakes = new Set<Socket>();
   /** What the connections had sent when they were last looked at. */
   #heardBytes = 0;
   #heardAt = 0;
@@ -52,7 +57,11 @@ export class Listener {
     this.#settings = settings;
     this.#door = door;
     this.#tls = certificates?.createServer() ?? null;
-    this.#tls?.on('secureConnection', (socket) => this.#protocol.accept(socket));
+    this.#tls?.on('secureConnection', (socket: SecureSocket) => {
+      if (socket._parent !== undefined) this.#handshakes.delete(socket._parent);
+      socket.allowHalfOpen = SOCKET_OPTIONS.allowHalfOpen;
+      this.#protocol.accept(socket);
+    });
     // What a client and this process have agreed on for TLS cannot leave.
     const leavesFrom = certificates === null ? index : null;
     this.#protocol = createHttpListener(settings, leavesFrom, log, mounts, door);
@@ -106,10 +115,15 @@ export class Listener {
     socket.once('close', () => {
       this.#bytesOfClosed += socket.bytesWritten;
       this.#connections.delete(socket);
+      this.#handshakes.delete(socket);
       if (this.#connections.size === 0) this.#whenEmpty?.();
     });
-    if (this.#tls !== null) this.#tls.emit('connection', socket);
-    else if (luggage !== null) this.#protocol.takeOver(socket, luggage);
+    if (this.#tls !== null) {
+      this.#handshakes.add(socket);
+      // A client that ends its side amid the handshake is gone, and has asked nothing that it could wait for.
+      socket.allowHalfOpen = false;
+      this.#tls.emit('connection', socket);
+    } else if (luggage !== null) this.#protocol.takeOver(socket, luggage);
     else this.#protocol.accept(socket);
   }
 
@@ -170,6 +184,7 @@ export class Listener {
       this.#heardAt = now;
     } else if (now - this.#heardAt >= QUIET_MS) {
       this.#protocol.closeIdle();
+      for (const socket of this.#handshakes) socket.destroy();
     }
   }
 }
