@@ -68,3 +68,34 @@ describe('a wake-up is never lost: nothing else would wake anybody, and the echo
     });
   });
 });
+
+describe('clients by the hundred', () => {
+  it('who all go at once leave nothing behind', async () => {
+    const { server, port, url } = await startServer({
+      application: `${root}test/apps/websockets.py:application`,
+      python: venv,
+    });
+    const sent = () => server.stats()[0]?.sent;
+    const clients = Array.from({ length: 300 }, () =>
+      openWebSocket(`${url.replace('http', 'ws')}/echo?storm`),
+    );
+    await Promise.all(clients.map(({ opened }) => opened));
+    expect(sent()).toBe(300);
+    for (const { socket } of clients) socket.terminate();
+    await expect.poll(sent, { timeout: 20_000 }).toBe(0);
+    const { body } = await exchange(port, get('/events?storm'));
+    const codes = (JSON.parse(body.toString()) as unknown[][]).map(([kind, code]) => `${kind} ${code}`);
+    expect(codes).toEqual(Array.from({ length: 300 }, () => 'disconnect 1006'));
+  });
+
+  it('are all told when the server ends, and it does', async () => {
+    const { server, url } = await startServer({
+      application: `${root}test/apps/websockets.py:application`,
+      python: venv,
+    });
+    const clients = Array.from({ length: 300 }, () => openWebSocket(`${url.replace('http', 'ws')}/echo?end`));
+    await Promise.all(clients.map(({ opened }) => opened));
+    const [codes] = await Promise.all([Promise.all(clients.map(({ closed }) => closed)), server.close()]);
+    expect(codes).toEqual(Array.from({ length: 300 }, () => [1001, '']));
+  });
+});

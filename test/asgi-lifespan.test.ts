@@ -110,6 +110,19 @@ it('streams events for ever: its clients are let go when the server ends, and it
   expect(performance.now() - asked).toBeLessThan(10_000);
 });
 
+it('streams events to a client that is gone, and has not noticed: the server does not wait for that', async () => {
+  const { place } = prepare();
+  const { child, url, ended } = await serveLido(words('deaf_streams'), place);
+  const client = new RawClient(Number(new URL(url).port));
+  client.send(get('/stream'));
+  await client.readUntil('data: 1');
+  client.socket.resetAndDestroy();
+  expect(await (await fetch(url)).text()).toBe('Hello, world!\n');
+  child.kill('SIGTERM');
+  const { code, stderr } = await ended;
+  expect([code, stderr]).toEqual([0, expect.not.stringContaining('did not finish')]);
+});
+
 it('does not answer in time: it is cancelled when the grace period is over', async () => {
   const { place } = prepare();
   const { child, url, ended, waitFor } = await serveLido(words('waits', '--graceful-timeout', '1'), place);

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { expect, it, onTestFinished } from 'vitest';
 import { SlowRequestWatch } from '../dist/src/observe/slow-requests.js';
 import { makeFolder } from './support/command.js';
-import { exchange, get } from './support/raw-client.js';
-import { createMemoryLog, type LogLine, startServer, venv } from './support/server.js';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { createMemoryLog, type LogLine, root, startServer, venv } from './support/server.js';
 
 /** `/wait` is answered once the file `go` is there. */
 const sources = {
@@ -99,6 +99,21 @@ it('says of an asynchronous application that its thread waits', async () => {
   for (const { status } of await Promise.all(asked)) expect(status).toBe(504);
 });
 
+it('says nothing of a stream that has begun, in a loop', async () => {
+  const { port, lines, findLine } = await startServer({
+    application: `${root}test/apps/asgi_applications.py:deaf_streams`,
+    python: venv,
+    slowRequest: 0.1,
+    gracefulTimeout: 0.1,
+  });
+  const [stream, slow] = [new RawClient(port), new RawClient(port)];
+  stream.send(get('/stream'));
+  await stream.readUntil('data: 1');
+  slow.send(get('/slow'));
+  await findLine(isSlow);
+  expect(lines.filter(isSlow).map(({ url }) => url)).toEqual(['/slow']);
+});
+
 it('tells of ten within ten seconds, and of how many there were more', async () => {
   const { log, lines } = createMemoryLog();
   const exchanges = Array.from({ length: 25 }, (_, index) => ({
@@ -109,7 +124,7 @@ it('tells of ten within ten seconds, and of how many there were more', async () 
     log,
     holder: null,
   }));
-  const session = { runsOne: false, exchanges, interruptTarget: null, load: 25 };
+  const session = { runsOne: false, loop: null, exchanges, interruptTarget: null, load: 25 };
   const parts = { dispatcher: { sessions: new Set([session]) }, pool: { findThread: () => undefined } };
   const watch = new SlowRequestWatch({ ...parts, host: null, limitMs: 1000, log } as never);
   for (const now of [20_000, 20_999]) await watch.check(now);

@@ -131,7 +131,8 @@ export async function drainApplication(
   const patience = sleep(graceMs, false, { signal: timeout.signal }).catch(() => false);
   const finished = await Promise.race([finish().then(() => true), patience]);
   timeout.abort();
-  if (!finished) log.warn(`${acceptor.unanswered} requests did not finish within the graceful time-out`);
+  const left = Math.max(acceptor.unanswered, dispatcher.sent);
+  if (!finished) log.warn(`${left} requests did not finish within the graceful time-out`);
 }
 
 /**

@@ -3,7 +3,7 @@ import type { LidoError } from '../contract/errors.js';
 import { CANCEL, CLOSE } from '../contract/ring.js';
 import type { Exchange } from './exchange.js';
 import type { Inbox } from './inbox.js';
-import type { Slot, Slots } from './slots.js';
+import type { Slots } from './slots.js';
 
 /** How long the task of a stream that is ended may take to notice, before it is cancelled. Milliseconds. */
 const STREAM_GRACE_MS = 1000;
@@ -45,7 +45,7 @@ export class Loop {
 
   /** It stood still, and no request is to blame for the time that this took. */
   forgetSigns(): void {
-    for (const slot of this.#slots.byAge()) slot.lastSign = 0;
+    for (const slot of this.#slots.listTaken()) slot.lastSign = 0;
   }
 
   /**
@@ -53,7 +53,8 @@ export class Loop {
    * it have gone on. One that has begun to answer may be silent for as long as its client stays.
    */
   cancelOverdue(now: number, limitMs: number, verdict: LidoError): void {
-    for (const [slot, exchange] of this.#running()) {
+    for (const slot of this.#slots.listTaken()) {
+      const exchange = slot.exchange as Exchange;
       const waits = exchange.isSent && (slot.answer !== 'awaited' || exchange.body.isFlowing);
       if (!slot.isClaimed) slot.lastSign = 0;
       else if (slot.lastSign === 0 || waits) slot.lastSign = now;
@@ -67,14 +68,20 @@ export class Loop {
     }
   }
 
-  /** Ends the streams of events, which have no end of their own; whoever listens to one asks anew, and somebody else. */
+  /**
+   * Ends the streams of events, which have no end of their own; whoever listens to one asks anew, and somebody else. The task of
+   * one whose client is gone may not have noticed, for it has had nothing to send.
+   */
   endStreams(): void {
-    for (const [slot, exchange] of this.#running()) {
-      if (!exchange.isSent || slot.answer !== 'open' || !isEventStream(exchange)) continue;
+    for (const slot of this.#slots.listTaken()) {
+      const exchange = slot.exchange as Exchange;
+      if (slot.answer !== 'open' || !isEventStream(exchange)) continue;
       const { id } = slot;
-      exchange.detach();
-      exchange.writer.end();
-      slot.stop();
+      if (exchange.isSent) {
+        exchange.detach();
+        exchange.writer.end();
+        slot.stop();
+      }
       setTimeout(() => {
         if (slot.id === id) this.#inbox.put(CANCEL, id);
       }, STREAM_GRACE_MS).unref();
@@ -84,10 +91,6 @@ export class Loop {
   /** Lets it cancel what runs and end the application, within so long, and then leave. */
   close(limitMs: number): void {
     this.#inbox.put(CLOSE, 0, String(limitMs / 1000));
-  }
-
-  #running(): [Slot, Exchange][] {
-    return this.#slots.byAge().flatMap((slot) => (slot.exchange === null ? [] : [[slot, slot.exchange]]));
   }
 }
 

@@ -179,9 +179,13 @@ export class Slots {
     return (((count - 1) % most) + 1) * (1 << this.#bits) + index;
   }
 
+  /** The taken slots, in no order. */
+  listTaken(): Slot[] {
+    return this.#slots.filter(({ exchange }) => exchange !== null);
+  }
+
   /** The taken slots in the order in which they were taken, which is the order in which the worker claims them. */
   byAge(): Slot[] {
-    const taken = this.#slots.filter(({ exchange }) => exchange !== null);
-    return taken.sort((first, second) => (first.number - second.number) | 0);
+    return this.listTaken().sort((first, second) => (first.number - second.number) | 0);
   }
 }

@@ -72,6 +72,8 @@ export class SlowRequestWatch {
   #findSlow(session: Session, now: number): SlowRequest[] {
     const slow: SlowRequest[] = [];
     for (const exchange of findRunning(session)) {
+      // What has begun its answer in a loop may be a stream of events or a WebSocket, and go on for hours.
+      if (session.loop !== null && exchange.writer.state !== 'unstarted') continue;
       if (this.#known.has(exchange) || now - this.#findBegin(session, exchange, now) < this.#options.limitMs)
         continue;
       this.#known.add(exchange);

@@ -199,6 +199,18 @@ async def waits(scope, receive, send):
 
 
 @http_only
+async def deaf_streams(scope, receive, send):
+    """/stream begins a stream of events, and then waits for what does not come; /slow does not even begin."""
+    if scope["path"] == "/":
+        await answer(send, b"Hello, world!\n")
+        return
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+    await asyncio.sleep(3600)
+
+
+@http_only
 async def silent_stream(scope, receive, send):
     """Says nothing for a second in the midst of its answer."""
     await send({"type": "http.response.start", "status": 200, "headers": OK})
