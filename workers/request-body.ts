@@ -49,8 +49,8 @@ export class RequestBody {
   readonly #sender: Sender;
   readonly #control: Int32Array;
   readonly #inbox: BodyInbox;
-  /** The whole body as latin-1 text while it has not been read; null when it comes in chunks. */
-  #inline: string | null;
+  /** The whole body, text as latin-1; null when it comes otherwise. */
+  readonly #inline: string | Uint8Array | null;
   /** The file that the whole body lies in; null where it does not. */
   readonly #file: BodyFile | null;
   #signedAt = 0;
@@ -62,21 +62,21 @@ export class RequestBody {
     session: { control: Int32Array; inbox: BodyInbox },
     sender: Sender,
     id: number,
-    body: string | number | null,
+    body: string | Uint8Array | number | null,
   ) {
     this.#id = id;
     this.#slot = slotOf(id);
     this.#sender = sender;
     this.#control = session.control;
     this.#inbox = session.inbox;
-    this.#inline = typeof body === 'string' ? body : null;
+    this.#inline = typeof body === 'number' ? null : body;
     this.#file = typeof body === 'number' ? BodyFile.open(body) : null;
     this.#ended = body === '';
     if (this.#comesInChunks) this.#inbox.open(this.#id);
   }
 
-  /** The body as latin-1 text when it travelled with the request, null when it comes in chunks. */
-  get inline(): string | null {
+  /** The body when it travelled with the request, text as latin-1; null when it comes otherwise. */
+  get inline(): string | Uint8Array | null {
     return this.#inline;
   }
 
@@ -120,7 +120,9 @@ export class RequestBody {
     if (this.#ended) return null;
     if (this.#inline !== null) {
       this.#ended = true;
-      return Buffer.from(this.#inline, 'latin1');
+      if (typeof this.#inline === 'string') return Buffer.from(this.#inline, 'latin1');
+      countGarbage(this.#inline.length);
+      return this.#inline;
     }
     if (this.#file !== null) return this.#readFile(this.#file);
     this.#askForBody();

@@ -412,8 +412,10 @@ export function signal(control: Int32Array, slot: number): void {
 
 // ---- Sizes ----------------------------------------------------------------------------------------------
 
-/** A body of a request up to this size, received whole, travels with the request. Bytes. */
+/** A body of a request up to this size, received whole, travels with the request as text. Bytes. */
 export const INLINE_BODY_LIMIT = 64 * 1024;
+/** A larger one up to this size does so as bytes, where there is room. Larger ones come in chunks: the application may not read them. Bytes. */
+export const WHOLE_BODY_LIMIT = 256 * 1024;
 /** Bytes of a request's body sent to the worker beyond what it has consumed. */
 export const BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */

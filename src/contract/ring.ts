@@ -64,7 +64,8 @@ export const FILED_REQUEST = 20;
 /** Bytes of a record before its content, and what its size is a multiple of. */
 export const RECORD_HEADER = 16;
 
-export const REQUESTS_SIZE = 512 * 1024;
+/** Room for several bodies of WHOLE_BODY_LIMIT. */
+export const REQUESTS_SIZE = 1024 * 1024;
 /**
  * A request that ends leaves at most BODY_WINDOW of chunks unread, which its successor passes over; so there is always room
  * for two windows of chunks, however short those are.
@@ -115,12 +116,46 @@ export class RingWriter {
     second: string | Uint8Array,
     reserve = 0,
   ): boolean {
-    const size = recordSize(first.length + second.length);
+    const start = this.#open(kind, id, first, second.length, reserve);
+    if (start === null) return false;
+    this.#copy(second, start);
+    this.#publish();
+    return true;
+  }
+
+  /** The same where the second content is in pieces. */
+  putPieces(
+    kind: number,
+    id: number,
+    first: string | Uint8Array,
+    pieces: readonly Uint8Array[],
+    reserve = 0,
+  ): boolean {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    let start = this.#open(kind, id, first, length, reserve);
+    if (start === null) return false;
+    for (const piece of pieces) {
+      this.#copy(piece, start);
+      start += piece.length;
+    }
+    this.#publish();
+    return true;
+  }
+
+  /** Writes header and first content, which the other thread does not see yet; returns where the second begins. */
+  #open(
+    kind: number,
+    id: number,
+    first: string | Uint8Array,
+    secondLength: number,
+    reserve: number,
+  ): number | null {
+    const size = recordSize(first.length + secondLength);
     const used = (this.#written - Atomics.load(this.#control, this.#words.freed)) >>> 0;
     let offset = this.#written & (this.#size - 1);
     const toEnd = this.#size - offset;
     const skipped = size > toEnd ? toEnd : 0;
-    if (used + skipped + size + reserve > this.#size) return false;
+    if (used + skipped + size + reserve > this.#size) return null;
     if (skipped > 0) {
       this.#ints[offset >> 2] = SKIP;
       offset = 0;
@@ -129,12 +164,15 @@ export class RingWriter {
     this.#ints[header] = kind;
     this.#ints[header + 1] = id;
     this.#ints[header + 2] = first.length;
-    this.#ints[header + 3] = second.length;
-    this.#copy(first, offset + RECORD_HEADER);
-    this.#copy(second, offset + RECORD_HEADER + first.length);
+    this.#ints[header + 3] = secondLength;
+    const start = offset + RECORD_HEADER;
+    this.#copy(first, start);
     this.#written = (this.#written + skipped + size) >>> 0;
+    return start + first.length;
+  }
+
+  #publish(): void {
     Atomics.store(this.#control, this.#words.written, this.#written | 0);
-    return true;
   }
 
   #copy(content: string | Uint8Array, start: number): void {

@@ -8,17 +8,9 @@ import {
   type ToWorker,
   WAKE,
 } from '../contract/protocol.js';
-import {
-  FILED_REQUEST,
-  POSTED_REQUEST,
-  REQUEST,
-  REQUESTS_SIZE,
-  RingWriter,
-  STREAMED_REQUEST,
-} from '../contract/ring.js';
+import { POSTED_REQUEST, REQUESTS_SIZE, RingWriter } from '../contract/ring.js';
+import { putRequest, type RequestContent } from './request-content.js';
 
-/** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
-const RESERVE = 64 * 1024;
 /** A worker that sleeps is woken for so much work, even though more may come in the same turn. Nanoseconds. */
 const ENOUGH_NS = 100_000;
 
@@ -41,11 +33,10 @@ export class RequestChannel {
     this.#wake = hasEventLoop ? this.#wakeLoop : this.#notify;
   }
 
-  /** `body` is its text, the descriptor of the file that it lies in, or null where it is to come in chunks. */
-  send(id: number, environ: string, body: string | number | null): void {
-    if (!this.#ring.put(kindOf(body), id, environ, String(body ?? ''), RESERVE)) {
-      // There it goes by chunks.
-      const text = typeof body === 'number' ? null : body;
+  send(id: number, environ: string, body: RequestContent): void {
+    if (!putRequest(this.#ring, id, environ, body)) {
+      // What is no text comes in chunks there.
+      const text = typeof body === 'string' ? body : null;
       this.#port.postMessage(['request', id, environ, text] satisfies ToWorker);
       this.#ring.put(POSTED_REQUEST, id, '', '');
     }
@@ -91,9 +82,4 @@ export class RequestChannel {
     Atomics.add(this.#control, WAKE, 1);
     Atomics.notify(this.#control, WAKE);
   };
-}
-
-function kindOf(body: string | number | null): number {
-  if (body === null) return STREAMED_REQUEST;
-  return typeof body === 'number' ? FILED_REQUEST : REQUEST;
 }

@@ -21,6 +21,7 @@ import { Loop } from './loop.js';
 import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
 import { RequestChannel } from './request-channel.js';
+import { findContent } from './request-content.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
 
@@ -179,9 +180,8 @@ export class Session implements ExchangeHolder {
     exchange.send(this, slot.id);
     this.#lookLater();
     const { environ, body } = exchange;
-    const text = body.asText();
-    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, text);
-    else this.#channel?.send(slot.id, environ, text ?? body.lend()?.fd ?? null);
+    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, body.asText());
+    else this.#channel?.send(slot.id, environ, findContent(body));
   }
 
   /** Takes back what the worker has not claimed, at most `most`, the longest waiting first. */

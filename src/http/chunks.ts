@@ -45,15 +45,20 @@ export class Chunks {
 
   /** All pieces; none is left. */
   takeAll(): Uint8Array[] {
-    const all = this.#queue.slice(this.#head);
+    const all = this.all();
     this.#length = 0;
     this.#empty();
     return all;
   }
 
+  /** All pieces; they stay here. */
+  all(): Uint8Array[] {
+    return this.#queue.slice(this.#head);
+  }
+
   /** All of it as latin-1 text; it stays here. */
   asText(): string {
-    return Buffer.concat(this.#queue.slice(this.#head)).toString('latin1');
+    return Buffer.concat(this.all()).toString('latin1');
   }
 
   /** Puts pieces before the others. */

@@ -1,6 +1,6 @@
 /** Main thread. A request's body on its way from the client to a worker: whole first, or as it comes. */
 import { LidoError } from '../contract/errors.js';
-import { BODY_WINDOW, INLINE_BODY_LIMIT } from '../contract/protocol.js';
+import { BODY_WINDOW, INLINE_BODY_LIMIT, WHOLE_BODY_LIMIT } from '../contract/protocol.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
 import { Spool, type SpooledFile, type SpoolStore } from './spool.js';
 
@@ -137,6 +137,12 @@ export class RequestBodySource implements BodyReceiver {
     if (this.#single !== null) return this.#single.toString('latin1');
     if (this.#spool === null) return '';
     return this.#spool.length <= INLINE_BODY_LIMIT ? this.#spool.asText() : null;
+  }
+
+  /** The body in pieces when it is whole, lies in memory, and is not too large for that; null when it is to flow. */
+  asPieces(): readonly Uint8Array[] | null {
+    if (!this.#ended || this.#target !== null || this.#received > WHOLE_BODY_LIMIT) return null;
+    return this.#single !== null ? [this.#single] : (this.#spool?.asPieces() ?? null);
   }
 
   /**

@@ -111,6 +111,11 @@ export class Spool implements Holder {
     return this.#isInMemory ? this.#front.asText() + this.#back.asText() : null;
   }
 
+  /** All that is here, without taking it; null where a part is in the file. */
+  asPieces(): Uint8Array[] | null {
+    return this.#isInMemory ? [...this.#front.all(), ...this.#back.all()] : null;
+  }
+
   /** Moves what is in memory to the file, and all that comes until everything was taken. */
   spill(): void {
     if (this.#isSpilling || this.#isClosed || this.length === 0) return;

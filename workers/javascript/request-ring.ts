@@ -2,6 +2,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import {
   claim,
+  INLINE_BODY_LIMIT,
   type PostedRequest,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
@@ -23,8 +24,8 @@ import {
 export interface ClaimedRequest {
   readonly id: number;
   readonly environ: string;
-  /** The whole body as latin-1 text, or the descriptor of the file that it lies in, or null where it comes in chunks. */
-  readonly body: string | number | null;
+  /** The whole body as latin-1 text or bytes, or the descriptor of the file that it lies in, or null where it comes in chunks. */
+  readonly body: string | Uint8Array | number | null;
 }
 
 export class RequestRing {
@@ -94,13 +95,20 @@ export class RequestRing {
       request = posted ?? {
         id,
         environ: this.#bytes.toString('latin1', environ, body),
-        body: readBody(kind, bodySize === 0 ? '' : this.#bytes.toString('latin1', body, body + bodySize)),
+        body: this.#readBody(kind, body, body + bodySize),
       };
     }
     // Its place is given back once it has been copied.
     this.#read = (this.#read + recordSize(environSize + bodySize)) | 0;
     Atomics.store(this.#control, REQUESTS_FREED, this.#read);
     return request;
+  }
+
+  #readBody(kind: number, start: number, end: number): ClaimedRequest['body'] {
+    if (kind === STREAMED_REQUEST) return null;
+    if (end - start > INLINE_BODY_LIMIT) return Buffer.from(this.#bytes.subarray(start, end));
+    const text = start === end ? '' : this.#bytes.toString('latin1', start, end);
+    return kind === FILED_REQUEST ? Number(text) : text;
   }
 
   /** It was posted before the ring told of it. */
@@ -111,9 +119,4 @@ export class RequestRing {
       this.#hear(receiveMessageOnPort(this.#port)?.message as ToWorker);
     }
   }
-}
-
-function readBody(kind: number, text: string): ClaimedRequest['body'] {
-  if (kind === STREAMED_REQUEST) return null;
-  return kind === FILED_REQUEST ? Number(text) : text;
 }

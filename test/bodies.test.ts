@@ -1,4 +1,4 @@
-// A body that is too large for memory lies in a file, which the worker reads for itself.
+// Bodies on their way to a worker: within the request, in chunks, or in a file that the worker reads for itself.
 import { createHash } from 'node:crypto';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -154,6 +154,32 @@ describe.each(languages)('a body in a file, of a %s application', (language) => 
     const body = makeBytes(2 * MiB);
     const { status, body: answer } = await exchange(port, upload('/slowly', body));
     expect([status, answer.toString()]).toEqual([200, digest(body.subarray(0, 400_000))]);
+  });
+});
+
+describe.each(languages)('a body, of a %s application', (language) => {
+  it('is the same whatever its size', async () => {
+    const { port } = await serve(language);
+    const client = new RawClient(port);
+    const sizes = [64, 128, 256, 1024].map((kib) => kib * 1024);
+    for (const size of [...sizes, ...sizes.map((size) => size + 1)]) {
+      const body = makeBytes(size);
+      client.send(upload('/digest', body));
+      expect([size, (await client.readResponse()).body.toString()]).toEqual([size, digest(body)]);
+    }
+  });
+
+  it('is whole for each of many that wait for one worker, though not all have room beside it', async () => {
+    const { port, folder, findLine, server } = await serve(language);
+    const first = exchange(port, upload(`/waits?${folder}/go`, makeBytes(200_000)));
+    await findLine(({ msg }) => msg === 'has begun');
+    const bodies = Array.from({ length: 12 }, (_, n) => makeBytes(150_000 + n * 9000));
+    const answers = bodies.map((body) => exchange(port, upload('/digest', body)));
+    await vi.waitUntil(() => (server.stats()[0]?.waiting ?? 0) + (server.stats()[0]?.sent ?? 0) === 13);
+    writeFileSync(join(folder, 'go'), '');
+    await first;
+    const found = await Promise.all(answers);
+    expect(found.map(({ body }) => body.toString())).toEqual(bodies.map(digest));
   });
 });
 
