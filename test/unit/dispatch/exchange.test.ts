@@ -29,7 +29,7 @@ function createExchange() {
     substitute: null,
     webSockets: null,
   });
-  exchange.body = { isWhole: true, close: () => told.push('close') } as never;
+  exchange.body = { isWhole: true, close: () => told.push('close'), takeBack: () => {} } as never;
   return { exchange, writer, told };
 }
 
@@ -117,7 +117,7 @@ describe('an exchange', () => {
 
   it('ends the connection after an error where its body was not read', () => {
     const { exchange, writer } = createExchange();
-    exchange.body = { isWhole: false, close: () => {} } as never;
+    exchange.body = { isWhole: false, close: () => {}, takeBack: () => {} } as never;
     exchange.finish(mishap);
     expect(writer.connection).toBe('close');
   });

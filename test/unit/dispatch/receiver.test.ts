@@ -48,7 +48,7 @@ function receive(...kinds: string[]) {
     substitute: null,
     webSockets: null,
   });
-  exchange.body = { isWhole: true, close: () => {}, addCredit: note('credit') } as never;
+  exchange.body = { isWhole: true, close: () => {}, takeBack: () => {}, addCredit: note('credit') } as never;
   const receiver = new Receiver(slots, new BodyChannel(port1, null, control), null, null, {
     finished: (slot) => {
       released += 1;
@@ -87,15 +87,21 @@ test('a head, blocks, the end of the body, the end', () => {
 });
 
 const OUT_OF_ORDER: [string[], string][] = [
-  [['head', 'head'], "'head' where the main thread expected one of read, credit, block, whole, end, fail"],
-  [['block'], "'block' where the main thread expected one of read, credit, response, head, file, fail"],
+  [
+    ['head', 'head'],
+    "'head' where the main thread expected one of read, credit, hint, trailers, block, whole, end, fail",
+  ],
+  [['block'], "'block' where the main thread expected one of read, credit, hint, response, head, file, fail"],
   [
     ['head', 'response'],
-    "'response' where the main thread expected one of read, credit, block, whole, end, fail",
+    "'response' where the main thread expected one of read, credit, hint, trailers, block, whole, end, fail",
   ],
-  [['head', 'whole', 'block'], "'block' where the main thread expected one of read, credit, end, fail"],
-  [['end'], "'end' where the main thread expected one of read, credit, response, head, file, fail"],
-  [['nonsense'], "'nonsense' where the main thread expected one of read, credit, response, head, file, fail"],
+  [['head', 'whole', 'block'], "'block' where the main thread expected one of read, credit, hint, end, fail"],
+  [['end'], "'end' where the main thread expected one of read, credit, hint, response, head, file, fail"],
+  [
+    ['nonsense'],
+    "'nonsense' where the main thread expected one of read, credit, hint, response, head, file, fail",
+  ],
 ];
 
 test.each(OUT_OF_ORDER)('%j ends the exchange with an internal error', (kinds, text) => {

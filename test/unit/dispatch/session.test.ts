@@ -33,7 +33,7 @@ function makeExchange() {
   const exchange = {
     id: 0,
     environ: 'REQUEST_METHOD\0\0GET',
-    body: { asText: () => '' },
+    body: { asText: () => '', takeBack: () => {} },
     send: (_: Session, id: number) => {
       exchange.id = id;
     },
