@@ -83,6 +83,18 @@ describe('an ASGI application', () => {
     });
   });
 
+  it.each([
+    ['X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n', 0],
+    ['Forwarded: for="203.0.113.7:4711";proto=https\r\n', 4711],
+  ])('is told of the client behind a proxy, whose port may not be known: %s', async (fields, clientPort) => {
+    const { port } = await serve('show_scope', {
+      forwardedAllowIps: ['127.0.0.1'],
+      forwardedFields: fields.startsWith('X') ? ['x-forwarded-for', 'x-forwarded-proto'] : ['forwarded'],
+    });
+    const scope = JSON.parse((await exchange(port, get('/', fields))).body.toString()) as object;
+    expect(scope).toMatchObject({ client: ['203.0.113.7', clientPort], scheme: 'https' });
+  });
+
   it('is told where it is mounted, by root_path and in path', async () => {
     const application = `${file}:show_scope`;
     const { port } = await startServer({ mounts: { '/shop': { application, python: venv } } });

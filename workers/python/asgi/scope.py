@@ -24,6 +24,8 @@ _COUNT = len(FIXED_KEYS)
 ) = range(_COUNT)
 
 _VERSION = {"version": "3.0", "spec_version": "2.5"}
+# They have nothing to tell, so that all requests may share the empty dictionaries.
+_EXTENSIONS = {"http.response.pathsend": {}, "http.response.early_hint": {}, "http.response.trailers": {}}
 _WEBSOCKET_EXTENSIONS = {"websocket.http.response": {}}
 
 
@@ -53,6 +55,8 @@ class ScopeBuilder:
         server = self.servers.get(at)
         if server is None and at[1]:
             server = self.learn_server(at)
+        extensions = _EXTENSIONS.copy()
+        extensions["lido"] = {"request_id": values[_REQUEST_ID].decode("latin-1")}
         return {
             "type": "http",
             "asgi": _VERSION.copy(),
@@ -64,15 +68,10 @@ class ScopeBuilder:
             "query_string": values[_QUERY],
             "root_path": root.decode("utf-8", "replace"),
             "headers": headers,
-            "client": _name_end(values[_CLIENT], values[_CLIENT_PORT]),
+            "client": _name_client(values[_CLIENT], values[_CLIENT_PORT]),
             "server": server,
             "state": self.state.copy(),
-            "extensions": {
-                "http.response.pathsend": {},
-                "http.response.early_hint": {},
-                "http.response.trailers": {},
-                "lido": {"request_id": values[_REQUEST_ID].decode("latin-1")},
-            },
+            "extensions": extensions,
         }
 
     def build_websocket(self, wire):
@@ -120,6 +119,11 @@ def _cut_path(target):
     if not path.startswith(b"/") and b"://" in path:
         return b"/" + path.split(b"://", 1)[1].partition(b"/")[2]
     return path
+
+
+def _name_client(address, port):
+    """A proxy tells of its client's address, and rarely of the port: that is 0, as uvicorn and Daphne have it."""
+    return _name_end(address, port or b"0") if address else None
 
 
 def _name_end(address, port):
