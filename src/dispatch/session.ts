@@ -27,6 +27,11 @@ import { type Slot, Slots } from './slots.js';
 
 /** An answer of which the worker has not told lies in the ring for so long at most. Milliseconds. */
 const LOOK_MS = 5;
+/**
+ * Requests that are sent before this thread looks for answers in the midst of its turn, which may bring hundreds: those that
+ * are over give way to new ones, instead of piling up in memory that no cache holds any more.
+ */
+const MOST_UNLOOKED = 16;
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
@@ -85,6 +90,8 @@ export class Session implements ExchangeHolder {
   readonly number: number;
   /** See #lookLater(). */
   #willLook = false;
+  /** Requests sent since it was last looked. */
+  #unlooked = 0;
   #lookTimer: NodeJS.Timeout | null = null;
   #isLost = false;
   readonly #stopListening: () => void;
@@ -265,6 +272,8 @@ export class Session implements ExchangeHolder {
    */
   #lookLater(): void {
     if (this.#answers === null || this.loop !== null) return;
+    this.#unlooked += 1;
+    if (this.#unlooked === MOST_UNLOOKED) process.nextTick(this.#look);
     if (!this.#willLook) {
       this.#willLook = true;
       setImmediate(this.#lookInThisTurn);
@@ -283,9 +292,10 @@ export class Session implements ExchangeHolder {
     if (this.#slots.taken > 1) this.#lookLater();
   };
 
-  #look(): void {
+  readonly #look = (): void => {
+    this.#unlooked = 0;
     if (!this.#isLost && this.#answers?.isFilled === true) this.#answers.deliver(this.#take);
-  }
+  };
 
   /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */
   #receiveAll(first: FromWorker): void {
@@ -347,7 +357,8 @@ export class Session implements ExchangeHolder {
 
   /** Frees a slot. One that was recalled says nothing of the request that runs: that may be as slow as before. */
   #drop(slot: Slot): void {
-    if (slot.exchange !== null) this.#held.splice(this.#held.indexOf(slot.exchange), 1);
+    if (slot.exchange === this.#held[0]) this.#held.shift();
+    else if (slot.exchange !== null) this.#held.splice(this.#held.indexOf(slot.exchange), 1);
     this.#slots.release(slot);
     if (this.#slots.taken === 0) this.busySince = 0;
   }

@@ -18,7 +18,7 @@ function openSession() {
   const whenReleased = new Promise<void>((resolve) => {
     released = resolve;
   });
-  const session = new Session(settings, 4, { measured: () => {}, released, log: () => {} }, 1, null);
+  const session = new Session(settings, 16, { measured: () => {}, released, log: () => {} }, 1, null);
   opened.push(session);
   const { control, rings } = session.start;
   if (rings.answers === null) throw new Error('a Python worker has a ring of answers');
@@ -63,6 +63,16 @@ test('what the worker has answered by the time that a request is sent to it is t
   answer(exchange.id);
   await new Promise(setImmediate);
   expect(session.exchanges).toEqual([]);
+});
+
+test('in a turn that brings many requests, the first answers are taken in the midst of it', async () => {
+  const { session, answer } = openSession();
+  const [first, ...others] = Array.from({ length: 16 }, makeExchange) as [ReturnType<typeof makeExchange>];
+  session.send(first);
+  answer(first.id);
+  for (const other of others) session.send(other);
+  await new Promise(process.nextTick);
+  expect(session.exchanges).toEqual(others);
 });
 
 test('nobody looks at the answers of a worker that is lost', async () => {
