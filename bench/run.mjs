@@ -42,6 +42,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '2' },
     only: { type: 'string', multiple: true, default: [] },
+    group: { type: 'string', default: '' },
     docs: { type: 'boolean', default: false },
     'from-results': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -54,6 +55,7 @@ npm run bench -- operate [--help]          requests lost while something is done
   --rounds N         rounds, interleaved (3)
   --seconds N        length of one load (2)
   --only TEXT        only servers whose label holds the text; repeatable
+  --group TEXT       only tables whose group's name holds the text
   --docs             write docs/benchmarks.md and its plots from the newest results
   --from-results     measure nothing: only what --docs does`);
   process.exit(unknown.length > 0 ? 2 : 0);
@@ -85,6 +87,7 @@ async function runAndReport(name) {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     only: values.only,
+    group: values.group,
     environment: { ...makeDatabase(), ...(scenario.calibrated ? calibrate() : {}) },
     say: (text) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`),
   });
@@ -96,7 +99,8 @@ async function runAndReport(name) {
   }
   const { rounds, seconds } = values;
   // A result of some servers only must not stand where the next run and the docs look for a whole one.
-  const file = saveResult(values.only.length > 0 ? `partial-${name}` : name, {
+  const isPart = values.only.length > 0 || values.group !== '';
+  const file = saveResult(isPart ? `partial-${name}` : name, {
     scenario: name,
     rounds,
     seconds,

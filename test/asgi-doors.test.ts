@@ -148,7 +148,7 @@ describe.each(findPythons())('Python %s', (_version, python) => {
 });
 
 describe.each(findPythons().filter(([, python]) => hasOwnGils(python)))('Python %s', (_version, python) => {
-  it('has an application and a loop in each isolated interpreter', async () => {
+  it('is recognised in isolated interpreters, and has an application and a loop in each', async () => {
     const cwd = makeFolder({});
     const told = `${cwd}/told`;
     const isolated = [
@@ -160,7 +160,7 @@ describe.each(findPythons().filter(([, python]) => hasOwnGils(python)))('Python 
       '2',
       '--no-supervise',
     ];
-    const words = [...isolated, '--interface', 'asgi', `${file}:lifespan`];
+    const words = [...isolated, `${file}:lifespan`];
     const { child, url, ended } = await serveLido(words, { cwd, env: { LIDO_TEST_FILE: told } });
     expect(await (await fetch(url)).json()).toEqual({ shared: 0, own: 1 });
     child.kill('SIGTERM');
@@ -171,7 +171,7 @@ describe.each(findPythons().filter(([, python]) => hasOwnGils(python)))('Python 
       'startup',
       'startup',
     ]);
-    const refused = await runLido([...isolated, `${file}:hello`], { cwd });
+    const refused = await runLido([...isolated, '--interface', 'wsgi', `${file}:hello`], { cwd });
     expect([refused.code, refused.stderr]).toEqual([3, expect.stringContaining('LIDO_ASGI_APPLICATION')]);
   });
 });

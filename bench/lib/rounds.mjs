@@ -12,9 +12,9 @@ import { checkAnswer, startServer } from './server.mjs';
 const WARM_UP_SECONDS = 1;
 
 /** Groups of the scenario with, for each load, `entries`: { label, own, rounds: [figures], failed }. */
-export async function runScenario(scenario, { rounds, seconds, environment, only, say }) {
+export async function runScenario(scenario, { rounds, seconds, environment, only, group: part, say }) {
   const groups = [];
-  for (const group of scenario.groups) {
+  for (const group of scenario.groups.filter(({ name }) => name.includes(part))) {
     const contestants = group.contestants.filter((one) => wanted(one, only) && peers[one.peer].found());
     const ownCosts = group.loads.map((load) =>
       load.ownCost ? measureOwnCost(group.app, load.path, environment) : null,

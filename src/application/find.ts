@@ -51,7 +51,7 @@ export async function resolveApplication(settings: Settings): Promise<Applicatio
   };
 }
 
-/** Each isolated interpreter loads the application by itself, when all that depends on its interface is made already. */
+/** Each isolated interpreter loads the application by itself, when all that depends on its interface is made already: startApplication() begins anew where this is wrong. */
 function chooseInterface(settings: Settings, installation: PythonInstallation): PythonSpec['interface'] {
   if (settings.interface !== 'auto') return settings.interface;
   return chooseInterpreter(settings, installation) === 'isolated' ? 'wsgi' : 'auto';

@@ -99,6 +99,15 @@ export async function startApplication(
     return { runtime, ...running };
   } catch (error) {
     await unload(running);
+    // Isolated interpreters load it by themselves: what it speaks is known only once they have, and much depends on that.
+    if (
+      settings.interface === 'auto' &&
+      error instanceof LidoError &&
+      error.code === 'LIDO_ASGI_APPLICATION'
+    ) {
+      const asgi: Settings = { ...settings, interface: 'asgi' };
+      return startApplication(asgi, log, store, observer, elsewhere, isDraining, runsOnce);
+    }
     throw error;
   }
 }

@@ -214,8 +214,7 @@ export const catalogue = {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,
     message: '%s is an ASGI application, and was to be served as WSGI',
-    remedy:
-      'leave out --interface wsgi; where --python-interpreter is isolated say --interface asgi, which is not found out there',
+    remedy: 'leave out --interface wsgi, or say --interface asgi',
   },
   LIDO_WSGI_APPLICATION: {
     group: 'Loading the application',
