@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { drawScreen } from '../dist/src/server/look/screen.js';
 import { makeFolder, runLido, serveLido, startLido } from './support/command.js';
 import { exchange, get } from './support/raw-client.js';
@@ -156,6 +156,19 @@ it('a pidfile of a server that can be asked nowhere says what it takes', async (
   const sent = await run('reload', '--pidfile', 'lido.pid');
   expect(sent).toMatchObject({ code: 0, stdout: expect.stringContaining('SIGHUP is sent to process') });
   await server.waitFor('the application is loaded anew');
+});
+
+it('asks and signals no program that is none of Lido, though a pidfile names it', async () => {
+  const folder = makeFolder({});
+  const other = spawn('sleep', ['60']);
+  onTestFinished(() => void other.kill('SIGKILL'));
+  writeFileSync(join(folder, 'lido.pid'), `${other.pid}\n`);
+  for (const command of ['reload', 'stats'])
+    expect(await runLido([command, '--pidfile', 'lido.pid'], { cwd: folder })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`process ${other.pid} has not written lido.pid.json`),
+    });
+  expect([other.exitCode, other.signalCode]).toEqual([null, null]);
 });
 
 it('what the command line names is asked, whatever the config file names', async () => {

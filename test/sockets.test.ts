@@ -154,6 +154,14 @@ it.each([
   [['--bind', `unix:@${'x'.repeat(108)}`], 'a name of 108 bytes is too long: an abstract socket takes 107'],
   [['--unix-mode', '9'], '--unix-mode: takes three octal digits as text, such as "660", not "9"'],
   [
+    ['--control-socket', '@lido'],
+    '--control-socket: takes the path of a Unix socket, such as /run/lido.sock',
+  ],
+  [
+    ['--control-socket', 'x'.repeat(108)],
+    '--control-socket: a path of 108 bytes is too long: the system takes 107',
+  ],
+  [
     ['--admin', 'unix:@lido'],
     'every user of this machine may connect to an abstract socket: write unix:PATH',
   ],

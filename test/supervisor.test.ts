@@ -3,6 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeFolder, type Running, runLido, serveLido } from './support/command.js';
 import { venv } from './support/server.js';
@@ -143,6 +144,21 @@ describe('several processes', () => {
     expect(lines.map((line) => line.replace(/^\[.*\] /, ''))).toEqual([
       `ERROR: process ${victim} ended by SIGKILL; another takes its place`,
     ]);
+  });
+
+  it('leave a process out that stands still, until it goes on', async () => {
+    const server = await serveLido([...two, 'who.mjs'], { cwd: makeFolder({ 'who.mjs': WHO }) });
+    const [stopped = 0] = await findProcesses(server.url, 2);
+    process.kill(stopped, 'SIGSTOP');
+    // Some of these wait in it; for so long that it is known to stand still.
+    const early: Promise<string>[] = [];
+    for (const began = performance.now(); performance.now() - began < 1000; await pause(20))
+      early.push(ask(server.url).catch(() => 'lost'));
+    const many = await Promise.all(Array.from({ length: 30 }, () => ask(server.url)));
+    for (const answer of many) expect(Number.parseInt(answer, 10)).not.toBe(stopped);
+    process.kill(stopped, 'SIGCONT');
+    expect(await Promise.all(early)).not.toContain('lost');
+    await findProcesses(server.url, 2);
   });
 
   it('try again with pauses, and say so once, while the application cannot be imported any more', async () => {

@@ -136,8 +136,12 @@ describe('SIGUSR2', () => {
     write(`import time\n${version('slow')}\nopen('imports', 'w').close()\ntime.sleep(60)\n`);
     server.child.kill('SIGUSR2');
     await server.waitFor('SIGUSR2: starting the command anew');
+    server.child.kill('SIGUSR2');
+    await server.waitFor('SIGUSR2: the command is being started anew already');
     server.child.kill('SIGTERM');
     expect(await server.ended).toMatchObject({ code: 0 });
+    await server.waitFor('SIGUSR2: none follows, for this process is ending');
+    expect(server.stderr()).not.toContain('this process serves on');
   });
 
   it('is refused without a supervisor', async () => {

@@ -20,6 +20,9 @@ import type { VacancyFile } from './vacancy-file.js';
 
 const PROCESS_FILE = fileURLToPath(new URL('../process-entry.js', import.meta.url));
 
+/** A process that has not taken a connection for so long stands still: one that was stopped, or gets no processor. Milliseconds. */
+const TAKING_PATIENCE_MS = 500;
+
 /** More than connections ever weigh: whoever can begin at once comes first, then whoever answers. */
 const FULL_BURDEN = 1_000_000;
 const OCCUPIED_BURDEN = 2_000_000;
@@ -84,7 +87,7 @@ export class ProcessHandle {
   #hasEnded = false;
   readonly #child: ChildProcess;
   /** Connections on their way to it: the supervisor keeps its hold of each until the process has it. */
-  readonly #untaken = new Map<number, Arrival>();
+  readonly #untaken = new Map<number, { readonly arrival: Arrival; readonly at: number }>();
   #given = 0;
   #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
   readonly #loaded: Surroundings['loaded'];
@@ -145,13 +148,14 @@ export class ProcessHandle {
     const { connections, taken, isOccupied } = this.#report;
     const isFull = this.place !== null && this.#vacancies?.isVacant(this.place) === false;
     const connectionsToBe = connections + this.#given - taken;
-    return connectionsToBe + (isFull ? FULL_BURDEN : 0) + (isOccupied ? OCCUPIED_BURDEN : 0);
+    const isAway = isOccupied || this.#takesNothing();
+    return connectionsToBe + (isFull ? FULL_BURDEN : 0) + (isAway ? OCCUPIED_BURDEN : 0);
   }
 
   /** Gives it a connection. */
   give(arrival: Arrival): void {
     this.#given += 1;
-    this.#untaken.set(this.#given, arrival);
+    this.#untaken.set(this.#given, { arrival, at: performance.now() });
     this.#post(['connection', arrival.index, this.#given, arrival.luggage], arrival.socket);
   }
 
@@ -163,7 +167,7 @@ export class ProcessHandle {
         new Promise((resolve) => this.#child.once('disconnect', resolve)),
         sleep(LAST_WORDS_MS),
       ]);
-    const arrivals = [...this.#untaken.values()];
+    const arrivals = [...this.#untaken.values()].map(({ arrival }) => arrival);
     this.#untaken.clear();
     return arrivals;
   }
@@ -231,6 +235,12 @@ export class ProcessHandle {
       this.#whenAnswered.set(token, answer);
       this.#post(['ask', token, question]);
     });
+  }
+
+  /** They are taken in their order. */
+  #takesNothing(): boolean {
+    const [oldest] = this.#untaken.values();
+    return oldest !== undefined && performance.now() - oldest.at > TAKING_PATIENCE_MS;
   }
 
   #see(snapshot: ProcessSnapshot): void {
@@ -308,7 +318,7 @@ export class ProcessHandle {
 
   /** Only this process's hold of it: the connection goes on in the other. */
   #letGo(id: number): void {
-    this.#untaken.get(id)?.socket.destroy();
+    this.#untaken.get(id)?.arrival.socket.destroy();
     this.#untaken.delete(id);
   }
 

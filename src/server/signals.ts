@@ -16,7 +16,16 @@ export function followSignals(
   log: Log,
 ): void {
   endOnSignals(stop, () => served.kill?.(), log);
-  process.on('SIGUSR2', () => startAnew(served, upgrade, log));
+  let isUpgrading = false;
+  process.on('SIGUSR2', async () => {
+    if (isUpgrading) {
+      log.info('SIGUSR2: the command is being started anew already');
+      return;
+    }
+    isUpgrading = true;
+    await startAnew(served, upgrade, log);
+    isUpgrading = false;
+  });
   process.on('SIGHUP', () => {
     log.info('SIGHUP: loading the application anew');
     void reloadAndTell(served, log);
@@ -37,11 +46,12 @@ export interface SignalActions {
   readonly upgrade: () => Promise<void>;
 }
 
-function startAnew(
+/** Ends this process where another has taken its place; resolves where none has. */
+async function startAnew(
   served: Pick<Operated, 'startSuccessor'>,
   upgrade: SignalActions['upgrade'],
   log: Log,
-): void {
+): Promise<void> {
   if (served.startSuccessor === undefined) {
     log.warn('SIGUSR2: the command is exchanged under a supervisor only: start with --supervise');
     return;
@@ -51,9 +61,12 @@ function startAnew(
     return;
   }
   log.info('SIGUSR2: starting the command anew');
-  upgrade().then(
+  await upgrade().then(
     () => process.exit(0),
-    ({ code, message }: LidoError) => log.error({ code }, `SIGUSR2: this process serves on: ${message}`),
+    ({ code, message }: LidoError) => {
+      if (code === 'LIDO_SHUTTING_DOWN') log.info('SIGUSR2: none follows, for this process is ending');
+      else log.error({ code }, `SIGUSR2: this process serves on: ${message}`);
+    },
   );
 }
 

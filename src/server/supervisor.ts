@@ -143,16 +143,23 @@ export class Supervisor {
     });
   }
 
-  /** Starts this command once more, with the listening sockets. Rejects with LIDO_SUCCESSOR_FAILED where it cannot serve. */
+  /**
+   * Starts this command once more, with the listening sockets. Rejects with LIDO_SUCCESSOR_FAILED where it cannot serve, with
+   * LIDO_SHUTTING_DOWN where close() came meanwhile.
+   */
   startSuccessor(): Promise<Successor> {
     return this.#enqueue(async () => {
       const { handles } = this.#sockets;
       const descriptors = this.#asked.bind.map((bind, index) => [bind, handles[index]?.fd ?? -1]);
       const successor = new Successor(Object.fromEntries(descriptors));
       this.#successor = successor;
-      await successor.ready.finally(() => {
+      try {
+        await successor.ready;
+      } catch (error) {
+        throw this.#closed === null ? error : new LidoError('LIDO_SHUTTING_DOWN');
+      } finally {
         this.#successor = null;
-      });
+      }
       return successor;
     });
   }

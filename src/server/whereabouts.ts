@@ -45,7 +45,7 @@ export function writeWhereabouts(
 
 /**
  * Where the server is that settings and command line tell of. What the command line names is meant alone: a config file in
- * the working directory may be another server's. Throws LIDO_NOT_REACHED where no process runs that the pidfile names.
+ * the working directory may be another server's. Throws LIDO_NOT_REACHED where no server runs that the pidfile names.
  */
 export function findServer(settings: Addressing, { values }: Source): Whereabouts {
   const named = NAMES.filter((name) => values[name] !== undefined);
@@ -82,9 +82,14 @@ function readBeside(pidfile: string): Whereabouts {
       pidfile,
       pid === null ? 'no process is named there' : 'it has ended',
     ]);
-  const told = read(fileBeside(pidfile));
-  // One that was killed has left its file behind.
-  return told.pid === pid ? told : { ...NOWHERE, pid };
+  const path = fileBeside(pidfile);
+  const told = read(path);
+  if (told.pid === pid) return told;
+  // The number of one that was killed may be another program's by now, which a signal would end.
+  throw new LidoError('LIDO_NOT_REACHED', [
+    pidfile,
+    `process ${pid} has not written ${path}: it is starting still, or is no server of Lido's`,
+  ]);
 }
 
 function fileBeside(pidfile: string): string {

@@ -48,6 +48,8 @@ export function parseValue(setting: Setting, given: unknown, isText: boolean): u
       return parseFormat(value);
     case 'mode':
       return parseMode(value);
+    case 'socket':
+      return parseSocket(value);
   }
 }
 
@@ -183,6 +185,14 @@ function parseFormat(value: unknown): string | Mistake {
 function parseMode(value: unknown): string | Mistake {
   const isMode = typeof value === 'string' && /^0?[0-7]{3}$/.test(value);
   return isMode ? value : reject('three octal digits as text, such as "660"', value);
+}
+
+/** A path alone: every user of the machine may connect to an abstract socket. */
+function parseSocket(value: unknown): string | Mistake {
+  if (typeof value !== 'string' || /^(@|unix:|$)/.test(value))
+    return reject('the path of a Unix socket, such as /run/lido.sock', value);
+  const address = readAddress(`unix:${value}`);
+  return address instanceof Mistake ? address : value;
 }
 
 function parseText({ choices }: Setting, value: unknown): string | Mistake {

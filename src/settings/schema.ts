@@ -35,7 +35,7 @@ function describeProperty(setting: Setting): Record<string, unknown> {
   if (setting.type === 'application') return { ...description, type: 'string', pattern: '^[^:]' };
   if (setting.type === 'access-format') return { ...description, type: 'string', minLength: 1 };
   if (setting.type === 'mode') return { ...description, type: 'string', pattern: '^0?[0-7]{3}$' };
-  if (setting.type === 'string') {
+  if (setting.type === 'string' || setting.type === 'socket') {
     return setting.choices === undefined
       ? { ...description, type: 'string', minLength: 1 }
       : { ...description, enum: setting.choices };
@@ -111,6 +111,7 @@ function describeType({ type, choices, min = 0, max }: Setting): string {
     string: 'text',
     'access-format': 'text with `%(NAME)s` in it',
     mode: 'three octal digits, as text',
+    socket: 'text',
     strings: 'list of texts',
     addresses: 'list of addresses',
     proxies: 'list of addresses, networks, `unix` or `*`',

@@ -8,6 +8,7 @@ export type SettingType =
   | 'string'
   | 'access-format'
   | 'mode'
+  | 'socket'
   | 'strings'
   | 'addresses'
   | 'proxies'
@@ -748,7 +749,7 @@ export const settings = {
     value: 'PATH',
   },
   controlSocket: {
-    type: 'string',
+    type: 'socket',
     group: 'Operation',
     scope: 'process',
     default: null,
@@ -874,7 +875,7 @@ type ValueOf<S extends Setting> = S extends { type: 'strings'; choices: readonly
           ? readonly string[]
           : S['type'] extends 'boolean'
             ? boolean
-            : S['type'] extends 'string' | 'application' | 'access-format' | 'mode'
+            : S['type'] extends 'string' | 'application' | 'access-format' | 'mode' | 'socket'
               ? string
               : number;
 
