@@ -92,12 +92,14 @@ it('one process alone says what it is stuck in, and ends so that another is star
 it('a program that embeds Lido is told, and served again when Python comes back', async () => {
   const cwd = makeFolder({ 'stuck.py': SOURCE });
   process.env.SECONDS = '10';
-  const { url, findLine } = await startServer({
+  const { server, url, findLine } = await startServer({
     application: `${cwd}/stuck.py`,
     python: venv,
     threads: 2,
     timeout: 0.3,
+    admin: ['127.0.0.1:0'],
   });
+  const readiness = async () => await (await fetch(`${server.adminAddresses[0]}/health/ready`)).json();
   delete process.env.SECONDS;
   const status = async (path: string) => (await fetch(url + path)).status;
   const keeping = status('/keeps');
@@ -109,5 +111,10 @@ it('a program that embeds Lido is told, and served again when Python comes back'
   expect(await keeping).toBe(504);
   for (const each of await Promise.all(waiting)) expect([503, 504]).toContain(each);
   expect(await status('/')).toBe(503);
+  expect(await readiness()).toMatchObject({
+    ready: false,
+    reasons: [expect.stringContaining('Python is stuck')],
+  });
   while ((await status('/')) !== 200) await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(await readiness()).toMatchObject({ ready: true });
 });

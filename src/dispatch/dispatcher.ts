@@ -196,6 +196,11 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     this.#settleIdle();
   }
 
+  /** What every request is refused with for now; null where they are taken. */
+  get unavailable(): LidoError | null {
+    return this.#unavailable;
+  }
+
   addSession(session: W): void {
     this.#unavailable = null;
     this.#sessions.add(session);

@@ -269,8 +269,9 @@ export class Hub {
     return null;
   }
 
-  #whyNotServed({ workers, backlog }: ApplicationSnapshot): string | null {
+  #whyNotServed({ workers, backlog, refusal }: ApplicationSnapshot): string | null {
     const { readyWaitMs } = this.#options;
+    if (refusal !== null) return refusal;
     if (!workers.some(({ state }) => state !== 'starting')) return 'no worker';
     if (readyWaitMs > 0 && backlog.oldestMs > readyWaitMs)
       return `a request has waited for ${Math.round(backlog.oldestMs / 1000)} s`;

@@ -35,6 +35,8 @@ export interface ApplicationSnapshot {
   /** How many workers there may be. */
   readonly threads: { readonly min: number; readonly max: number };
   readonly backlog: { readonly size: number; readonly oldestMs: number };
+  /** Why every request is refused for now; null where they are taken. */
+  readonly refusal: string | null;
   readonly workers: readonly WorkerSnapshot[];
   /** Those that are open; null where the application has none. */
   readonly webSockets: number | null;

@@ -19,8 +19,8 @@ export class WorkerInspector {
   readonly #gilWaits = new WeakMap<Session, GilWait>();
 
   /** Null before the application is loaded. */
-  look(parts: Parts | null): Pick<ApplicationSnapshot, 'backlog' | 'workers'> {
-    if (parts === null) return { backlog: { size: 0, oldestMs: 0 }, workers: [] };
+  look(parts: Parts | null): Pick<ApplicationSnapshot, 'backlog' | 'refusal' | 'workers'> {
+    if (parts === null) return { backlog: { size: 0, oldestMs: 0 }, refusal: null, workers: [] };
     const { dispatcher, pool } = parts;
     const oldest = dispatcher.oldestInBacklog;
     const workers = [...dispatcher.sessions].map((session) => this.#describe(session));
@@ -30,6 +30,7 @@ export class WorkerInspector {
         size: dispatcher.inBacklog,
         oldestMs: oldest === null ? 0 : performance.now() - oldest.readyAt,
       },
+      refusal: dispatcher.unavailable?.message ?? null,
       workers: [...workers, ...starting].sort((one, other) => one.id - other.id),
     };
   }
