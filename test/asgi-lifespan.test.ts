@@ -97,6 +97,18 @@ it('goes on behind an answer: that is waited for', async () => {
   expect(read().events).toEqual(['done']);
 });
 
+it('goes on behind an answer while its process is replaced: that is waited for', async () => {
+  const { place, read } = prepare();
+  const flags = [`${file}:background`, '--python', venv, '--max-requests', '1'];
+  const { child, url, ended } = await serveLido(flags, place);
+  expect(await (await fetch(url)).text()).toBe('answered');
+  await expect.poll(() => read().events, { timeout: 20_000 }).toEqual(['done']);
+  expect(await (await fetch(url)).text()).toBe('answered');
+  child.kill('SIGTERM');
+  expect((await ended).code).toBe(0);
+  expect(read().events).toEqual(['done', 'done']);
+});
+
 it('streams events for ever: its clients are let go when the server ends, and it is told', async () => {
   const { place } = prepare();
   const { child, url, ended } = await serveLido(words('tells_disconnect'), place);
