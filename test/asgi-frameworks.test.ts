@@ -45,9 +45,9 @@ describe('FastAPI', () => {
     const { url } = await serve('fastapi_site.py:app');
     expect(await (await fetch(`${url}/state`)).json()).toEqual({ started: true, url: `${url}/state` });
     const form = new FormData();
-    form.append('file', new Blob([Buffer.alloc(3_000_000, 'y')]), 'large.bin');
+    form.append('file', new Blob([Buffer.alloc(20_000_000, 'y')]), 'large.bin');
     const uploaded = await fetch(`${url}/upload`, { method: 'POST', body: form });
-    expect(await uploaded.json()).toEqual({ name: 'large.bin', size: 3_000_000 });
+    expect(await uploaded.json()).toEqual({ name: 'large.bin', size: 20_000_000 });
     expect(await (await fetch(`${url}/stream?count=3`)).text()).toBe('data: 0\n\ndata: 1\n\ndata: 2\n\n');
     const file = await fetch(`${url}/file`);
     expect(await file.text()).toBe(readFileSync(`${folder}/fastapi_site.py`, 'utf8'));
