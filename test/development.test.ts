@@ -399,10 +399,11 @@ it('needs a supervisor', async () => {
   expect([code, stderr]).toEqual([2, expect.stringContaining('reload contradicts supervise (--supervise)')]);
 });
 
-it('says in production what it is for', async () => {
-  const { waitFor } = await serveLido(['--reload', 'app.mjs'], {
+it('says in production what it is for, and of a pattern that nothing is there yet', async () => {
+  const { waitFor } = await serveLido(['--reload', '--reload-extra', 'pages/**/*.html', 'app.mjs'], {
     cwd: makeFolder(SOURCES.javascript.files),
     env: { NODE_ENV: 'production' },
   });
+  await waitFor('reloadExtra: pages/**/*.html: there is no such folder or file yet');
   await waitFor('--reload is for development');
 });

@@ -135,6 +135,16 @@ it('a reload reads hooks anew, and tells how it went', async () => {
   expect(calls(server, 'onReload')).toMatchObject([{ error: null }, { error: 'LIDO_IMPORT_FAILED' }]);
 });
 
+it('a hook that is misspelt is refused with the right spelling', async () => {
+  const cwd = makeFolder({
+    'lido.config.mjs': "export default {\n  application: 'hello.mjs',\n  onRedy: () => {},\n};\n",
+  });
+  expect(await runLido(['check'], { cwd })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('lido.config.mjs:3: unknown hook onRedy; did you mean onReady?'),
+  });
+});
+
 it('what is no function, or a hook in a file that can hold none, is refused with its line', async () => {
   const cwd = makeFolder({
     'lido.config.toml': 'application = "hello.mjs"\nonReady = "echo"\n',

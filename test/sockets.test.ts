@@ -150,6 +150,18 @@ it('says at the start that an abstract socket is taken', async () => {
 });
 
 it.each([
+  [['--control-socket', 'none/lido.sock'], 'ENOENT', 'make it, or choose another path with --control-socket'],
+  [['--admin', 'unix:none/lido.sock'], 'ENOENT', 'make it, or choose another path with --admin'],
+])('says at the start where %j cannot be, and what to name instead', async (words, code, remedy) => {
+  const ended = await runLido(['--bind', '127.0.0.1:0', ...words, 'hello.mjs'], {
+    cwd: makeFolder({ 'hello.mjs': HELLO }),
+  });
+  expect(ended.stderr).toContain(`LIDO_CANNOT_LISTEN cannot listen on unix:none/lido.sock: ${code}`);
+  expect(ended.stderr).toContain(remedy);
+  expect(ended.code).toBe(1);
+});
+
+it.each([
   [['--bind', 'unix:@'], 'unix:@ needs a name, for example unix:@lido'],
   [['--bind', `unix:@${'x'.repeat(108)}`], 'a name of 108 bytes is too long: an abstract socket takes 107'],
   [['--unix-mode', '9'], '--unix-mode: takes three octal digits as text, such as "660", not "9"'],

@@ -5,7 +5,7 @@
 import { chmodSync } from 'node:fs';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
-import { describe, LidoError } from '../contract/errors.js';
+import { describe } from '../contract/errors.js';
 import type { Log } from '../log.js';
 import { formatAddress, type ListenAddress } from '../settings/address.js';
 
@@ -69,11 +69,11 @@ export class AdminServer {
     return formatAddress(this.#options.address, this.#listener.address() as AddressInfo | string | null);
   }
 
-  /** Rejects with LIDO_CANNOT_LISTEN. A Unix socket that another process left behind is the caller's to remove. */
+  /** Rejects as listen(2) fails. A Unix socket that another process left behind is the caller's to remove. */
   async listen(): Promise<void> {
     const { address } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#listener.once('error', (error) => reject(explain(error, address)));
+      this.#listener.once('error', reject);
       this.#listener.listen(address, resolve);
       // The socket is there as soon as listen() returns: nobody else gets in between.
       if ('path' in address && this.#listener.listening) chmodSync(address.path, SOCKET_MODE);
@@ -153,10 +153,4 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
 export function send(response: ServerResponse, status: number, type: string, body: string): void {
   response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) });
   response.end(body);
-}
-
-function explain(error: NodeJS.ErrnoException, address: ListenAddress): LidoError {
-  const code = error.code ?? error.message;
-  const remedy = 'choose another with --admin, or stop what listens there';
-  return new LidoError('LIDO_CANNOT_LISTEN', [formatAddress(address, null), code, remedy], { cause: error });
 }

@@ -5,7 +5,7 @@ import { Hub, type HubOptions } from '../observe/hub.js';
 import { isWatched } from '../observe/watched.js';
 import { parseAdminAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
-import { removeStaleSocket } from './bind.js';
+import { explainBindError, removeStaleSocket } from './bind.js';
 
 export class Admin {
   readonly hub: Hub;
@@ -47,7 +47,9 @@ export class Admin {
       await removeStaleSocket(address);
       const server = new AdminServer({ address, routes, hosts, log: this.#log });
       this.#servers.push(server);
-      await server.listen();
+      await server.listen().catch((error) => {
+        throw explainBindError(error, address, '--admin');
+      });
     }
   }
 

@@ -32,20 +32,24 @@ export async function removeStaleSocket(address: BindAddress): Promise<void> {
   if (isStale) await unlink(path);
 }
 
-/** What a person is told who cannot listen there. */
-export function explainBindError(error: NodeJS.ErrnoException, address: BindAddress): LidoError {
-  if ('path' in address) return explainSocketError(error, address.path);
+/** What a person is told who cannot listen there. `flag`: where another address can be named. */
+export function explainBindError(
+  error: NodeJS.ErrnoException,
+  address: BindAddress,
+  flag = '--bind',
+): LidoError {
+  if ('path' in address) return explainSocketError(error, address.path, flag);
   if ('fd' in address) return explainDescriptorError(error, address.fd);
   const remedies: Record<string, string> = {
-    EADDRINUSE: 'another process listens there: stop it, or choose another with --bind',
-    EACCES: 'this user may not: choose a port above 1023 or another path with --bind',
-    EADDRNOTAVAIL: 'this machine has no such address: choose one of its own, or 0.0.0.0, with --bind',
-    ENOTFOUND: 'the name does not resolve: use an address with --bind',
+    EADDRINUSE: `another process listens there: stop it, or choose another with ${flag}`,
+    EACCES: `this user may not: choose a port above 1023 or another path with ${flag}`,
+    EADDRNOTAVAIL: `this machine has no such address: choose one of its own, or 0.0.0.0, with ${flag}`,
+    ENOTFOUND: `the name does not resolve: use an address with ${flag}`,
   };
   const code = error.code ?? error.message;
   return new LidoError(
     'LIDO_CANNOT_LISTEN',
-    [formatAddress(address, null), code, remedies[code] ?? 'choose another address with --bind'],
+    [formatAddress(address, null), code, remedies[code] ?? `choose another address with ${flag}`],
     { cause: error },
   );
 }
@@ -58,16 +62,16 @@ function explainDescriptorError(error: NodeJS.ErrnoException, fd: number): LidoE
 }
 
 /** libuv says EACCES also where there is no folder. */
-function explainSocketError(error: NodeJS.ErrnoException, path: string): LidoError {
+function explainSocketError(error: NodeJS.ErrnoException, path: string, flag: string): LidoError {
   const folder = dirname(path);
   const isThere = existsSync(folder);
   const code = isThere ? (error.code ?? error.message) : 'ENOENT';
   const remedies: Record<string, string> = {
-    ENOENT: `there is no folder ${folder}: make it, or choose another path with --bind`,
-    EACCES: `this user may not write to ${folder}: change that, or choose another path with --bind`,
+    ENOENT: `there is no folder ${folder}: make it, or choose another path with ${flag}`,
+    EACCES: `this user may not write to ${folder}: change that, or choose another path with ${flag}`,
     EADDRINUSE:
       'another process listens there, or it is a file that is no socket: remove it, or choose another',
   };
-  const remedy = remedies[code] ?? 'choose another path with --bind';
+  const remedy = remedies[code] ?? `choose another path with ${flag}`;
   return new LidoError('LIDO_CANNOT_LISTEN', [`unix:${path}`, code, remedy], { cause: error });
 }

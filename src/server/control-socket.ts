@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { type ErrorPayload, fromPayload, LidoError, toPayload } from '../contract/errors.js';
 import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer, sendJson } from '../observe/admin-server.js';
-import { removeStaleSocket } from './bind.js';
+import { explainBindError, removeStaleSocket } from './bind.js';
 import type { Operated } from './operated.js';
 import { reloadAndTell, SETTINGS_STAY } from './reloading.js';
 import type { Whereabouts } from './whereabouts.js';
@@ -34,7 +34,9 @@ export async function openControlSocket(
       },
     ],
   });
-  await server.listen();
+  await server.listen().catch((error) => {
+    throw explainBindError(error, { path }, '--control-socket');
+  });
   // It must not keep a process that has finished.
   process.once('exit', () => void server.close());
   return () => server.close();

@@ -1,4 +1,6 @@
 /** Main thread. One source's settings, each checked by itself. Pure. */
+
+import { hookNames } from './hooks.js';
 import { Mistake, type PlacedMistake } from './mistake.js';
 import { nearest } from './nearest.js';
 import { findOtherNames, flatten, type OtherName, settingOf } from './other-servers.js';
@@ -99,6 +101,8 @@ function describeUnknown(key: string, origin: Origin): string {
   const known = origin === 'flag' ? settingNames.find((setting) => flagOf(setting) === key) : undefined;
   if (known !== undefined) return `takes no value; its opposite is ${key.replace('--', '--no-')}`;
   const what = origin === 'flag' ? 'option' : origin === 'environment' ? 'variable' : `setting ${key}`;
+  const hook = origin === 'file' ? nearest(key, hookNames, SLIP) : null;
+  if (hook !== null) return `unknown hook ${key}; did you mean ${hook}?`;
   const { setting, others } = identify(key);
   if (setting !== null) return `unknown ${what}; did you mean ${spell(setting, origin)}?`;
   const told = [...new Set(others.flatMap((row) => settingOf(row) ?? []))].map(

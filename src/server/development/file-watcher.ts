@@ -122,6 +122,11 @@ export class FileWatcher {
   }
 }
 
+/** Whether there is what a pattern is to find something in. */
+export function hasBase(pattern: string): boolean {
+  return existsSync(picomatch.scan(resolve(pattern)).base);
+}
+
 /** Null where no such file can be seen; a folder changes with all that is in it. */
 function look(file: string): Stats | null {
   try {

@@ -3,7 +3,7 @@ import { relative } from 'node:path';
 import { describe, LidoError } from '../../contract/errors.js';
 import type { Log } from '../../log.js';
 import type { Operated } from '../operated.js';
-import { FileWatcher } from './file-watcher.js';
+import { FileWatcher, hasBase } from './file-watcher.js';
 
 /** So many files are named in the log; of a checkout the first ones. */
 const MOST_NAMED = 3;
@@ -30,6 +30,8 @@ export class Reloader {
     this.#log = log;
     this.#watcher = new FileWatcher(patterns, (changed) => void this.#change(changed));
     this.#watcher.add(files, Date.now());
+    for (const pattern of patterns)
+      if (!hasBase(pattern)) log.warn(`reloadExtra: ${pattern}: there is no such folder or file yet`);
   }
 
   /** It is being started: changes are only seen, and end a start that does not end. */
