@@ -52,6 +52,7 @@ const PURE_FILES = [
   'src/settings/parse-value.ts',
   'src/settings/schema.ts',
   'src/settings/table.ts',
+  'src/settings/hooks.ts',
   'src/settings/trusted-proxies.ts',
   'src/contract/errors.ts',
   'src/contract/protocol.ts',

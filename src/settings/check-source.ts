@@ -1,5 +1,4 @@
 /** Main thread. One source's settings, each checked by itself. Pure. */
-
 import { hookNames } from './hooks.js';
 import { Mistake, type PlacedMistake } from './mistake.js';
 import { nearest } from './nearest.js';

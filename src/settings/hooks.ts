@@ -1,4 +1,4 @@
-/** Main thread. Functions in a config file that are called when something happens to the server. */
+/** Main thread. Functions in a config file that are called when something happens to the server. Pure. */
 import type { LidoError } from '../contract/errors.js';
 import type { PlacedMistake } from './mistake.js';
 
