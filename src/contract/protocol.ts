@@ -51,7 +51,7 @@ export type ToWorker =
   | readonly [kind: 'request', id: number, environ: string, body: string | null]
   /** To a JavaScript worker that said that it sleeps: there is something in the ring of requests. */
   | readonly [kind: 'requests']
-  /** Finish what runs, then end the session; an application that has an end of its own, within so long. No request follows. */
+  /** To a JavaScript worker: finish what runs, then end the session; an application that has an end of its own, within so long. No request follows. */
   | readonly [kind: 'close', limitMs: number];
 
 export type PostedRequest = Extract<ToWorker, readonly [kind: 'request', ...unknown[]]>;
@@ -64,7 +64,7 @@ export type FromWorker =
   /**
    * The application is loaded; sent once, first. `runtime` is for people: "Node.js 20.20.2", "CPython 3.11.7".
    * `thread` is Node's number of the worker's thread; `target` is null where there is no Python to interrupt. `bell` is the
-   * descriptor that wakes the worker's loop, the main thread's to close; null where it runs none. `nativeThread` is the
+   * descriptor that wakes a Python worker, the main thread's to close; null for another. `nativeThread` is the
    * system's number of the thread, 0 where nobody knows it. `hasEnd`: the application is told of its end, which may take a while.
    */
   | readonly [
@@ -281,8 +281,8 @@ export const HEAD_SEPARATOR = '\n';
 
 // ---- Control words --------------------------------------------------------------------------------------
 
-/** Session word: counts messages sent to the worker; a worker without an event loop to serve waits on it. */
-export const WAKE = 0;
+/** Session word of a Python worker without a loop: 1 once the session is to end, when all that was sent before is answered. */
+export const CLOSING = 0;
 
 /** Session word: how long the application takes for a request, in nanoseconds: a mean that the worker keeps up to date. */
 export const SERVICE_TIME = 1;
@@ -304,10 +304,16 @@ export const TOLD = 8;
 export const CLAIMED = 9;
 
 /**
- * Session word: 1 while a worker's loop may be asleep, Python's or Node's. The worker stores it and then looks at the ring once
- * more; the main thread writes to the ring and then looks at it, and wakes the loop: one of them always sees the other.
+ * Session word: 0 while a worker is awake. It stores how it is about to sleep, and then looks at the ring once more; the main
+ * thread writes to the ring, and then looks at this word and wakes the worker: one of them always sees the other.
  */
 export const SLEEPING = 10;
+/** In an event loop: Node's, which a message wakes, or Python's, which its bell does. */
+export const IN_LOOP = 1;
+/** A worker without a loop waits within Python for its bell: a descriptor to which the main thread writes. */
+export const AT_BELL = 2;
+/** It has left Python, and waits on the word SLEEPING itself. */
+export const OUTSIDE = 3;
 /** Session word: 1 while more waits for a loop's ring than that has room for. The worker says 'room' once it has read it. */
 export const IS_FULL = 11;
 /** Session words: how often the main thread has asked a loop for a sign, and the last one that the loop has answered. */
@@ -319,6 +325,8 @@ export const HEAP_USED = 14;
 export const HEAP_LIMIT = 15;
 /** Session word: what a Python worker has waited for the GIL as it woke, in microseconds, modulo 2^32. */
 export const GIL_WAIT = 16;
+/** Session word: when a Python worker without a loop was woken last, in microseconds of the system's monotonic clock, modulo 2^32. */
+export const RUNG = 18;
 
 /**
  * Session word: 1 while more waits in a worker's loop than the ring of answers has room for. The worker stores it and then looks for
@@ -326,7 +334,7 @@ export const GIL_WAIT = 16;
  */
 export const IS_HELD_UP = 17;
 
-const SESSION_WORDS = 18;
+const SESSION_WORDS = 19;
 const SLOT_WORDS = 6;
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
@@ -475,7 +483,11 @@ export const WIRE = {
   TOLD,
   CLAIMED,
   SERVICE_TIME,
+  CLOSING,
   SLEEPING,
+  AT_BELL,
+  GIL_WAIT,
+  RUNG,
   IS_FULL,
   IS_HELD_UP,
   ASKED,

@@ -1,14 +1,15 @@
 /** Main thread. [4] Requests on their way to a worker without a loop in Python: through a ring, and how the worker is woken for them. */
 import type { MessagePort } from 'node:worker_threads';
 import {
+  CLOSING,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
   SERVICE_TIME,
   SLEEPING,
   type ToWorker,
-  WAKE,
 } from '../contract/protocol.js';
 import { POSTED_REQUEST, REQUESTS_SIZE, RingWriter } from '../contract/ring.js';
+import type { Alarm } from './alarm.js';
 import { putRequest, type RequestContent } from './request-content.js';
 
 /** A worker that sleeps is woken for so much work, even though more may come in the same turn. Nanoseconds. */
@@ -19,18 +20,20 @@ export class RequestChannel {
   readonly #ring: RingWriter;
   readonly #port: MessagePort;
   readonly #control: Int32Array;
+  readonly #alarm: Alarm | null;
   readonly #wake: () => void;
   /** Requests that a worker which sleeps was not woken for. */
   #unheard = 0;
   /** It was woken in this turn. */
   #hasWoken = false;
 
-  /** `hasEventLoop`: the worker sleeps in Node's event loop, which only a message wakes; otherwise it waits on WAKE. */
-  constructor(port: MessagePort, control: Int32Array, hasEventLoop: boolean) {
+  /** `alarm` is null for a worker that sleeps in Node's event loop, which only a message wakes. */
+  constructor(port: MessagePort, control: Int32Array, alarm: Alarm | null) {
     this.#port = port;
     this.#control = control;
     this.#ring = new RingWriter(this.memory, control, { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED });
-    this.#wake = hasEventLoop ? this.#wakeLoop : this.#notify;
+    this.#alarm = alarm;
+    this.#wake = alarm === null ? this.#wakeLoop : () => alarm.wake();
   }
 
   send(id: number, environ: string, body: RequestContent): void {
@@ -45,8 +48,12 @@ export class RequestChannel {
 
   /** Asks the worker to finish what it was sent and end the session; an application that has an end of its own, within so long. */
   close(limitMs: number): void {
-    this.#port.postMessage(['close', limitMs] satisfies ToWorker);
-    this.#notify();
+    if (this.#alarm === null) {
+      this.#port.postMessage(['close', limitMs] satisfies ToWorker);
+      return;
+    }
+    Atomics.store(this.#control, CLOSING, 1);
+    this.#alarm.wake();
   }
 
   /**
@@ -73,13 +80,4 @@ export class RequestChannel {
     Atomics.store(this.#control, SLEEPING, 0);
     this.#port.postMessage(['requests'] satisfies ToWorker);
   }
-
-  /**
-   * WAKE is counted up after what the worker is to see has been stored or posted, and the worker reads it before it looks for
-   * that: one that finds nothing and waits has either seen the count from before, and is woken, or does not fall asleep.
-   */
-  readonly #notify = (): void => {
-    Atomics.add(this.#control, WAKE, 1);
-    Atomics.notify(this.#control, WAKE);
-  };
 }

@@ -14,6 +14,7 @@ import {
 } from '../contract/protocol.js';
 import { BODIES_SIZE, REQUEST, STREAMED_REQUEST, WEBSOCKET } from '../contract/ring.js';
 import type { Waker } from '../python/waker.js';
+import { Alarm } from './alarm.js';
 import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Inbox } from './inbox.js';
@@ -57,6 +58,8 @@ export class Session implements ExchangeHolder {
   readonly #inbox: Inbox | null;
   /** Null where there is an inbox. */
   readonly #channel: RequestChannel | null;
+  /** By which a worker without a loop in Python is woken. */
+  readonly #alarm: Alarm;
   readonly #answers: RingReader | null;
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #slots: Slots;
@@ -114,10 +117,13 @@ export class Session implements ExchangeHolder {
     this.#bodies = bodies.port1;
     this.#control = allocateControl(slots);
     this.#inbox = hasLoop ? new Inbox(this.#control) : null;
+    this.#alarm = new Alarm(this.#control);
     this.#slots = new Slots(slots, this.#control, this.#inbox);
     this.loop = this.#inbox === null ? null : new Loop(this.#inbox, this.#slots);
     this.#channel =
-      this.#inbox === null ? new RequestChannel(this.#requests, this.#control, !isPython) : null;
+      this.#inbox === null
+        ? new RequestChannel(this.#requests, this.#control, isPython ? this.#alarm : null)
+        : null;
     // Python without a loop answers one request after the other, whatever may run at once elsewhere.
     const hasAnswers = isPython || settings.concurrency === 1;
     this.#answers = hasAnswers ? new RingReader(this.#control, this.#inbox) : null;
@@ -262,6 +268,7 @@ export class Session implements ExchangeHolder {
     this.#requests.close();
     this.#bodies.close();
     this.#inbox?.close();
+    this.#alarm.close();
     return survivors;
   }
 
@@ -327,7 +334,7 @@ export class Session implements ExchangeHolder {
       case 'ready':
         this.thread = message[2];
         this.interruptTarget = message[3];
-        if (message[4] !== null) this.#inbox?.open(message[4]);
+        if (message[4] !== null) (this.#inbox ?? this.#alarm).open(message[4]);
         this.nativeThread = message[5];
         this.hasEnd = message[6];
         this.#resolveReady(message[1]);

@@ -117,12 +117,19 @@ function readLook(
   claimed: Set<PythonThread>,
 ): Found {
   const thread = threads.find(({ worker }) => worker === session.interruptTarget?.thread);
-  if (thread === undefined && session.load === 0) return unknown(IDLE);
-  if (thread === undefined) return unknown(isGilKept ? GIL_IS_KEPT : failure || BETWEEN);
-  claimed.add(thread);
+  if (thread !== undefined) claimed.add(thread);
+  if (thread === undefined || isBetweenRequests(thread, session)) {
+    if (session.load === 0) return unknown(IDLE);
+    return unknown(isGilKept ? GIL_IS_KEPT : failure || BETWEEN);
+  }
   const { stack, request } = thread;
   const reason = stack !== '' ? '' : session.runsOne ? IN_LIDO : IDLE;
   return { stack, reason, request: request === 0 ? null : request, tasks: thread.tasks };
+}
+
+/** It sleeps within Python until there is one. */
+function isBetweenRequests({ stack, request }: PythonThread, { runsOne }: Session): boolean {
+  return runsOne && stack === '' && request === 0;
 }
 
 async function lookAtThread(session: Session, pool: WorkerPool): Promise<Found> {

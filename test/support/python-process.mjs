@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACKED,
   allocateControl,
+  CLOSING,
   GONE,
   KEYS_END,
   MANNER,
@@ -13,7 +14,6 @@ import {
   SLOT_BITS,
   signal,
   slotWord,
-  WAKE,
 } from '../../dist/src/contract/protocol.js';
 import {
   BODIES_SIZE,
@@ -23,6 +23,7 @@ import {
   RingWriter,
   STREAMED_REQUEST,
 } from '../../dist/src/contract/ring.js';
+import { Alarm } from '../../dist/src/dispatch/alarm.js';
 import { BodyChannel } from '../../dist/src/dispatch/body-channel.js';
 import { RingReader } from '../../dist/src/dispatch/ring-reader.js';
 import { findPython } from '../../dist/src/python/find.js';
@@ -105,6 +106,7 @@ const commands = {
           freed: REQUESTS_FREED,
         }),
         channel: new BodyChannel(bodies.port1, inward.bodies, control),
+        alarm: new Alarm(control),
         exited,
         target: null,
         pending: null,
@@ -117,7 +119,10 @@ const commands = {
         });
       host.waker.onWake(deliver);
       requests.port1.on('message', (message) => {
-        if (message[0] === 'ready') state.target = message[3];
+        if (message[0] === 'ready') {
+          state.target = message[3];
+          state.alarm.open(message[4]);
+        }
         if (message[0] === 'ready' || message[0] === 'failed') resolve(message);
         deliver();
         if (!['ready', 'failed', 'answers'].includes(message[0])) receive(state, message);
@@ -139,12 +144,12 @@ const commands = {
     if (file !== undefined) {
       const fd = file === -1 ? -1 : openSync(file, 'r');
       state.requestRing.put(FILED_REQUEST, id << SLOT_BITS, wire, String(fd));
-      wake(state);
+      state.alarm.wake();
       return result.finally(() => fd === -1 || closeSync(fd));
     }
     const kind = body === null ? STREAMED_REQUEST : REQUEST;
     state.requestRing.put(kind, id << SLOT_BITS, wire, body ?? '');
-    wake(state);
+    state.alarm.wake();
     return result;
   },
 
@@ -164,10 +169,12 @@ const commands = {
 
   async close({ session }) {
     const state = sessions.get(session);
-    send(state, ['close']);
+    Atomics.store(state.control, CLOSING, 1);
+    state.alarm.wake();
     await state.exited;
     state.requests.close();
     state.bodies.close();
+    state.alarm.close();
     sessions.delete(session);
   },
 
@@ -203,16 +210,6 @@ const commands = {
 function copy([kind, id, ...rest]) {
   const details = rest.map((value) => (value instanceof Uint8Array ? new Uint8Array(value) : value));
   return [kind, id >> SLOT_BITS, ...details];
-}
-
-function send(state, message) {
-  state.requests.postMessage(message);
-  wake(state);
-}
-
-function wake(state) {
-  Atomics.add(state.control, WAKE, 1);
-  Atomics.notify(state.control, WAKE);
 }
 
 function receive(state, message) {

@@ -4,18 +4,20 @@ import {
   ACKED,
   BODIES_FREED,
   BODIES_WRITTEN,
+  CLOSING,
   type FromWorker,
   GONE,
+  OUTSIDE,
   type PostedRequest,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
   RESPONSE_WINDOW,
   type SessionStart,
   SIGNAL,
+  SLEEPING,
   slotOf,
   slotWord,
   type ToWorker,
-  WAKE,
   WINDOW_STEP,
 } from '../../src/contract/protocol.js';
 import {
@@ -56,7 +58,6 @@ export class Calls {
   readonly #control: Int32Array;
   readonly #withoutGil: (wait: () => void) => void;
   readonly #posted = new Map<number, PostedRequest>();
-  #closing = false;
   #isClosed = false;
 
   constructor({ requests, control }: SessionStart, withoutGil: (wait: () => void) => void) {
@@ -71,17 +72,17 @@ export class Calls {
   }
 
   /**
-   * Waits for a request, without the GIL, once Python has found the ring empty. The word is read before the port and the ring
-   * are looked at, and the main thread counts it up after it has written to them: what comes too late to be seen here has
-   * changed the word, and there is no wait. A request or the session's end wakes it.
+   * Waits for a request or the session's end, without the GIL, once Python has waited for a while. The main thread changes the
+   * word after it has stored what is to be seen: what comes too late to be seen here has changed it, and there is no wait.
    */
   sleep(): void {
-    const seen = this.#word(WAKE);
-    this.#receive();
-    if (this.#word(REQUESTS_WRITTEN) !== this.#word(REQUESTS_FREED)) return;
+    Atomics.store(this.#control, SLEEPING, OUTSIDE);
+    const isClosing = this.#word(CLOSING) === 1;
+    const isEmpty = this.#word(REQUESTS_WRITTEN) === this.#word(REQUESTS_FREED);
     // What was sent before the session was closed has been answered by now.
-    if (this.#closing) this.#isClosed = true;
-    else Atomics.wait(this.#control, WAKE, seen);
+    this.#isClosed = isClosing && isEmpty;
+    if (isEmpty && !isClosing) Atomics.wait(this.#control, SLEEPING, OUTSIDE);
+    Atomics.store(this.#control, SLEEPING, 0);
   }
 
   /** Returns what Python finds in the desk's first integer. */
@@ -117,8 +118,7 @@ export class Calls {
       received = receiveMessageOnPort(this.#port)
     ) {
       const message = received.message as ToWorker;
-      if (message[0] === 'close') this.#closing = true;
-      else if (message[0] === 'request') this.#posted.set(message[1], message);
+      if (message[0] === 'request') this.#posted.set(message[1], message);
     }
   }
 

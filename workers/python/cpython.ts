@@ -66,8 +66,9 @@ export function loadCpython(settings: WorkerSettings, worker: number, log: Log):
 interface Started {
   /** Python's identity of the thread. */
   readonly thread?: number;
-  /** What the event loop is, where there is one, and the descriptor that wakes it. */
+  /** What the event loop is, where there is one. */
   readonly loop?: string;
+  /** The descriptor that wakes the worker. */
   readonly bell?: number;
   readonly failure?: Failure;
 }
@@ -126,8 +127,8 @@ class CpythonRuntime implements Runtime {
   /**
    * Blocks until the session is closed. An exception that gets out of the gateway costs its request, and no other.
    *
-   * The thread stays in Python as long as there are requests, and sleeps outside of it: whoever calls process.exit() ends
-   * threads that sleep, and one that went on into Python from there, without the GIL, would bring the process down.
+   * The thread stays in Python as long as there are requests, and for a while after that (see bell.py). Then it sleeps outside of
+   * it: whoever calls process.exit() waits for threads that are in Python, and ends those that sleep here.
    */
   serve(start: SessionStart): void {
     this.#calls = new Calls(start, this.#withoutGil);

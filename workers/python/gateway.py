@@ -8,10 +8,12 @@ import io
 import json
 import threading
 from codecs import latin_1_decode
+from os import close
 from threading import get_ident
 from time import perf_counter_ns
 
 from . import failures
+from .bell import Sleeper, make_bell
 from .failures import ClientGone, LidoTimeout, LoadError, ProtocolError, describe_failure, explain
 from .head import build_hints
 from .interrupts import Interruptible, refuse_all_frames, workers
@@ -86,7 +88,8 @@ class Worker(Interruptible):
         self.keys = {}
         self.meter = None
         self.call = self.tell = self.desk = self.words = None
-        self.requests = self.chunks = self.answers = None
+        self.requests = self.chunks = self.answers = self.sleeper = None
+        self.bell = -1
         self.service_ns = FIRST_GUESS_NS
         # Bytes of early hints, and of which request.
         self.hinted = (0, 0)
@@ -103,21 +106,29 @@ class Worker(Interruptible):
         self.requests = RequestReader(words, requests, fence)
         self.chunks = ChunkReader(words, bodies, fence)
         self.answers = AnswerWriter(words, answers, fence)
+        self.sleeper = Sleeper(words, fence, self.bell)
         words[SERVICE_TIME] = FIRST_GUESS_NS
 
     def serve(self):
-        """Answers requests as long as there are any. The desk says how long the GIL took to come, in nanoseconds."""
+        """
+        Answers requests, and sleeps in between. Returns where none has come for a while, or the session is to end. The desk says
+        how long the GIL took to come, in nanoseconds.
+        """
         requests = self.requests
         self.delay = unpack(self.desk)[0]
-        taken = requests.take()
-        while taken is not None:
-            began = perf_counter_ns()
-            self.handle(*taken)
-            self.delay = 0
-            self.count(perf_counter_ns() - began)
+        while True:
             taken = requests.take()
-        requests.give_back()
-        self.tell_now()
+            while taken is not None:
+                began = perf_counter_ns()
+                self.handle(*taken)
+                self.delay = 0
+                self.count(perf_counter_ns() - began)
+                taken = requests.take()
+            requests.give_back()
+            self.tell_now()
+            if not self.sleeper.sleep(requests.read):
+                return
+            self.delay = self.sleeper.delay
 
     def tell_in_time(self):
         """
@@ -374,7 +385,7 @@ class Worker(Interruptible):
 def start(settings, call, desk):
     """
     Makes this thread's worker. The application is the one that all threads share, or is loaded here, for this interpreter
-    alone. Returns the worker, None where that failed, and JSON: {"thread"}, or {"failure"}.
+    alone. Returns the worker, None where that failed, and JSON: {"thread", "bell"}, or {"failure"}.
     """
     worker = Worker(settings["constants"], settings["multithread"], settings["multiprocess"], settings["run_once"])
     worker.timeout = str(settings["timeout"])
@@ -398,8 +409,9 @@ def start(settings, call, desk):
         except LoadError as error:
             return None, json.dumps({"failure": describe_failure(error)})
     worker.application = _wrap_validator(application) if settings["validate"] else application
+    worker.bell, rope = make_bell()
     workers[worker.thread] = worker
-    return worker, json.dumps({"thread": worker.thread})
+    return worker, json.dumps({"thread": worker.thread, "bell": rope})
 
 
 def _wrap_validator(application):
@@ -413,4 +425,5 @@ def forget(worker):
     workers.pop(worker.thread, None)
     voices.pop(worker.thread, None)
     worker.thread = worker.call = worker.tell = worker.desk = worker.words = None
-    worker.requests = worker.chunks = worker.answers = None
+    worker.requests = worker.chunks = worker.answers = worker.sleeper = None
+    close(worker.bell)

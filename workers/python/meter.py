@@ -43,7 +43,7 @@ class Meter:
         global _delay
         if self.skip == 0:
             _delay += (delay - _delay) * _DELAY_WEIGHT
-            self.slept = _count_sleeps()
+            self.slept = count_sleeps()
             self.computed = thread_time_ns()
         self.began = perf_counter_ns()
 
@@ -54,7 +54,7 @@ class Meter:
             self.skip = self.skip - 1 if took < _QUICK_NS else 0
             return 0
         computed = min(thread_time_ns() - self.computed, took)
-        waited = _find_waiting(took - computed, _count_sleeps() - self.slept)
+        waited = _find_waiting(took - computed, sleeps_since(self.slept))
         self.skip = _UNMEASURED if took < _QUICK_NS else 0
         share = computed / (computed + waited) if waited > 0 else 1
         return min(computed // 1000 + 1, _MAX_MICROSECONDS) << 10 | round(share * _ALL)
@@ -69,11 +69,18 @@ def _find_waiting(idle, sleeps):
 
 if RUSAGE_THREAD is None:
 
-    def _count_sleeps():
-        # Nobody tells: as if each request waited once for itself and once for the GIL.
+    def count_sleeps():
+        return 0
+
+    def sleeps_since(_):
+        # Nobody tells: as if whatever is looked at waited once for itself and once for the GIL.
         return 2
 
 else:
 
-    def _count_sleeps():
+    def count_sleeps():
+        """How often this thread has gone to sleep."""
         return getrusage(RUSAGE_THREAD).ru_nvcsw
+
+    def sleeps_since(count):
+        return count_sleeps() - count

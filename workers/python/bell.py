@@ -1,0 +1,67 @@
+"""[6] How a worker sleeps between two requests without leaving Python, and how long it then waited for the GIL.
+
+To leave Python, sleep in JavaScript, and enter Python again took 30 microseconds more, for V8 and Python push each other out of the
+processor's caches. But a thread that sleeps here is in Python, and process.exit() waits for it. So one to which nothing has
+come for a while leaves, and sleeps outside (calls.ts).
+"""
+
+# The C module: it is small, and nothing that an application puts in the place of socket's or os's functions is for this.
+from _socket import SO_RCVTIMEO, SOL_SOCKET, socketpair
+from os import read
+from struct import pack
+from time import perf_counter_ns
+
+from .meter import count_sleeps, sleeps_since
+from .wire import AT_BELL, CLOSING, GIL_WAIT, MAX_NS, REQUESTS_WRITTEN, RUNG, SLEEPING
+
+#: How long it sleeps here, in microseconds.
+_LONGEST_SLEEP = 250_000
+_MODULO = 0xFFFFFFFF
+
+
+def make_bell():
+    """Two descriptors: the worker reads from the first, the main thread writes to the second, and each closes its own."""
+    bell, rope = socketpair()
+    bell.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("ll", 0, _LONGEST_SLEEP))
+    return bell.detach(), rope.detach()
+
+
+class Sleeper:
+    """Lets one worker sleep."""
+
+    def __init__(self, words, fence, bell):
+        self.words = words
+        self.fence = fence
+        self.bell = bell
+        #: How long the GIL took to come, in nanoseconds.
+        self.delay = 0
+
+    def sleep(self, seen):
+        """
+        Waits until more is written to the ring of requests than was `seen`: True. False where nothing has come for a while, or the
+        session is to end. SLEEPING is stored before the ring is looked at, as protocol.ts demands.
+        """
+        words = self.words
+        slept = 0
+        words[SLEEPING] = AT_BELL
+        self.fence()
+        if words[REQUESTS_WRITTEN] == seen and not words[CLOSING]:
+            before = count_sleeps()
+            try:
+                # More than one byte where it was rung for what had been seen without that.
+                read(self.bell, 16)
+            except BlockingIOError:
+                return self.rise(seen, 0)
+            slept = sleeps_since(before)
+        return self.rise(seen, slept)
+
+    def rise(self, seen, slept):
+        """A thread that slept no more than once had the GIL at once; otherwise it waited for that since it was woken."""
+        words = self.words
+        words[SLEEPING] = 0
+        self.delay = 0
+        if slept > 1:
+            microseconds = (perf_counter_ns() // 1000 - words[RUNG]) & _MODULO
+            self.delay = min(microseconds * 1000, MAX_NS)
+            words[GIL_WAIT] = (words[GIL_WAIT] + microseconds) & _MODULO
+        return words[REQUESTS_WRITTEN] != seen
