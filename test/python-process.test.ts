@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { OUTSIDE } from '../dist/src/contract/protocol.js';
 import { findPythons, openPython } from './support/python-process.js';
 
 /** As many to warm up: the heaps have reached their size by then. */
@@ -16,6 +17,17 @@ describe.each(findPythons())('a process with Python %s', (_version, interpreter)
     expect(await python.exited).toBe(5);
     expect(python.stderr).toBe('');
   }, 15_000);
+
+  it('wakes its worker at its bell, and outside of Python where nothing has come for a while', async () => {
+    await using python = await openPython(interpreter, 'gateway_cases', 'by_path');
+    const request = { environ: { PATH_INFO: '/one_block' } };
+    for (const id of [1, 3]) {
+      await expect.poll(() => python.place(), { timeout: 10_000 }).toBe(OUTSIDE);
+      expect((await python.request(id, request)).error).toBe(null);
+      expect((await python.request(id + 1, request)).error).toBe(null);
+    }
+    await python.close();
+  }, 30_000);
 
   it('keeps its memory flat over many calls', async () => {
     await using python = await openPython(interpreter, 'gateway_cases', 'by_path');

@@ -485,6 +485,7 @@ export const WIRE = {
   SERVICE_TIME,
   CLOSING,
   SLEEPING,
+  IN_LOOP,
   AT_BELL,
   GIL_WAIT,
   RUNG,

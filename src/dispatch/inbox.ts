@@ -7,6 +7,7 @@ import { countGarbage } from '../contract/garbage.js';
 import {
   ASKED,
   HEARD,
+  IN_LOOP,
   IS_FULL,
   MAX_BLOCK,
   REQUESTS_FREED,
@@ -122,7 +123,7 @@ export class Inbox implements BodyCarrier {
   readonly #wakeNow = (): void => {
     this.#willRing = false;
     if (this.#bell === null || Atomics.load(this.#control, SLEEPING) === 0) return;
-    if (Atomics.exchange(this.#control, SLEEPING, 0) === 1) writeSync(this.#bell, ONE);
+    if (Atomics.exchange(this.#control, SLEEPING, 0) === IN_LOOP) writeSync(this.#bell, ONE);
   };
 }
 

@@ -2,6 +2,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import {
   CLOSING,
+  IN_LOOP,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
   SERVICE_TIME,
@@ -72,7 +73,7 @@ export class RequestChannel {
 
   readonly #endTurn = (): void => {
     this.#hasWoken = false;
-    if (this.#unheard > 0 && Atomics.load(this.#control, SLEEPING) === 1) this.#postWakeUp();
+    if (this.#unheard > 0 && Atomics.load(this.#control, SLEEPING) === IN_LOOP) this.#postWakeUp();
   };
 
   #postWakeUp(): void {

@@ -11,6 +11,7 @@ import {
   OFFER,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
+  SLEEPING,
   SLOT_BITS,
   signal,
   slotWord,
@@ -165,6 +166,10 @@ const commands = {
 
   manner({ session }) {
     return Atomics.load(sessions.get(session).control, slotWord(0, MANNER));
+  },
+
+  place({ session }) {
+    return Atomics.load(sessions.get(session).control, SLEEPING);
   },
 
   async close({ session }) {

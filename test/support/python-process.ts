@@ -115,6 +115,11 @@ export class PythonProcess implements AsyncDisposable {
     return this.#call('descriptors', { file });
   }
 
+  /** Where its worker sleeps, as SLEEPING tells it. */
+  place(session = 1): Promise<number> {
+    return this.#call('place', { session });
+  }
+
   close(session = 1): Promise<void> {
     return this.#call('close', { session });
   }

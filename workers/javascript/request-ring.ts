@@ -2,6 +2,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import {
   claim,
+  IN_LOOP,
   INLINE_BODY_LIMIT,
   type PostedRequest,
   REQUESTS_FREED,
@@ -67,7 +68,7 @@ export class RequestRing {
    * the word and then looks at the ring, the main thread writes to the ring and then looks at the word.
    */
   fallAsleep(): boolean {
-    Atomics.store(this.#control, SLEEPING, 1);
+    Atomics.store(this.#control, SLEEPING, IN_LOOP);
     if (this.waiting === 0) return true;
     Atomics.store(this.#control, SLEEPING, 0);
     return false;

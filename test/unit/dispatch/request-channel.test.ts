@@ -14,7 +14,7 @@ function open(serviceNs: number) {
   ports.push(channel);
   const control = allocateControl(1);
   control[SERVICE_TIME] = serviceNs;
-  const requests = new RequestChannel(channel.port1, control, true);
+  const requests = new RequestChannel(channel.port1, control, null);
   return {
     send: () => requests.send(1, 'environ', ''),
     sleep: () => Atomics.store(control, SLEEPING, 1),

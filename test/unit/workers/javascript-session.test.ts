@@ -20,7 +20,7 @@ function open(handle: (request: WorkerRequest) => void | Promise<void>, concurre
   const [requests, bodies] = [new MessageChannel(), new MessageChannel()];
   const control = allocateControl(SLOTS);
   const slots = new Slots(SLOTS, control);
-  const channel = new RequestChannel(requests.port1, control, true);
+  const channel = new RequestChannel(requests.port1, control, null);
   closers.push(() => {
     requests.port1.close();
     bodies.port1.close();

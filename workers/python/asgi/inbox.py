@@ -5,6 +5,7 @@ from ..wire import (
     ASKED,
     CLAIMED,
     HEARD,
+    IN_LOOP,
     IS_FULL,
     LOOP_SLOT_BITS,
     PART,
@@ -99,7 +100,7 @@ class Inbox:
     def fall_asleep(self):
         """False where something has come meanwhile, of which the main thread does not tell."""
         words = self.words
-        words[SLEEPING] = 1
+        words[SLEEPING] = IN_LOOP
         self.fence()
         if words[REQUESTS_WRITTEN] == self.read and words[ASKED] == words[HEARD]:
             return True
