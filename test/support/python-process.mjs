@@ -68,7 +68,7 @@ const commands = {
     const requests = new MessageChannel();
     const bodies = new MessageChannel();
     const control = allocateControl(1);
-    const answers = new RingReader(control);
+    const answers = new RingReader(control, null);
     const inward = {
       requests: new SharedArrayBuffer(REQUESTS_SIZE),
       bodies: new SharedArrayBuffer(BODIES_SIZE),
@@ -77,7 +77,7 @@ const commands = {
       requests: requests.port2,
       bodies: bodies.port2,
       control,
-      rings: { answers: answers.memory, inward },
+      rings: { answers: answers.memory, ...inward },
       settings: {
         constants: { SERVER_SOFTWARE: 'lido/test' },
         multithread: true,
