@@ -28,7 +28,11 @@ export const peers = {
     language: 'javascript',
     found: () => existsSync(lidoCommand),
     version: () => versionOf(`${root}/package.json`),
-    command: (how) => [...lidoOptions(how), `${javascriptApps}/${how.app}.js:application`],
+    command: (how) => [
+      ...lidoOptions(how),
+      ...(how.options ?? []),
+      `${javascriptApps}/${how.app}.js:application`,
+    ],
   },
   'node:http': {
     language: 'javascript',
