@@ -161,7 +161,7 @@ export class RequestBody {
   #giveCredit(bytes: number): void {
     this.#consumed += bytes;
     countGarbage(bytes);
-    if (this.#consumed < BODY_WINDOW / 4) return;
+    if (this.#consumed < BODY_WINDOW / 2) return;
     this.#sender.say(['credit', this.#id, this.#consumed]);
     this.#consumed = 0;
   }

@@ -425,7 +425,9 @@ export const INLINE_BODY_LIMIT = 64 * 1024;
 /** A larger one up to this size does so as bytes, where there is room. Larger ones come in chunks: the application may not read them. Bytes. */
 export const WHOLE_BODY_LIMIT = 256 * 1024;
 /** Bytes of a request's body sent to the worker beyond what it has consumed. */
-export const BODY_WINDOW = 256 * 1024;
+export const BODY_WINDOW = 512 * 1024;
+/** The same where many requests run in one loop, for each of them. */
+export const LOOP_BODY_WINDOW = 256 * 1024;
 /** Bytes of a response that may be unacknowledged by the socket before the application blocks. */
 export const RESPONSE_WINDOW = 768 * 1024;
 /** The same where many requests run in one loop, for each of them. */
@@ -506,6 +508,7 @@ export const WIRE = {
   LOOP_SLOT_BITS,
   FIXED_KEYS,
   BODY_WINDOW,
+  LOOP_BODY_WINDOW,
   RESPONSE_WINDOW,
   LOOP_WINDOW,
   WEBSOCKET_CREDIT,

@@ -70,7 +70,7 @@ export const REQUESTS_SIZE = 1024 * 1024;
  * A request that ends leaves at most BODY_WINDOW of chunks unread, which its successor passes over; so there is always room
  * for two windows of chunks, however short those are.
  */
-export const BODIES_SIZE = 1024 * 1024;
+export const BODIES_SIZE = 2 * 1024 * 1024;
 /** What a loop is told: a turn's worth of requests, and of chunks of many bodies. What it has no room for waits. */
 export const INBOX_SIZE = 1024 * 1024;
 /** More than twice RESPONSE_WINDOW and MAX_BLOCK together: blocks are acknowledged a little before the socket gives them back. */

@@ -51,6 +51,40 @@ export class BodyChannel implements BodyCarrier {
   }
 }
 
+/** A worker that waits for a body is woken for so many bytes of it, or for less at the end of a turn. */
+const WORTH_WAKING = 256 * 1024;
+
+/** Wakes a worker for chunks that were sent: that costs more than to read one, and a quick client sends several in a turn. */
+export class BodyBell {
+  readonly #ring: () => void;
+  #unheard = 0;
+  #willRing = false;
+
+  constructor(ring: () => void) {
+    this.#ring = ring;
+  }
+
+  /** There is a chunk of so many bytes, or at 0 the end. */
+  tell(bytes: number): void {
+    this.#unheard += bytes;
+    if (bytes === 0 || this.#unheard >= WORTH_WAKING) this.#ringNow();
+    else if (!this.#willRing) {
+      this.#willRing = true;
+      setImmediate(this.#endTurn);
+    }
+  }
+
+  readonly #endTurn = (): void => {
+    this.#willRing = false;
+    if (this.#unheard > 0) this.#ringNow();
+  };
+
+  #ringNow(): void {
+    this.#unheard = 0;
+    this.#ring();
+  }
+}
+
 /**
  * A chunk that has a buffer of its own, as node:http makes them, changes hands; copying it would leave garbage here that
  * V8 collects late, for it lies outside the heap.

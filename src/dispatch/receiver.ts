@@ -1,7 +1,13 @@
 /** Main thread. [8] What a worker says of its exchanges ► their writers: the other end of workers/sender.ts. */
 import { fromPayload, LidoError } from '../contract/errors.js';
-import { FILE_REFUSED, FILE_TAKEN, type FromWorker } from '../contract/protocol.js';
-import type { BodyCarrier } from './body-channel.js';
+import {
+  BODY_WINDOW,
+  FILE_REFUSED,
+  FILE_TAKEN,
+  type FromWorker,
+  LOOP_BODY_WINDOW,
+} from '../contract/protocol.js';
+import { BodyBell, type BodyCarrier } from './body-channel.js';
 import type { Exchange } from './exchange.js';
 import { openAgain, sendFile } from './file-body.js';
 import type { Inbox } from './inbox.js';
@@ -57,6 +63,7 @@ const LAST: ReadonlySet<string> = new Set(['response', 'end', 'fail'] satisfies 
 export class Receiver {
   readonly #slots: Slots;
   readonly #bodies: BodyCarrier;
+  readonly #bodyWindow: number;
   readonly #ring: RingReader | null;
   readonly #events: ReceiverEvents;
   /** Null for a worker that has none. */
@@ -72,6 +79,7 @@ export class Receiver {
   ) {
     this.#slots = slots;
     this.#bodies = bodies;
+    this.#bodyWindow = inbox === null ? BODY_WINDOW : LOOP_BODY_WINDOW;
     this.#webSockets = inbox === null ? null : new WebSocketReceiver(inbox);
     this.#ring = ring;
     this.#events = events;
@@ -224,10 +232,13 @@ export class Receiver {
     if (!exchange.isSent) return;
     if (exchange.body.expectsContinue) exchange.writer.writeContinue();
     const { id } = slot;
+    // To signal a slot that is another request's by then wakes somebody who looks, and sleeps on.
+    const bell = new BodyBell(() => slot.signal());
     exchange.body.flowTo((chunk) => {
+      const bytes = chunk?.length ?? 0;
       this.#bodies.send(id, chunk);
-      slot.signal();
-    });
+      bell.tell(bytes);
+    }, this.#bodyWindow);
   }
 }
 

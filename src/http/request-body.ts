@@ -1,6 +1,6 @@
 /** Main thread. A request's body on its way from the client to a worker: whole first, or as it comes. */
 import { LidoError } from '../contract/errors.js';
-import { BODY_WINDOW, INLINE_BODY_LIMIT, WHOLE_BODY_LIMIT } from '../contract/protocol.js';
+import { INLINE_BODY_LIMIT, WHOLE_BODY_LIMIT } from '../contract/protocol.js';
 import type { BodyFlow, BodyReceiver, HttpRequest } from './request.js';
 import { Spool, type SpooledFile, type SpoolStore } from './spool.js';
 
@@ -42,7 +42,7 @@ const FORBIDDEN_TRAILERS = new Set([
 
 /**
  * Collects a body whole, in memory to a limit and beyond it in a file, so that a slow client holds no worker. Where the
- * application wants to begin earlier, the body flows to its worker as it comes, no further ahead than BODY_WINDOW.
+ * application wants to begin earlier, the body flows to its worker as it comes, no further ahead than a window.
  */
 export class RequestBodySource implements BodyReceiver {
   readonly #limits: BodyLimits;
@@ -61,7 +61,7 @@ export class RequestBodySource implements BodyReceiver {
   /** A worker reads the file. */
   #isLent = false;
   #target: BodyTarget | null = null;
-  #credit = BODY_WINDOW;
+  #credit = 0;
   #willPump = false;
   #timer: NodeJS.Timeout | null = null;
   #windowBegan = 0;
@@ -163,9 +163,10 @@ export class RequestBodySource implements BodyReceiver {
     if (this.#isClosed) this.#spool?.close();
   }
 
-  /** Lets the body flow to a worker, under credit. */
-  flowTo(target: BodyTarget): void {
+  /** Lets the body flow to a worker, no further ahead of it than so many bytes. */
+  flowTo(target: BodyTarget, window: number): void {
     this.#target = target;
+    this.#credit += window;
     this.#pump();
   }
 

@@ -10,7 +10,7 @@ from ..rings import find_slot_word
 from ..wire import (
     ACKED,
     BLOCK,
-    BODY_WINDOW,
+    LOOP_BODY_WINDOW,
     END,
     HEAD,
     LOOP_SLOT_BITS,
@@ -121,7 +121,7 @@ class HttpCycle:
         self.chunks = ()
         self.is_read = self.has_ended
         self.consumed += len(body)
-        if self.consumed >= BODY_WINDOW // 2 and not self.has_ended:
+        if self.consumed >= LOOP_BODY_WINDOW // 2 and not self.has_ended:
             self.outbox.say("credit", self.request, self.consumed)
             self.consumed = 0
         return {"type": "http.request", "body": body, "more_body": not self.has_ended}
