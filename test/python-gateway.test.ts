@@ -47,11 +47,11 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
     await ask('computes');
     await ask('computes');
     const computed = readManner(await python.manner());
-    expect(computed?.share).toBeGreaterThan(0.8);
+    expect(computed?.busy).toBeGreaterThan(0.8);
     expect(computed?.computeMs).toBeGreaterThan(4);
     await ask('waits');
     const waited = readManner(await python.manner());
-    expect(waited?.share).toBeLessThan(0.2);
+    expect(waited?.busy).toBeLessThan(0.2);
     expect(waited?.computeMs).toBeLessThan(4);
   });
 

@@ -225,6 +225,7 @@ function assemble(
     prefetch: speaks === 'asgi' ? 0 : PREFETCH,
     // With one thread nobody shares it: requests lie in the worker, one behind the other.
     sharedGil: threads.max > 1 && speaks === 'wsgi' && sharesGil(application),
+    cores: findAvailableCores(),
     slowMs: SLOW_MS,
     worthWakingMs: WORTH_WAKING_MS,
   };

@@ -316,7 +316,10 @@ export const AT_BELL = 2;
 export const OUTSIDE = 3;
 /** Session word: 1 while more waits for a loop's ring than that has room for. The worker says 'room' once it has read it. */
 export const IS_FULL = 11;
-/** Session words: how often the main thread has asked a loop for a sign, and the last one that the loop has answered. */
+/**
+ * Session words: how often the main thread has asked for a sign, and the last one that was answered: by a loop that it still goes
+ * round, by any other Python worker that it has the GIL.
+ */
 export const ASKED = 12;
 export const HEARD = 13;
 

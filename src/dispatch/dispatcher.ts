@@ -13,6 +13,7 @@ import {
   isOverdue,
   mostHeld,
 } from './gil-policy.js';
+import { GilProbe, type ProbedWorker } from './gil-probe.js';
 import { type Manner, Manners, readManner } from './manners.js';
 import { type Impatient, Patience } from './patience.js';
 import {
@@ -39,7 +40,7 @@ export interface Job<J> extends Impatient {
 }
 
 /** What the dispatcher needs of a worker. */
-export interface DispatchWorker<J> extends GilWorkerView {
+export interface DispatchWorker<J> extends GilWorkerView, ProbedWorker<J> {
   /** Gives it a request; it has room. */
   send(job: J): void;
   /** Takes back what it has not begun, at most `most`, the longest waiting first. */
@@ -81,6 +82,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   readonly #clock: Clock;
   /** Asked only where workers share one GIL. */
   readonly #manners = new Manners();
+  readonly #probe: GilProbe<J, W>;
   readonly #limit: number;
   readonly #sessions = new Set<W>();
   /** Why there is no worker, and none is about to come. */
@@ -100,6 +102,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     this.#patience = new Patience(this.#backlog, backlogTimeoutMs);
     this.#elsewhere = elsewhere;
     this.#clock = clock;
+    this.#probe = new GilProbe(clock, this.#manners);
   }
 
   /** Requests that wait for a worker, or in one behind those that it runs. */
@@ -378,6 +381,8 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     if (recalled.length > 0) this.#keepFirst(recalled);
     this.#drainBacklog();
     this.#drainElsewhere();
+    if (this.#policy.sharedGil && (queued || this.#backlog.size > 0))
+      this.#probe.look(this.#sessions, () => this.#drainBacklog());
     // Under a shared GIL a waiting request opens another worker once the hot one turns out slow; and other processes may have room.
     const isWatched = this.#policy.sharedGil || this.#elsewhere !== null;
     if (queued || (isWatched && this.#backlog.size > 0)) this.#watchSlowWorkers();

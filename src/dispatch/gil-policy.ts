@@ -3,7 +3,8 @@
  *
  * Two threads that compute under one GIL are slower than one, and threads that wait cost nothing. So about one request
  * that computes is to be open at any time: as many as wait are opened at once, those that compute one after the other,
- * and of those that do both so many that one computes while the others wait.
+ * and of those that do both so many that one computes while the others wait. Those that compute without the GIL are opened
+ * on as many threads as there are cores.
  */
 import type { Manner } from './manners.js';
 import { type DispatchPolicy, isBetterIdle, type WorkerView } from './policy.js';
@@ -41,15 +42,17 @@ export function chooseUnderGil<W extends GilWorkerView>(
   manner: Manner,
 ): W | null {
   const weight = weigh(manner);
-  const computing = countComputing(workers);
+  const company = count(workers);
   let open = 0;
+  let native = 0;
   let idle: W | null = null;
   let hot: W | null = null;
   let next: W | null = null;
   for (const worker of workers) {
+    if (worker.manner !== null && isNative(worker.manner)) native += 1;
     if (worker.manner === null) {
       if (idle === null || isBetterIdle(worker, idle)) idle = worker;
-    } else if (!isTooLong(worker.manner, now - worker.busySince, computing, manner, policy)) {
+    } else if (!isTooLong(worker.manner, now - worker.busySince, company, manner, policy)) {
       open += Math.min(weight, weigh(worker.manner));
       // Where two compute, the one with less to do gets nothing more, and is soon idle.
       if (
@@ -62,6 +65,7 @@ export function chooseUnderGil<W extends GilWorkerView>(
     if (isSoonFree(worker, now, policy) && (next === null || freeFrom(worker) < freeFrom(next)))
       next = worker;
   }
+  if (isNative(manner) && native >= policy.cores) idle = null;
   if (idle !== null && (open === 0 || open + WANTED_ROOM * weight <= 1)) return idle;
   // Behind one that computes it costs no round trip, and nobody waits longer for that.
   if (computes(manner)) return isQuickComputer(manner, policy) ? hot : null;
@@ -81,28 +85,48 @@ export function hasVacancyUnderGil(workers: Iterable<GilWorkerView>, policy: Dis
 
 /**
  * A request does not wait for one that usually takes much longer than it does itself, nor for one that takes longer than it
- * usually does: that waits for something this time. Those that compute take as much longer as there are of them.
+ * usually does: that waits for something this time. Those that compute take as much longer as there are of them, and those
+ * that do both at most by what all others compute: were they not counted any more, the more would be opened the longer they take.
  */
 function isTooLong(
   running: Manner,
   runsMs: number,
-  computing: number,
+  { computing, open }: Company,
   waiting: Manner,
   { slowMs }: DispatchPolicy,
 ): boolean {
   if (running.computeMs > 2 * Math.max(slowMs, waiting.computeMs)) return true;
-  return runsMs >= Math.max(slowMs, 1.5 * running.computeMs * computing);
+  const usualMs = computes(running)
+    ? 1.5 * running.computeMs * computing
+    : 2 * (takes(running) + running.computeMs * open);
+  return runsMs >= Math.max(slowMs, usualMs);
 }
 
-function countComputing(workers: Iterable<GilWorkerView>): number {
-  let count = 0;
-  for (const { manner } of workers) if (manner !== null && computes(manner)) count += 1;
-  return count;
+/** Who runs beside a request. */
+interface Company {
+  readonly computing: number;
+  readonly open: number;
+}
+
+function count(workers: Iterable<GilWorkerView>): Company {
+  let computing = 0;
+  let open = 0;
+  for (const { manner } of workers) {
+    if (manner === null) continue;
+    open += 1;
+    if (computes(manner)) computing += 1;
+  }
+  return { computing, open };
 }
 
 /** It wants the GIL for most of its time. */
 export function computes(manner: Manner): boolean {
   return weigh(manner) > 1 / 2;
+}
+
+/** It computes for most of its time, and not always with the GIL. */
+function isNative({ share, native }: Manner): boolean {
+  return native > 0.1 && share + native > 1 / 2;
 }
 
 /** Requests that a worker may hold: many that are quick and compute, of others the one that runs and the next. */
@@ -139,8 +163,8 @@ function freeFrom({ busySince, manner }: GilWorkerView): number {
   return busySince + (manner === null ? 0 : takes(manner));
 }
 
-function takes({ share, computeMs }: Manner): number {
-  return computeMs / Math.max(share, 0.001);
+function takes({ share, native, computeMs }: Manner): number {
+  return computeMs / Math.max(share + native, 0.001);
 }
 
 /** It may lie in a worker behind another: whoever waits for the GIL anyway waits there without a round trip. */

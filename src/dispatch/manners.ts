@@ -1,15 +1,25 @@
 /** Main thread. What requests were last seen to do with the GIL that all workers share: by their paths, and all together. */
 
+/** What a request was seen to do. */
+export interface Seen {
+  /** For how much of its time it computed, with the GIL or without: 1 computes, 0 waits for something else. */
+  readonly busy: number;
+  /** How long it computed, in milliseconds. */
+  readonly computeMs: number;
+}
+
 /** What is known of requests of one kind. Updated in place: who runs such a request counts by what is known now. */
 export interface Manner {
-  /** For how much of its time a request wants the GIL: 1 computes, 0 waits for something else. */
+  /** For how much of its time a request wants the GIL: 1 computes under it, 0 waits, or computes without. */
   readonly share: number;
-  /** How long it computes, in milliseconds. */
+  /** For how much of its time it computes without the GIL, as hashes, compression and images do. */
+  readonly native: number;
+  /** How long it computes, with the GIL or without, in milliseconds. */
   readonly computeMs: number;
 }
 
 /** While nothing is known at all: two requests at once show most. */
-export const FIRST_GUESS: Manner = { share: 2 / 3, computeMs: 0 };
+export const FIRST_GUESS: Manner = { share: 2 / 3, native: 0, computeMs: 0 };
 /** The last request's part in the mean: after six of another manner less than a fifth is left of what was known. */
 const WEIGHT = 1 / 4;
 /** Paths that are remembered, and as many folders; the oldest makes room for one more. */
@@ -18,17 +28,31 @@ const MAX_REMEMBERED = 1024;
 const MAX_PATH = 256;
 
 class Mean implements Manner {
-  share: number;
   computeMs: number;
+  #busy: number;
+  /** How often one that computes was found to hold the GIL. Nobody has looked yet: as nearly all do. */
+  #held = 1;
 
-  constructor({ share, computeMs }: Manner) {
-    this.share = share;
+  constructor({ busy, computeMs }: Seen) {
+    this.#busy = busy;
     this.computeMs = computeMs;
   }
 
-  add({ share, computeMs }: Manner): void {
-    this.share += (share - this.share) * WEIGHT;
+  get share(): number {
+    return Math.min(this.#busy, this.#held);
+  }
+
+  get native(): number {
+    return this.#busy - this.share;
+  }
+
+  add({ busy, computeMs }: Seen): void {
+    this.#busy += (busy - this.#busy) * WEIGHT;
     this.computeMs += (computeMs - this.computeMs) * WEIGHT;
+  }
+
+  addLook(isHeld: boolean): void {
+    this.#held += (Number(isHeld) - this.#held) * WEIGHT;
   }
 }
 
@@ -48,16 +72,23 @@ export class Manners {
   }
 
   /** A request with this target was seen to do so. */
-  learn(target: string, seen: Manner): void {
+  learn(target: string, seen: Seen): void {
     const path = withoutQuery(target);
     if (this.#all === null) this.#all = new Mean(seen);
     else this.#all.add(seen);
     remember(this.#byFolder, folderOf(path), seen);
     remember(this.#byPath, path, seen);
   }
+
+  /** While a request with this target computed, the GIL was held, or could be had. */
+  learnHeld(target: string, isHeld: boolean): void {
+    const path = withoutQuery(target);
+    for (const mean of [this.#byPath.get(path), this.#byFolder.get(folderOf(path)), this.#all])
+      mean?.addLook(isHeld);
+  }
 }
 
-function remember(means: Map<string, Mean>, key: string, seen: Manner): void {
+function remember(means: Map<string, Mean>, key: string, seen: Seen): void {
   const mean = means.get(key);
   if (mean !== undefined) {
     mean.add(seen);
@@ -69,9 +100,9 @@ function remember(means: Map<string, Mean>, key: string, seen: Manner): void {
 }
 
 /** MANNER's word as numbers, or null where nobody measured. */
-export function readManner(word: number): Manner | null {
+export function readManner(word: number): Seen | null {
   if (word === 0) return null;
-  return { share: (word & 1023) / 1023, computeMs: (word >> 10) / 1000 };
+  return { busy: (word & 1023) / 1023, computeMs: (word >> 10) / 1000 };
 }
 
 function withoutQuery(target: string): string {

@@ -19,6 +19,8 @@ export interface DispatchPolicy {
   readonly prefetch: number;
   /** Workers share one GIL: gil-policy.ts chooses in place of chooseWorker(). */
   readonly sharedGil: boolean;
+  /** Under a shared GIL: how many requests may compute at once without it. */
+  readonly cores: number;
   /** From here on a running request counts as slow, in milliseconds. */
   readonly slowMs: number;
   /**

@@ -2,11 +2,13 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { fromPayload, type LidoError } from '../contract/errors.js';
 import {
+  ASKED,
   allocateControl,
   type FromWorker,
   GIL_WAIT,
   HEAP_LIMIT,
   HEAP_USED,
+  HEARD,
   type InterruptTarget,
   SERVICE_TIME,
   type SessionStart,
@@ -168,6 +170,22 @@ export class Session implements ExchangeHolder {
   /** What is known of the request that it runs; null while idle. */
   get manner(): Manner | null {
     return this.#held[0]?.manner ?? null;
+  }
+
+  /** The first of them, once the worker has claimed it. */
+  get running(): Exchange | null {
+    const first = this.#held[0];
+    return first !== undefined && this.#slots.find(first.id)?.isClaimed === true ? first : null;
+  }
+
+  /** Wakes a Python worker without a loop, which says as soon as it has the GIL that it has. */
+  askForGil(): void {
+    Atomics.add(this.#control, ASKED, 1);
+    this.#alarm.wake();
+  }
+
+  get hasHadGil(): boolean {
+    return Atomics.load(this.#control, HEARD) === Atomics.load(this.#control, ASKED);
   }
 
   /** V8's heap and its limit, as a JavaScript worker told last; null where none did. Bytes. */

@@ -12,7 +12,7 @@ from struct import pack
 from time import perf_counter_ns
 
 from .meter import count_sleeps, sleeps_since
-from .wire import AT_BELL, CLOSING, GIL_WAIT, MAX_NS, REQUESTS_WRITTEN, RUNG, SLEEPING
+from .wire import ASKED, AT_BELL, CLOSING, GIL_WAIT, HEARD, REQUESTS_WRITTEN, RUNG, SLEEPING
 
 #: How long it sleeps here, in microseconds.
 _LONGEST_SLEEP = 250_000
@@ -33,12 +33,10 @@ class Sleeper:
         self.words = words
         self.fence = fence
         self.bell = bell
-        #: How long the GIL took to come, in nanoseconds.
-        self.delay = 0
 
     def sleep(self, seen):
         """
-        Waits until more is written to the ring of requests than was `seen`: True. False where nothing has come for a while, or the
+        Waits until more is written to the ring of requests than was `seen`, or a sign is asked for: True. False where nothing has come for a while, or the
         session is to end. SLEEPING is stored before the ring is looked at, as protocol.ts demands.
         """
         words = self.words
@@ -59,9 +57,18 @@ class Sleeper:
         """A thread that slept no more than once had the GIL at once; otherwise it waited for that since it was woken."""
         words = self.words
         words[SLEEPING] = 0
-        self.delay = 0
+        if self.give_sign():
+            return True
         if slept > 1:
             microseconds = (perf_counter_ns() // 1000 - words[RUNG]) & _MODULO
-            self.delay = min(microseconds * 1000, MAX_NS)
             words[GIL_WAIT] = (words[GIL_WAIT] + microseconds) & _MODULO
         return words[REQUESTS_WRITTEN] != seen
+
+    def give_sign(self):
+        """Says that it has the GIL, where it was asked to: True."""
+        words = self.words
+        asked = words[ASKED]
+        if words[HEARD] == asked:
+            return False
+        words[HEARD] = asked
+        return True

@@ -12,7 +12,6 @@ import {
   type WorkerSettings,
 } from '../../src/contract/protocol.js';
 import type { Runtime } from '../runtime.js';
-import { MAX_NS } from '../service-time.js';
 import { Calls, FETCH, DESK_HEADER as HEADER, readRecord } from './calls.js';
 import {
   describeApplication,
@@ -146,9 +145,7 @@ class CpythonRuntime implements Runtime {
     while (!this.#calls.isClosed) {
       const asked = performance.now();
       this.#python.acquire(this.#thread);
-      const waitedMs = performance.now() - asked;
-      new Int32Array(this.#desk.buffer, this.#desk.byteOffset, 1)[0] = Math.min(waitedMs * 1e6, MAX_NS);
-      start.control[GIL_WAIT] = (start.control[GIL_WAIT] as number) + waitedMs * 1000;
+      start.control[GIL_WAIT] = (start.control[GIL_WAIT] as number) + (performance.now() - asked) * 1000;
       const result = this.#python.callNoArguments(serve);
       if (result === 0) this.#giveUp();
       else this.#python.decref(result);

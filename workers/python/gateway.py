@@ -110,25 +110,23 @@ class Worker(Interruptible):
         words[SERVICE_TIME] = FIRST_GUESS_NS
 
     def serve(self):
-        """
-        Answers requests, and sleeps in between. Returns where none has come for a while, or the session is to end. The desk says
-        how long the GIL took to come, in nanoseconds.
-        """
+        """Answers requests, and sleeps in between. Returns where none has come for a while, or the session is to end."""
         requests = self.requests
-        self.delay = unpack(self.desk)[0]
+        self.sleeper.give_sign()
         while True:
             taken = requests.take()
             while taken is not None:
                 began = perf_counter_ns()
                 self.handle(*taken)
-                self.delay = 0
                 self.count(perf_counter_ns() - began)
+                if self.meter is not None and self.meter.is_stale:
+                    self.tell_now()
+                    self.meter.look()
                 taken = requests.take()
             requests.give_back()
             self.tell_now()
             if not self.sleeper.sleep(requests.read):
                 return
-            self.delay = self.sleeper.delay
 
     def tell_in_time(self):
         """
@@ -164,7 +162,7 @@ class Worker(Interruptible):
         # When the main thread was last told that a body in a file is being read.
         self.signed_at = 0
         if request and self.meter is not None:
-            self.meter.begin(self.delay)
+            self.meter.begin()
 
     def handle(self, request, environ, body):
         """Answers a request. Whatever happens, it is ended once."""
@@ -394,9 +392,10 @@ def start(settings, call, desk):
     worker.labels = settings["labels"]
     voices[worker.thread] = worker.log
     if settings["tellsManner"]:
-        from .meter import Meter
+        from .meter import Meter, pass_gil_sooner
 
         worker.meter = Meter()
+        pass_gil_sooner()
     if settings["isolated"]:
         refuse_all_frames()
     if settings["shared"]:
@@ -424,6 +423,8 @@ def forget(worker):
     """The worker's thread ends, and with it the buffers; what an application has kept of the gateway fails from now on."""
     workers.pop(worker.thread, None)
     voices.pop(worker.thread, None)
+    if worker.meter is not None:
+        worker.meter.close()
     worker.thread = worker.call = worker.tell = worker.desk = worker.words = None
     worker.requests = worker.chunks = worker.answers = worker.sleeper = None
     close(worker.bell)

@@ -12,7 +12,8 @@ const rateOf = (over: readonly SimulatedJob[], fromMs: number, toMs: number) =>
   (over.filter(({ finishedMs }) => finishedMs > fromMs).length / (toMs - fromMs)) * 1000;
 
 describe('the choice', () => {
-  const manner = (share: number, computeMs = 1) => ({ share, computeMs });
+  const manner = (share: number, computeMs = 1) => ({ share, native: 0, computeMs });
+  const native = { share: 0.05, native: 0.95, computeMs: 20 };
   const worker = (
     running: ReturnType<typeof manner> | null,
     load = running === null ? 0 : 1,
@@ -66,6 +67,14 @@ describe('the choice', () => {
     ];
     expect(chooseUnderGil([late, later, soon], 10, GIL, manner(0.1))).toBe(soon);
     expect(chooseUnderGil([worker(manner(0.1), 2), late], 10, GIL, manner(0.1))).toBeNull();
+  });
+
+  test('those that compute without the GIL are opened on as many as there are cores', () => {
+    const idle = worker(null);
+    expect(chooseUnderGil([worker(native), idle], 10, GIL, native)).toBe(idle);
+    expect(chooseUnderGil([worker(native), worker(native), idle], 10, GIL, native)).not.toBe(idle);
+    expect(chooseUnderGil([worker(native), worker(native), idle], 10, GIL, manner(1))).toBe(idle);
+    expect(chooseUnderGil([worker(native), worker(native), idle], 10, GIL, manner(0.1))).toBe(idle);
   });
 
   test('one that takes long waits in the backlog, where it holds up no other', () => {
@@ -127,6 +136,55 @@ describe('requests that wait', () => {
     simulation.run(2000);
     const ceiling = Math.min((threads / (ms + 0.25)) * 1000, 4000);
     expect(rateOf(over, 1001, 2001)).toBeGreaterThan(0.95 * ceiling);
+  });
+});
+
+describe('requests that compute without the GIL', () => {
+  const HASHES: Doing = [0.25, { native: 40 }];
+
+  test('run on as many threads as there are cores, and others do not wait for them', () => {
+    const simulation = new Simulation(8, GIL);
+    const over = simulation.keepAsking(16, [['/hash', HASHES]]);
+    simulation.run(400);
+    expect(simulation.countOpen('/hash')).toBe(GIL.cores);
+    // Until it is known it is taken for another one of those.
+    const first = simulation.ask('/quick', COMPUTES);
+    while (first.state !== 'over') simulation.run(1);
+    const quick = simulation.ask('/quick', COMPUTES);
+    over.length = 0;
+    const from = simulation.nowMs;
+    simulation.run(1000);
+    expect(quick.latencyMs).toBeLessThan(10);
+    expect(rateOf(over, from, from + 1000)).toBeGreaterThan((0.95 * GIL.cores * 1000) / 40.25);
+  });
+
+  test.each([2, 8])('are found out again when they do so no longer, on %d threads', (threads) => {
+    const simulation = new Simulation(threads, GIL);
+    simulation.keepAsking(16, [['/hash', HASHES]]);
+    simulation.run(400);
+    expect(simulation.countOpen('/hash')).toBe(GIL.cores);
+    simulation.onFinish = () => simulation.ask('/hash', [40]);
+    simulation.run(5000);
+    const open: number[] = [];
+    for (let look = 0; look < 100; look += 1) {
+      simulation.run(10);
+      open.push(simulation.countOpen('/hash'));
+    }
+    expect(open.filter((count) => count > 1).length).toBeLessThan(20);
+  });
+
+  test('are told from those that compute with it, which stay on one thread beside them', () => {
+    const simulation = new Simulation(8, GIL);
+    const over = simulation.keepAsking(16, [
+      ['/hash', HASHES],
+      ['/compute', [10]],
+    ]);
+    simulation.run(1000);
+    over.length = 0;
+    simulation.run(1000);
+    expect(simulation.countOpen('/compute')).toBeLessThanOrEqual(1);
+    // What computes has the GIL for 10 ms of 50.25 that two cores have for each pair, were there nothing to wait for.
+    expect(rateOf(over, 1001, 2001)).toBeGreaterThan(60);
   });
 });
 

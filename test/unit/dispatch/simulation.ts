@@ -19,19 +19,23 @@ export const PARALLEL: DispatchPolicy = {
   concurrency: 1,
   prefetch: 64,
   sharedGil: false,
+  cores: 2,
   slowMs: 5,
   worthWakingMs: 0.25,
 };
 export const GIL: DispatchPolicy = { ...PARALLEL, sharedGil: true };
 
-/** What a request does, in this order: it computes for a positive number of milliseconds, waits for a negative one. */
-export type Doing = readonly number[];
+/**
+ * What a request does, in this order: it computes for a positive number of milliseconds, waits for a negative one, and computes
+ * without the GIL, on a core of its own, for what stands in braces.
+ */
+export type Doing = readonly (number | { readonly native: number })[];
 
 export class SimulatedJob implements Job<SimulatedJob> {
   readonly target: string;
   readonly arrivesMs: number;
-  readonly #doing: number[];
-  manner: Manner = { share: 1, computeMs: 0 };
+  readonly #doing: { kind: 'computes' | 'waits' | 'native'; ms: number }[];
+  manner: Manner = { share: 1, native: 0, computeMs: 0 };
   state: Job<SimulatedJob>['state'] = 'receiving';
   holder: SimulatedWorker | null = null;
   startedMs = Number.POSITIVE_INFINITY;
@@ -43,7 +47,10 @@ export class SimulatedJob implements Job<SimulatedJob> {
 
   constructor(target: string, doing: Doing, arrivesMs = 0) {
     this.target = target;
-    this.#doing = [...doing];
+    this.#doing = doing.map((step) => {
+      if (typeof step !== 'number') return { kind: 'native', ms: step.native };
+      return { kind: step > 0 ? 'computes' : 'waits', ms: Math.abs(step) };
+    });
     this.arrivesMs = arrivesMs;
   }
 
@@ -56,7 +63,7 @@ export class SimulatedJob implements Job<SimulatedJob> {
   }
 
   get wantsToCompute(): boolean {
-    return (this.#doing[0] ?? 0) > 0;
+    return this.#doing[0]?.kind === 'computes';
   }
 
   wait(): void {
@@ -76,20 +83,14 @@ export class SimulatedJob implements Job<SimulatedJob> {
     this.error = error;
   }
 
-  compute(): void {
-    this.computedMs += STEP_MS;
-    this.#advance(-STEP_MS);
-  }
-
-  waitAStep(): void {
-    this.waitedMs += STEP_MS;
-    this.#advance(STEP_MS);
-  }
-
-  #advance(by: number): void {
-    const rest = (this.#doing[0] as number) + by;
-    if (rest === 0) this.#doing.shift();
-    else this.#doing[0] = rest;
+  /** One step of what it does; one that computes has the GIL. */
+  advance(): void {
+    const step = this.#doing[0];
+    if (step === undefined) return;
+    if (step.kind === 'waits') this.waitedMs += STEP_MS;
+    else this.computedMs += STEP_MS;
+    step.ms -= STEP_MS;
+    if (step.ms === 0) this.#doing.shift();
   }
 }
 
@@ -102,6 +103,7 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
   /** How long it has had the GIL without a pause. */
   holdsMs = 0;
   served = 0;
+  hasHadGil = false;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -115,8 +117,12 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
     return this.queue[0]?.manner ?? null;
   }
 
-  get running(): SimulatedJob | undefined {
-    return this.queue[0];
+  get running(): SimulatedJob | null {
+    return this.queue[0] ?? null;
+  }
+
+  askForGil(): void {
+    this.hasHadGil = this.#simulation.isGilFree;
   }
 
   send(job: SimulatedJob): void {
@@ -147,13 +153,11 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
   /** One step of what it runs; `hasGil` says whether it may compute. */
   step(hasGil: boolean): void {
     const job = this.running;
-    if (job === undefined) return;
+    if (job === null) return;
     job.startedMs = Math.min(job.startedMs, this.#simulation.nowMs);
-    if (!job.wantsToCompute) job.waitAStep();
-    else if (hasGil) {
-      this.holdsMs += STEP_MS;
-      job.compute();
-    }
+    if (job.wantsToCompute && !hasGil) return;
+    if (job.wantsToCompute) this.holdsMs += STEP_MS;
+    job.advance();
     if (!job.isOver) return;
     this.queue.shift();
     this.served += 1;
@@ -217,6 +221,11 @@ export class Simulation implements Clock {
   /** Workers that hold a request. */
   get open(): number {
     return this.workers.filter(({ load }) => load > 0).length;
+  }
+
+  /** No request wants it. */
+  get isGilFree(): boolean {
+    return !this.workers.some(({ running }) => running?.wantsToCompute);
   }
 
   /** Requests with this target that run. */
