@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OUTSIDE } from '../dist/src/contract/protocol.js';
+import { AT_BELL, OUTSIDE } from '../dist/src/contract/protocol.js';
 import { findPythons, openPython } from './support/python-process.js';
 
 /** As many to warm up: the heaps have reached their size by then. */
@@ -25,6 +25,16 @@ describe.each(findPythons())('a process with Python %s', (_version, interpreter)
       await expect.poll(() => python.place(), { timeout: 10_000 }).toBe(OUTSIDE);
       expect((await python.request(id, request)).error).toBe(null);
       expect((await python.request(id + 1, request)).error).toBe(null);
+    }
+    await python.close();
+  }, 30_000);
+
+  it('has a worker say that it has the GIL as soon as it is asked to, wherever it sleeps', async () => {
+    await using python = await openPython(interpreter, 'gateway_cases', 'by_path');
+    for (const place of [OUTSIDE, AT_BELL]) {
+      await expect.poll(() => python.place(), { timeout: 10_000 }).toBe(place);
+      await python.askForGil();
+      await expect.poll(() => python.hasHadGil(), { timeout: 10_000 }).toBe(true);
     }
     await python.close();
   }, 30_000);

@@ -1,5 +1,6 @@
 // What Python applications see of the worker threads that share one interpreter, and what they may start from them.
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, runLido, serveLido } from './support/command.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
@@ -19,6 +20,48 @@ describe('requests that wait', () => {
     const { url } = await serve('meets_three_others', 4);
     const threads = await Promise.all(Array.from({ length: 24 }, () => ask(url)));
     expect(new Set(threads).size).toBe(4);
+  });
+});
+
+describe('requests that compute without the GIL', () => {
+  it.skipIf(availableParallelism() < 2)(
+    'do so side by side, once it is known of them',
+    async () => {
+      const { url } = await serve('hashes', 4);
+      const round = async () =>
+        Math.max(...(await Promise.all(Array.from({ length: 6 }, () => ask(url)))).map(Number));
+      await expect.poll(round, { timeout: 30_000, interval: 0 }).toBeGreaterThan(1);
+    },
+    40_000,
+  );
+});
+
+describe('the GIL, which a thread asks for that is back from a wait,', () => {
+  it('is passed to it after 1 ms where others compute beside it, and as Python has it on one thread', async () => {
+    const { url } = await serve('tells_the_interval', 2);
+    expect(await ask(url)).toBe('0.001');
+    // In a process of its own: servers of one process share its Python.
+    const alone = await serveLido(['--python', venv, '--threads', '1', 'threads.py:tells_the_interval'], {
+      cwd: `${root}test/apps`,
+    });
+    expect(await ask(alone.url)).toBe('0.005');
+  });
+
+  it('is passed as the application wants it where that has chosen', async () => {
+    const application = [
+      'import sys',
+      'sys.setswitchinterval(0.02)',
+      'def application(environ, start_response):',
+      "    start_response('200 OK', [])",
+      '    return [str(sys.getswitchinterval()).encode()]',
+    ];
+    const folder = makeFolder({ 'chosen.py': application.join('\n') });
+    const { url } = await startServer({
+      application: `${folder}/chosen.py:application`,
+      python: venv,
+      threads: 2,
+    });
+    expect(await ask(url)).toBe('0.02');
   });
 });
 

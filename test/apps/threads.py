@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import threading
 
 four = threading.Barrier(4)
 local = threading.local()
+hashing = set()
 guest = contextvars.ContextVar("guest", default="nobody")
 house = contextvars.ContextVar("house", default="unset")
 house.set("set at import")
@@ -27,6 +29,21 @@ def meets_three_others(environ, start_response):
     """Answers once four requests run at the same time."""
     four.wait(10)
     return respond(start_response, threading.get_ident())
+
+
+def hashes(environ, start_response):
+    """Computes without the GIL. Says how many did so at once, at most, while it was about it."""
+    most = 0
+    hashing.add(threading.get_ident())
+    for _ in range(20):
+        hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 3000)
+        most = max(most, len(hashing))
+    hashing.discard(threading.get_ident())
+    return respond(start_response, most)
+
+
+def tells_the_interval(environ, start_response):
+    return respond(start_response, sys.getswitchinterval())
 
 
 def keeps_a_connection(environ, start_response):

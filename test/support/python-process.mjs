@@ -3,9 +3,11 @@ import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import {
   ACKED,
+  ASKED,
   allocateControl,
   CLOSING,
   GONE,
+  HEARD,
   KEYS_END,
   MANNER,
   OFFER,
@@ -166,6 +168,17 @@ const commands = {
 
   manner({ session }) {
     return Atomics.load(sessions.get(session).control, slotWord(0, MANNER));
+  },
+
+  askForGil({ session }) {
+    const { control, alarm } = sessions.get(session);
+    Atomics.add(control, ASKED, 1);
+    alarm.wake();
+  },
+
+  hasHadGil({ session }) {
+    const { control } = sessions.get(session);
+    return Atomics.load(control, HEARD) === Atomics.load(control, ASKED);
   },
 
   place({ session }) {

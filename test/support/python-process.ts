@@ -115,6 +115,15 @@ export class PythonProcess implements AsyncDisposable {
     return this.#call('descriptors', { file });
   }
 
+  /** Wakes a worker, which says as soon as it has the GIL that it has. */
+  askForGil(session = 1): Promise<void> {
+    return this.#call('askForGil', { session });
+  }
+
+  hasHadGil(session = 1): Promise<boolean> {
+    return this.#call('hasHadGil', { session });
+  }
+
   /** Where its worker sleeps, as SLEEPING tells it. */
   place(session = 1): Promise<number> {
     return this.#call('place', { session });

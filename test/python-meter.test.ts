@@ -1,0 +1,29 @@
+// What the meter makes of a request's time, from figures that were recorded on busy and on quiet threads. Milliseconds.
+import { execFileSync } from 'node:child_process';
+import { expect, it } from 'vitest';
+import { root, venv } from './support/server.js';
+
+/** In Python: how long a request waited for something else than the GIL. */
+function findWaiting(idle: number, sleeps: number, gilWait: number, gilSleeps: number): number {
+  const code = [
+    'import runpy, sys',
+    `meter = runpy.run_path('${root}workers/python/meter.py')`,
+    "print(meter['find_waiting'](*map(float, sys.argv[1:])))",
+  ].join('\n');
+  const numbers = [idle, sleeps, gilWait, gilSleeps].map(String);
+  return Number(execFileSync(`${venv}/bin/python`, ['-c', code, ...numbers], { encoding: 'utf8' }));
+}
+
+it.each([
+  ['never slept, and was only kept from running', [3, 0, 0, 0], 0, 0],
+  ['waited 5 ms, and had the GIL at once', [5.1, 1, 0, 0], 5, 5.2],
+  ['waited 5 ms four times, and had the GIL at once', [20.4, 4, 0, 0], 20, 20.5],
+  ['waited 5 ms, and then for the GIL as long as others do', [12.5, 7, 7.5, 6], 4.5, 5.5],
+  ['waited 5 ms, and then for the GIL twice as long as others do', [20, 13, 7.5, 6], 4, 7],
+  ['waited for nothing but the GIL', [7, 6, 7.5, 6], 0, 1],
+] as const)('a request that %s', (_what, figures, least, most) => {
+  const [idle, sleeps, gilWait, gilSleeps] = figures;
+  const waited = findWaiting(idle, sleeps, gilWait, gilSleeps);
+  expect(waited).toBeGreaterThanOrEqual(least);
+  expect(waited).toBeLessThanOrEqual(most);
+});
