@@ -2,7 +2,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import {
   CLOSING,
-  IN_LOOP,
   REQUESTS_FREED,
   REQUESTS_WRITTEN,
   SERVICE_TIME,
@@ -22,7 +21,6 @@ export class RequestChannel {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
   readonly #alarm: Alarm | null;
-  readonly #wake: () => void;
   /** Requests that a worker which sleeps was not woken for. */
   #unheard = 0;
   /** It was woken in this turn. */
@@ -34,7 +32,6 @@ export class RequestChannel {
     this.#control = control;
     this.#ring = new RingWriter(this.memory, control, { written: REQUESTS_WRITTEN, freed: REQUESTS_FREED });
     this.#alarm = alarm;
-    this.#wake = alarm === null ? this.#wakeLoop : () => alarm.wake();
   }
 
   send(id: number, environ: string, body: RequestContent): void {
@@ -44,7 +41,7 @@ export class RequestChannel {
       this.#port.postMessage(['request', id, environ, text] satisfies ToWorker);
       this.#ring.put(POSTED_REQUEST, id, '', '');
     }
-    this.#wake();
+    this.#wakeInTime();
   }
 
   /** Asks the worker to finish what it was sent and end the session; an application that has an end of its own, within so long. */
@@ -61,24 +58,27 @@ export class RequestChannel {
    * To wake a thread costs more than to answer a short request, and one that is woken for a single one soon sleeps again. So the
    * first request of a turn wakes it; those behind that wait until there is work enough, or until the turn ends.
    */
-  readonly #wakeLoop = (): void => {
+  #wakeInTime(): void {
     if (Atomics.load(this.#control, SLEEPING) === 0) return;
     this.#unheard += 1;
     const workNs = this.#unheard * (this.#control[SERVICE_TIME] as number);
     if (this.#hasWoken && workNs < ENOUGH_NS) return;
     if (!this.#hasWoken) setImmediate(this.#endTurn);
     this.#hasWoken = true;
-    this.#postWakeUp();
-  };
+    this.#wake();
+  }
 
   readonly #endTurn = (): void => {
     this.#hasWoken = false;
-    if (this.#unheard > 0 && Atomics.load(this.#control, SLEEPING) === IN_LOOP) this.#postWakeUp();
+    if (this.#unheard > 0 && Atomics.load(this.#control, SLEEPING) !== 0) this.#wake();
   };
 
-  #postWakeUp(): void {
+  #wake(): void {
     this.#unheard = 0;
-    Atomics.store(this.#control, SLEEPING, 0);
-    this.#port.postMessage(['requests'] satisfies ToWorker);
+    if (this.#alarm !== null) this.#alarm.wake();
+    else {
+      Atomics.store(this.#control, SLEEPING, 0);
+      this.#port.postMessage(['requests'] satisfies ToWorker);
+    }
   }
 }
