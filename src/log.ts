@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import type pretty from 'pino-pretty';
 import { LogOutput } from './log-output.js';
-import { rememberTimeZone } from './time-zone.js';
+import { settleTimeZone } from './time-zone.js';
 
 export type { Logger } from 'pino';
 
@@ -76,20 +76,16 @@ function loadText(output: LogOutput): DestinationStream {
   });
 }
 
-/** Writes a time as `[2026-11-21 14:04:19.123 +0100]`. */
+/** Writes a time as `[2026-11-21 14:04:19.123 +0100]`, in the zone that settleTimeZone() settled. */
 function createClock(): (epochMs: unknown) => string {
-  const format = new Intl.DateTimeFormat('sv-SE', {
-    timeZone: rememberTimeZone(),
-    dateStyle: 'short',
-    timeStyle: 'medium',
-  });
+  settleTimeZone();
   return (epochMs) => {
     const time = new Date(Number(epochMs));
-    const ms = time.getMilliseconds();
-    // As in "2026-11-21 14:04:19": what it differs by from UTC is the offset.
-    const local = format.format(time);
-    const minutes = Math.round((Date.parse(`${local.replace(' ', 'T')}Z`) - (time.getTime() - ms)) / 60_000);
-    return `[${local}.${pad(ms, 3)} ${formatOffset(minutes)}]`;
+    const day = [time.getFullYear(), pad(time.getMonth() + 1, 2), pad(time.getDate(), 2)].join('-');
+    const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
+      .map((part) => pad(part, 2))
+      .join(':');
+    return `[${day} ${clock}.${pad(time.getMilliseconds(), 3)} ${formatOffset(-time.getTimezoneOffset())}]`;
   };
 }
 

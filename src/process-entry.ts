@@ -5,7 +5,7 @@
 import type { EventEmitter } from 'node:events';
 import { servesPython } from './application/find.js';
 import { findPython, rememberProbes } from './python/find.js';
-import { exitPastPython, startPythonHost } from './python/host.js';
+import { exitPastPython, prepareHost, startPythonHost } from './python/host.js';
 import type { ProcessStart, ToProcess } from './server/process-messages.js';
 import { replaceEnvironment } from './server/replace-environment.js';
 import { expandMounts } from './settings/mounts.js';
@@ -17,7 +17,8 @@ type Received = readonly [message: ToProcess, handle: unknown];
 const received: Received[] = [];
 const receive = (message: ToProcess, handle: unknown): void => {
   received.push([message, handle]);
-  if (message[0] === 'start') void startPython(message[1]);
+  if (message[0] === 'prepare') prepareHost();
+  else if (message[0] === 'start') void startPython(message[1]);
 };
 // Not by process.exit(), which waits for a thread that is inside Python.
 const end = (): void => void exitPastPython(0);

@@ -147,6 +147,14 @@ describe('over a socket', () => {
     expect(Math.max(...answers.map(({ body }) => Number(body)))).toBe(most);
   });
 
+  it('concurrency says how many one worker can hold', async () => {
+    const most = { ...fixture('javascript', 'hello'), concurrency: 960 };
+    expect((await exchange((await startServer(most)).port, get('/'))).status).toBe(200);
+    await expect(startServer({ ...most, concurrency: 961 })).rejects.toThrow(
+      'concurrency: a JavaScript worker runs at most 960 requests at once, not 961: more threads or processes run more',
+    );
+  });
+
   it.each([1, 3])('threads run as many requests at the same time: %d', async (threads) => {
     const source = `
       import { threadId } from 'node:worker_threads';

@@ -32,10 +32,8 @@ import { resolveApplication } from './find.js';
 import { openWebSockets } from './open-websockets.js';
 import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
-import { chooseConcurrency, chooseThreads, sharesGil } from './threads.js';
+import { checkConcurrency, chooseConcurrency, chooseThreads, PREFETCH, sharesGil } from './threads.js';
 
-/** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
-const PREFETCH = 64;
 /** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
 const SLOW_MS = 5;
 /** Work that may wait in one worker before another is woken for it: about what it takes to wake one. Milliseconds. */
@@ -73,7 +71,8 @@ export async function startApplication(
   const { privateFiles } = settings;
   const substitute = privateFiles === null ? null : await openPrivateFiles(privateFiles);
   const found = await resolveApplication(settings);
-  const piscina = startThreads(chooseThreads(settings, found));
+  checkConcurrency(settings, found);
+  const piscina = startThreads(chooseThreads(settings, found), found.runtime);
   const [host, application] = await loadBeside(piscina, found, settings, log);
   const { count: min, most: max } = chooseThreads(settings, application);
   const threads = { min, max };

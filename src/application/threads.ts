@@ -1,6 +1,7 @@
 /** Main thread. How many worker threads an application gets where nobody says, and why. */
 
-import type { ApplicationSpec } from '../contract/protocol.js';
+import { LidoError } from '../contract/errors.js';
+import { type ApplicationSpec, SLOT_BITS } from '../contract/protocol.js';
 import type { Settings } from '../settings/resolve.js';
 import { findAvailableCores } from './available-cores.js';
 
@@ -18,6 +19,10 @@ export interface ThreadChoice {
  * as waitress starts, and about as many as puma; each takes about 10 MB, and those that are of no use are left idle.
  */
 const THREADS_UNDER_ONE_GIL = 4;
+/** Requests queued in a worker behind the running one, so that it never idles for a round trip. */
+export const PREFETCH = 64;
+/** A session has so many slots, save where a loop in Python runs it, and those that are queued have one each. */
+const MOST_IN_JAVASCRIPT = (1 << SLOT_BITS) - PREFETCH;
 /** uvicorn has no limit, and granian as many as may wait for a connection. */
 const IN_ONE_LOOP = 1000;
 
@@ -57,6 +62,18 @@ function hasOneLoop(application: ApplicationSpec): boolean {
 export function isAsgi(application: ApplicationSpec): boolean | null {
   if (application.runtime === 'javascript') return false;
   return application.interface === 'auto' ? null : application.interface === 'asgi';
+}
+
+/**
+ * Throws LIDO_WRONG_SETTING where one worker is to run more requests at once than it can. Which language serves is not known
+ * before the application is found.
+ */
+export function checkConcurrency({ concurrency }: Settings, { runtime }: ApplicationSpec): void {
+  if (runtime === 'javascript' && (concurrency ?? 1) > MOST_IN_JAVASCRIPT)
+    throw new LidoError('LIDO_WRONG_SETTING', [
+      'concurrency',
+      `a JavaScript worker runs at most ${MOST_IN_JAVASCRIPT} requests at once, not ${concurrency}: more threads or processes run more`,
+    ]);
 }
 
 /** Requests that may run at once in one worker: what `concurrency` says, or one where each holds its thread. */

@@ -527,6 +527,8 @@ export const WIRE = {
 
 /** Main thread to the thread that holds Python's main thread state. Answers carry the token of what they answer. */
 export type HostRequest =
+  /** Start Python; comes first, and is answered with 'ready' or 'failed'. */
+  | readonly [kind: 'begin', start: HostStart]
   /** Import the application and call its factory, once for all threads. */
   | readonly [kind: 'load', token: number, application: PythonSpec]
   /** Let go of an application; its modules stay. */
@@ -542,7 +544,7 @@ export type HostRequest =
       limit: { readonly seconds: number; readonly status: number } | null,
     ];
 
-/** What the host is started with. */
+/** What the host needs to know to start Python. */
 export interface HostStart {
   readonly installation: PythonInstallation;
   readonly output: OutputSettings;

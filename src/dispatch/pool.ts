@@ -5,7 +5,7 @@ import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import { describe, LidoError } from '../contract/errors.js';
-import type { SessionStart, WorkerSettings } from '../contract/protocol.js';
+import type { ApplicationSpec, SessionStart, WorkerSettings } from '../contract/protocol.js';
 import type { Waker } from '../python/waker.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { ThreadLimits } from './scaling.js';
@@ -27,8 +27,17 @@ const END_PATIENCE_BESIDE_STUCK_MS = 200;
 /** Threads that wait for sessions. */
 export type Threads = Piscina<SessionStart, void>;
 
+/**
+ * What V8 may take in a thread for JavaScript's short-lived objects, of which a thread that runs Python makes next to none: by
+ * itself V8 keeps several megabytes of them for each. MB.
+ */
+const PYTHON_YOUNG_MB = 1;
+
 /** Starts a thread, which takes as long as to load what it is to run; others start when there is something for them. */
-export function startThreads({ count, most }: { readonly count: number; readonly most: number }): Threads {
+export function startThreads(
+  { count, most }: { readonly count: number; readonly most: number },
+  runtime: ApplicationSpec['runtime'],
+): Threads {
   // Each default that matters is stated: Piscina's own depend on the number of cores.
   return new Piscina<SessionStart, void>({
     filename: WORKER_FILE,
@@ -39,6 +48,7 @@ export function startThreads({ count, most }: { readonly count: number; readonly
     idleTimeout: count < most ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
     atomics: 'disabled',
     recordTiming: false,
+    ...(runtime === 'cpython' && { resourceLimits: { maxYoungGenerationSizeMb: PYTHON_YOUNG_MB } }),
   });
 }
 

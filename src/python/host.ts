@@ -14,13 +14,16 @@ import type {
   StackDump,
 } from '../contract/protocol.js';
 import type { Log } from '../log.js';
-import { rememberTimeZone } from '../time-zone.js';
+import { settleTimeZone } from '../time-zone.js';
 import { Looker, type PythonLook, profilePython } from './looker.js';
 import { dumpStacks, formatThreads } from './stack-dump.js';
 import { Waker } from './waker.js';
 
 const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
+
+/** It runs next to no JavaScript: V8 would keep some megabytes for the short-lived objects that there are none of. */
+const LIMITS = { maxYoungGenerationSizeMb: 1 };
 
 /** How long the thread that ends the process may take to start: 40 ms at rest, above 500 on a busy machine. */
 const EXIT_PATIENCE_MS = 5000;
@@ -38,6 +41,15 @@ interface LoadedHost {
 
 /** Python is initialised once in a process and stays until its end: it cannot be loaded anew. */
 let loaded: LoadedHost | null = null;
+
+/** The host's thread where it was begun before anybody said which Python it is to hold. */
+let waiting: Worker | null = null;
+
+/** Begins the thread that will hold Python: it takes as long to begin as Python itself. Call it where there will be one. */
+export function prepareHost(): void {
+  waiting ??= beginThread();
+  waiting.unref();
+}
 
 /** Starts the process's Python, or returns the one that runs. Rejects with LIDO_OTHER_PYTHON_LOADED when another one was asked for. */
 export function startPythonHost(
@@ -97,10 +109,12 @@ export async function exitPastPython(status: number): Promise<void> {
 
 function startHost(installation: PythonInstallation, output: OutputSettings): Promise<PythonHost> {
   const start: HostStart = { installation, output, ended: new Int32Array(new SharedArrayBuffer(4)) };
-  // Flags of the program that embeds Lido, such as --input-type, are not for this file.
-  const worker = new Worker(HOST_FILE, { execArgv: [], workerData: start });
+  const worker = waiting ?? beginThread();
+  waiting = null;
+  worker.ref();
+  worker.postMessage(['begin', start] satisfies HostRequest);
   // While the thread begins: an application may change it.
-  rememberTimeZone();
+  settleTimeZone();
   return new Promise((resolve, reject) => {
     worker.once('error', (error) =>
       reject(new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [error.message], { cause: error })),
@@ -117,6 +131,11 @@ function startHost(installation: PythonInstallation, output: OutputSettings): Pr
       resolve(host);
     });
   });
+}
+
+function beginThread(): Worker {
+  // Flags of the program that embeds Lido, such as --input-type, are not for this file.
+  return new Worker(HOST_FILE, { execArgv: [], resourceLimits: LIMITS });
 }
 
 /** The name of the thread that loads applications. */

@@ -2,7 +2,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { fromPayload, LidoError, toPayload } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
@@ -13,12 +12,11 @@ import type { ProcessSnapshot } from '../observe/snapshot.js';
 import type { Probes } from '../python/find.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
+import { PROCESS_FILE, takeEarly } from './early-process.js';
 import type { ListeningHandle } from './listening.js';
 import type { FromProcess, ProcessReport, ToProcess } from './process-messages.js';
 import { arrangeDescriptors, logOutput } from './process-output.js';
 import type { VacancyFile } from './vacancy-file.js';
-
-const PROCESS_FILE = fileURLToPath(new URL('../process-entry.js', import.meta.url));
 
 /** A process that has not taken a connection for so long stands still: one that was stopped, or gets no processor. Milliseconds. */
 const TAKING_PATIENCE_MS = 500;
@@ -330,8 +328,11 @@ export class ProcessHandle {
 
 /** A process that has loaded Lido's own code, and waits to be told what to serve. */
 export function forkProcess(settings: Settings, vacancies: VacancyFile | null): ChildProcess {
-  const stdio = arrangeDescriptors(capturesOutput(settings), vacancies?.fd ?? null);
-  return fork(PROCESS_FILE, [nameApplications(settings)], { stdio });
+  const name = nameApplications(settings);
+  const isRead = capturesOutput(settings);
+  const early = takeEarly(isRead || vacancies !== null ? null : name);
+  if (early !== null) return early;
+  return fork(PROCESS_FILE, [name], { stdio: arrangeDescriptors(isRead, vacancies?.fd ?? null) });
 }
 
 /** "hello.js:application", or several of them. */

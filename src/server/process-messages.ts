@@ -10,6 +10,8 @@ import type { Settings } from '../settings/resolve.js';
 export type ToProcess =
   /** Comes with the listening socket of the address of this index, before 'start'; only where there is one process. */
   | readonly [kind: 'listen', index: number]
+  /** It will most likely be a Python application: begin the thread that holds Python. Before 'start', if at all. */
+  | readonly [kind: 'prepare']
   /** Import the application and serve; sent once. */
   | readonly [kind: 'start', start: ProcessStart]
   /** New code could not be loaded: answer every request with why. Only under --reload. */

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { servesPython } from '../application/find.js';
+import { probeFor, servesPython } from '../application/find.js';
 import type { LidoError } from '../contract/errors.js';
 import { outliveReaders } from '../log-output.js';
 import { HookRunner } from '../observe/hook-runner.js';
@@ -10,6 +10,7 @@ import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
 import { birth } from './birth.js';
 import type { Reloader } from './development/reloader.js';
+import { takeEarly } from './early-process.js';
 import type { Configuration, Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
@@ -216,9 +217,11 @@ async function createOperated(
 ): Promise<Operated> {
   const { settings, hooks } = configuration;
   if (isSupervised(settings)) {
+    const probes = probeFor(settings);
     const { Supervisor } = await import('./supervisor.js');
-    return new Supervisor(configuration, { log, readAgain, loaded });
+    return new Supervisor(configuration, { log, readAgain, loaded, probes });
   }
+  takeEarly(null);
   const { createServer } = await import('./server.js');
   const server = createServer(settings, { log, hooks: hooks.file === null ? undefined : hooks.hooks });
   watchWear(server, settings, (reason) => {

@@ -31,6 +31,8 @@ export interface SupervisorDependencies {
   readonly readAgain: () => Promise<Configuration>;
   /** Told under --reload which files the applications consist of. */
   readonly loaded: Surroundings['loaded'];
+  /** What the Pythons are that these settings name; on its way. */
+  readonly probes: Promise<Probes>;
 }
 
 export class Supervisor {
@@ -53,6 +55,8 @@ export class Supervisor {
   #vacancies: VacancyFile | null = null;
   readonly #loaded: Surroundings['loaded'];
   readonly #spare = new SpareProcess();
+  /** For the first start; null after it: a Python may be another by then. */
+  #probes: Promise<Probes> | null;
   readonly #alarms = new Alarms();
   /** Processes are exchanged one change after the other. */
   #changed: Promise<unknown> = Promise.resolve();
@@ -62,7 +66,11 @@ export class Supervisor {
   #closed: Promise<boolean> | null = null;
   #successor: Successor | null = null;
 
-  constructor({ settings, hooks }: Configuration, { log, readAgain, loaded }: SupervisorDependencies) {
+  constructor(
+    { settings, hooks }: Configuration,
+    { log, readAgain, loaded, probes }: SupervisorDependencies,
+  ) {
+    this.#probes = probes;
     this.#asked = settings;
     this.#settings = settings;
     this.#hookFile = hooks.file;
@@ -253,7 +261,8 @@ export class Supervisor {
 
   /** Starts processes, and lets them serve once all can; ends them when one cannot, and rejects with its LidoError. */
   async #startTogether(settings: Settings, count: number, failure: LidoError | null = null): Promise<void> {
-    const probes = probeFor(settings);
+    const probes = this.#probes ?? probeFor(settings);
+    this.#probes = null;
     const started = Array.from({ length: count }, () => this.#fork(settings, probes, failure));
     try {
       const [applications = ''] = await Promise.all(started.map(({ ready }) => ready));

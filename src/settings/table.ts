@@ -325,7 +325,7 @@ export const settings = {
     why: 'a thousand for ASGI, whose requests mostly wait, and each of which may hold half a megabyte of a slow client; one elsewhere: a synchronous application cannot begin a second, and an asynchronous one in JavaScript should say that it shares no state',
     min: 1,
     max: 16384,
-    text: 'requests at once in one worker; by default 1, and 1000 for ASGI; more only helps asynchronous applications',
+    text: 'requests at once in one worker; by default 1, and 1000 for ASGI; more only helps asynchronous applications; at most 960 in JavaScript',
     value: 'N',
   },
   backlog: {
@@ -670,7 +670,7 @@ export const settings = {
     group: 'Operation',
     scope: 'process',
     default: null,
-    why: 'Python is loaded anew, and ended when it is stuck, by another process only; JavaScript alone needs none, and saves the memory of one: about 22 MB',
+    why: 'Python is loaded anew, and ended when it is stuck, by another process only; JavaScript alone needs none, and saves the memory of one: about 17 MB',
     text: 'keep a process of its own that starts, replaces and reloads those that serve; by default for Python, for several processes, and where they are recycled',
   },
   reloadOneByOne: {

@@ -1,6 +1,6 @@
 // A thread of its own. Initialises Python, which makes it Python's main thread, loads applications there, and interrupts
 // requests that run too long.
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { LidoError, toPayload } from '../../src/contract/errors.js';
 import type {
   HostMessage,
@@ -212,17 +212,17 @@ class PythonHost {
   }
 }
 
-const start = workerData as HostStart;
+parentPort?.once('message', ([, start]: Extract<HostRequest, readonly ['begin', HostStart]>) => {
+  try {
+    const host = new PythonHost(start);
+    parentPort?.on('message', (request: HostRequest) => answer(host, start, request));
+    post(['ready', host.dump, host.waker]);
+  } catch (error) {
+    post(['failed', toPayload(error)]);
+  }
+});
 
-try {
-  const host = new PythonHost(start);
-  parentPort?.on('message', (request: HostRequest) => answer(host, request));
-  post(['ready', host.dump, host.waker]);
-} catch (error) {
-  post(['failed', toPayload(error)]);
-}
-
-function answer(host: PythonHost, request: HostRequest): void {
+function answer(host: PythonHost, start: HostStart, request: HostRequest): void {
   switch (request[0]) {
     case 'load':
       load(host, request[1], request[2]);
