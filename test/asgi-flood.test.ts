@@ -62,6 +62,8 @@ describe('a wake-up is never lost: nothing else would wake anybody, and the echo
       [2, 100, 262_144, 4],
       [32, 100, 1000, 40],
       [200, 10, 5000, 3],
+      // Both rings are full at once: each side waits for room that the other makes.
+      [100, 3, 262_144, 2],
     ])('%d clients, %d messages each of %d bytes, %d under way', async (clients, count, length, underWay) => {
       const url = await serveEcho(loop);
       await Promise.all(Array.from({ length: clients }, () => talk(url, count, length, underWay)));

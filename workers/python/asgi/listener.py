@@ -53,7 +53,7 @@ class Listener:
             count += 1
             record = inbox.take() if count < _MOST_AT_ONCE else None
         if inbox.give_back():
-            self.outbox.say("room", 0)
+            self.outbox.say_room()
         self.worker.look_at_begun()
         self.outbox.tell_gathered()
         # Tasks that have yet to begin do so in the next turn, and then there may be something new without the bell.

@@ -51,6 +51,13 @@ class Outbox:
                 elif self.untold >= _MOST_UNTOLD:
                     self.tell_main()
 
+    def say_room(self):
+        """
+        The inbox has room. This is never behind what waits here: that waits for ROOM, which may wait on the main thread until there
+        is room in the inbox.
+        """
+        self.post(MESSAGE, 0, b"", json.dumps(["room", 0]).encode())
+
     def flush(self):
         """Puts what waits into the ring. The main thread says ROOM for whatever still waits then."""
         waiting = self.waiting
