@@ -1,5 +1,5 @@
 // Bytes that wait, in memory and in real files.
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readSync, rmSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { LidoError } from '../../../dist/src/contract/errors.js';
@@ -146,6 +146,23 @@ describe('a spool', () => {
     spool.close();
     await vi.waitUntil(async () => (await findOpenFiles(store.directory)).length === 0);
     expect([store.files.held, store.budget.used]).toEqual([0, 0]);
+  });
+
+  it('says where its file is once all lies in that, and not while a part is in memory or was taken', async () => {
+    const { spool, take, written } = makeSpool(makeStore());
+    const body = makeBytes(MiB + 1);
+    spool.append(body.subarray(0, 1000));
+    expect([spool.file, Buffer.concat(spool.asPieces() ?? []).length]).toEqual([null, 1000]);
+    spool.spill();
+    spool.append(body.subarray(1000));
+    expect([spool.file, spool.asPieces()]).toEqual([null, null]);
+    await written();
+    const { fd, length } = spool.file ?? { fd: -1, length: 0 };
+    const found = Buffer.alloc(length);
+    readSync(fd, found, 0, length, 0);
+    expect(found.equals(body)).toBe(true);
+    await take(1);
+    expect(spool.file).toBe(null);
   });
 
   it('closes its file when it is closed while something is written or read', async () => {
