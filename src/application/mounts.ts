@@ -22,8 +22,8 @@ import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
 import { type ApplicationStats, ServedApplication } from './application.js';
 import { openBuffers } from './buffers.js';
+import { readGateLimits, readTrust } from './client-limits.js';
 import { FailurePage } from './failure-page.js';
-import { readGateLimits, readTrust } from './running-application.js';
 import type { StaticFiles, Surroundings } from './static/static-files.js';
 
 interface Mount {

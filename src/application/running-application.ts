@@ -2,37 +2,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
-import type { ApplicationSpec, OutputSettings, WorkerSettings } from '../contract/protocol.js';
-import { watchDeadlines } from '../dispatch/deadline.js';
+import type { ApplicationSpec } from '../contract/protocol.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
 import { startThreads, type Threads, WorkerPool } from '../dispatch/pool.js';
 import { RefusalLog } from '../dispatch/refusal-log.js';
-import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
-import { resolveForwarded } from '../http/forwarded.js';
-import type { GateLimits } from '../http/gate.js';
 import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
 import type { WebSockets } from '../http/websocket/websockets.js';
-import { capturesOutput, findDescriptors } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
-import { watchSlowRequests } from '../observe/slow-requests.js';
-import { isWatched } from '../observe/watched.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
-import { formatThreads } from '../python/stack-dump.js';
 import type { Settings } from '../settings/resolve.js';
-import { type Trust, trustProxies } from '../settings/trusted-proxies.js';
-import { VERSION } from '../version.js';
-import { Acceptor, type AcceptorOptions } from './acceptor.js';
+import { Acceptor } from './acceptor.js';
 import { findAvailableCores } from './available-cores.js';
+import { chooseConnection, readGateLimits, readTrust } from './client-limits.js';
 import { resolveApplication } from './find.js';
 import { openWebSockets } from './open-websockets.js';
-import { createSaturationMeter } from './saturation.js';
 import { tellWhileSlow } from './slow-start.js';
 import { checkConcurrency, chooseConcurrency, chooseThreads, PREFETCH, sharesGil } from './threads.js';
+import { declareExhausted, watch } from './watches.js';
+import { chooseOutput, describeWorkers } from './worker-settings.js';
 
 /** From here on a running request counts as slow, and what is queued behind it goes elsewhere. Milliseconds. */
 const SLOW_MS = 5;
@@ -281,119 +273,8 @@ function assemble(
     speaks,
     webSockets,
   });
-  const stopDeadlines = watchDeadlines({ dispatcher, pool, timeoutMs: settings.timeout * 1000, host, log });
-  const stopScaling = watchLoad(threads, dispatcher, pool, (change, why) => {
-    observer?.traffic.scale(change);
-    log.info(`${application.spec}: ${describeScaling(change)}: ${why}`);
-  });
-  const stopSlow = watchSlowRequests({ dispatcher, pool, limitMs: settings.slowRequest * 1000, host, log });
-  const stopRefusing = refuseWhileStuck(dispatcher, application, host);
-  const stopWatching = () => {
-    stopDeadlines();
-    stopScaling();
-    stopSlow();
-    stopRefusing();
-  };
+  const stopWatching = watch({ settings, application, threads, dispatcher, pool, host, observer, log });
   return { acceptor, dispatcher, pool, threads, stopWatching };
-}
-
-/** Does nothing where the number of threads is fixed. Returns what stops it. */
-function watchLoad(
-  limits: ThreadLimits,
-  dispatcher: Dispatcher,
-  pool: WorkerPool,
-  scaled: ScalerOptions['scaled'],
-): () => void {
-  if (limits.min === limits.max) return () => {};
-  const isSaturated = createSaturationMeter(findAvailableCores());
-  const scaler = new ThreadScaler({ limits, dispatcher, pool, isSaturated, scaled }, performance.now());
-  const timer = setInterval(() => scaler.look(performance.now()), LOOK_EACH_MS).unref();
-  return () => clearInterval(timer);
-}
-
-/** "2 threads are started", "one thread is ended" */
-function describeScaling(change: number): string {
-  const count = Math.abs(change);
-  const threads = count === 1 ? 'one thread is' : `${count} threads are`;
-  return `${threads} ${change > 0 ? 'started' : 'ended'}`;
-}
-
-/** While a thread keeps the GIL that does not come back, nobody waits for it. Each isolated interpreter has its own GIL. */
-function refuseWhileStuck(
-  dispatcher: Dispatcher,
-  application: ApplicationSpec,
-  host: PythonHost | null,
-): () => void {
-  if (host === null || application.runtime !== 'cpython' || application.interpreter === 'isolated')
-    return () => {};
-  const refuse = (error: LidoError) => {
-    if (host.isKeptOut) dispatcher.refuseAll(error);
-  };
-  host.on('stuck', refuse);
-  return () => void host.off('stuck', refuse);
-}
-
-/** Python itself goes on, but fewer and fewer of its threads do. */
-async function declareExhausted(host: PythonHost | null, count: number, log: Logger): Promise<void> {
-  const error = new LidoError('LIDO_PYTHON_STUCK', [`${count} threads are in calls that do not come back`]);
-  const { code, message } = error;
-  if (host === null) return;
-  const { threads } = await host.look(null);
-  log.error({ code, traceback: formatThreads(threads) || undefined }, message);
-  host.emit('stuck', error);
-}
-
-/** What the gate refuses, by these settings. */
-export function readGateLimits(settings: Settings): GateLimits {
-  return {
-    requestLine: settings.limitRequestLine,
-    fields: settings.limitRequestFields,
-    fieldSize: settings.limitRequestFieldSize,
-    maxBodySize: settings.maxBodySize,
-  };
-}
-
-/** Null where no proxy is trusted. */
-export function readTrust({ forwardedAllowIps, forwardedFields }: Settings): Trust | null {
-  return forwardedAllowIps.length === 0 ? null : trustProxies(forwardedAllowIps, forwardedFields);
-}
-
-function chooseConnection(settings: Settings): AcceptorOptions['connectionOf'] {
-  const trust = readTrust(settings);
-  if (trust === null) return ({ connection }) => connection;
-  return ({ connection, headers }) => resolveForwarded(connection, headers, trust);
-}
-
-function describeWorkers(
-  settings: Settings,
-  application: ApplicationSpec,
-  threads: ThreadLimits,
-  concurrency: number,
-  host: PythonHost | null,
-  runsOnce: boolean,
-): WorkerSettings {
-  const isIsolated = application.runtime === 'cpython' && application.interpreter === 'isolated';
-  return {
-    application,
-    constants: { SERVER_SOFTWARE: `lido/${VERSION}`, GATEWAY_INTERFACE: 'CGI/1.1' },
-    // Interpreters share as little as processes do: each has an application object of its own.
-    multithread: !isIsolated && !runsOnce,
-    multiprocess: settings.processes > 1 || isIsolated,
-    runOnce: runsOnce,
-    debug: settings.debug,
-    validate: settings.validate,
-    timeout: settings.timeout,
-    concurrency,
-    output: chooseOutput(settings),
-    tellsManner: threads.max > 1 && sharesGil(application),
-    tellsFiles: settings.reload,
-    waker: host?.waker.end ?? -1,
-    tellsHeap: application.runtime === 'javascript' && isWatched(settings),
-  };
-}
-
-function chooseOutput(settings: Settings): OutputSettings {
-  return { isCaptured: capturesOutput(settings), logFd: findDescriptors().log };
 }
 
 function logFromWorker(

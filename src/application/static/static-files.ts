@@ -13,7 +13,7 @@ import type { Log } from '../../log.js';
 import type { ApplicationObserver } from '../../observe/observer.js';
 import type { Settings } from '../../settings/table.js';
 import { AnswerCount } from '../answer-count.js';
-import { readGateLimits } from '../running-application.js';
+import { readGateLimits } from '../client-limits.js';
 import { chooseAnswer } from './answer.js';
 import { FileMemory } from './file-memory.js';
 import { type FolderRules, findFile, resolveFolder, type Variants } from './folder.js';
