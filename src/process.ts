@@ -14,6 +14,7 @@ import { reportRegularly } from './server/process-report.js';
 import { replaceEnvironment } from './server/replace-environment.js';
 import { createServer, type Server } from './server/server.js';
 import { Siblings } from './server/siblings.js';
+import { endUncaught } from './server/uncaught.js';
 import type { Hooks } from './settings/hooks.js';
 import type { Settings } from './settings/resolve.js';
 
@@ -46,6 +47,7 @@ async function serve({
   if (capturesOutput(settings)) moveDescriptors(PROCESS_DESCRIPTORS);
   rememberProbes(probes);
   const log = createLog(settings);
+  endUncaught(log);
   const hooks = hookFile === null ? undefined : await loadHooks(hookFile);
   const siblings = place === null ? null : await meetSiblings(place, () => server);
   const server = createServer(settings, { log, hooks, siblings });

@@ -17,6 +17,7 @@ import { followSignals } from './signals.js';
 import { takePlace } from './successor.js';
 import type { SupervisorDependencies } from './supervisor.js';
 import { SystemdNotifier } from './systemd.js';
+import { endUncaught } from './uncaught.js';
 import { watchWear } from './wear.js';
 import { writeWhereabouts } from './whereabouts.js';
 
@@ -74,6 +75,7 @@ class Service {
     const { predecessor } = birth;
     if (predecessor === null) this.#writePidfile();
     this.#announceReloads(served);
+    endUncaught(this.#log, () => this.#removeFiles());
     const stop = (signal: string) => this.#stop(served, signal);
     followSignals(served, { stop, upgrade: () => this.#upgrade(served) }, this.#log);
     try {
