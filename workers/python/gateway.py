@@ -75,7 +75,6 @@ class Worker(Interruptible):
             "wsgi.run_once": run_once,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
-            "wsgi.early_hints": self.give_hints,
         }
         self.application = None
         self.context = None
@@ -175,6 +174,8 @@ class Worker(Interruptible):
             environ = self.build_environ(environ)
             environ["wsgi.input"] = io.BytesIO(body) if type(body) is bytes else open_input(self, body)
             environ["wsgi.errors"] = self.errors
+            # Not among what all have: a worker that held itself would keep the application past the session's end.
+            environ["wsgi.early_hints"] = self.give_hints
             # Context variables last for their request; a copy takes the same short time whatever is in it.
             context = self.context.copy()
             if self.captures:
