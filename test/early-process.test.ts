@@ -51,6 +51,21 @@ describe.runIf(process.platform === 'linux')('what is begun before the settings 
     expect(listChildren(child.pid)).toEqual([Number(pid)]);
   });
 
+  it('gives way to another that is begun as what the config file has made of the command', async () => {
+    const files = {
+      'lido.config.mjs': 'process.umask(0o027); export default { threads: 1 };',
+      'tells.py': `import os
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    before = os.umask(0)
+    os.umask(before)
+    return [oct(before).encode()]
+`,
+    };
+    const { url } = await serveLido(['--python', venv, 'tells.py'], { cwd: makeFolder(files) });
+    expect(await (await fetch(url)).text()).toBe('0o27');
+  });
+
   it('gives way to another whose output is read', async () => {
     const { url, child, stdout, waitFor } = await serve({ logFormat: 'json', captureOutput: true });
     await (await fetch(`${url}/page`)).text();

@@ -21,7 +21,8 @@ interface EarlyProcess {
   readonly child: ChildProcess;
   /** The application that it is for, as it was named. */
   readonly name: string;
-  readonly folder: string;
+  /** Of describeSelf(). */
+  readonly self: string;
   readonly environment: Readonly<NodeJS.ProcessEnv>;
   /** Ends it. */
   readonly end: () => void;
@@ -43,12 +44,12 @@ export function forkEarly(words: readonly string[], environment: NodeJS.ProcessE
   child.channel?.unref();
   const end = () => void child.kill('SIGKILL');
   process.once('exit', end);
-  early = { child, name, folder: process.cwd(), environment: { ...environment }, end };
+  early = { child, name, self: describeSelf(), environment: { ...environment }, end };
 }
 
 /**
  * Gives it away to whoever is to serve this application, with the plain descriptors of such a process. Null where there is none,
- * or it began in another folder or with other variables than count now; `name` is null where none is wanted. What is not given
+ * or it began with something else than a process would begin with now; `name` is null where none is wanted. What is not given
  * away is ended.
  */
 export function takeEarly(name: string | null): ChildProcess | null {
@@ -56,14 +57,27 @@ export function takeEarly(name: string | null): ChildProcess | null {
   const { child, end, ...begun } = early;
   early = null;
   process.off('exit', end);
-  const isFit = begun.name === name && begun.folder === process.cwd() && isSame(begun.environment);
-  if (!isFit || !child.connected) {
+  const isFit = begun.name === name && begun.self === describeSelf() && isSame(begun.environment);
+  const isThere = child.connected && child.exitCode === null && child.signalCode === null;
+  if (!isFit || !isThere) {
     end();
     return null;
   }
   child.ref();
   child.channel?.ref();
   return child;
+}
+
+/** What a process has from the one that forks it: a config file or a hook may enter a folder, set the umask, become another user. */
+function describeSelf(): string {
+  const user = [
+    process.getuid?.(),
+    process.geteuid?.(),
+    process.getgid?.(),
+    process.getegid?.(),
+    process.getgroups?.(),
+  ];
+  return JSON.stringify([process.cwd(), process.umask(), user]);
 }
 
 /** Some variables count only for what has them from its beginning: NODE_OPTIONS, LD_PRELOAD. */

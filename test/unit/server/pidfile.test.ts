@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writePidfile } from '../../../dist/src/server/pidfile.js';
@@ -32,7 +32,7 @@ describe('the pidfile', () => {
       met += text;
     });
     await once(reader.stdout, 'data');
-    for (let count = 0; count < 5000; count += 1) replaceFile(path, count % 2 === 0 ? '22\n' : '11\n');
+    for (let count = 0; count < 1500; count += 1) replaceFile(path, count % 2 === 0 ? '22\n' : '11\n');
     reader.stdin.end();
     await once(reader, 'close');
     expect(JSON.parse(met.replace('reading\n', '')).sort()).toEqual(['11\n', '22\n']);
@@ -53,5 +53,21 @@ describe('the pidfile', () => {
     writeFileSync(join(folder, 'lido.pid', 'kept'), '');
     expect(() => writePidfile(join(folder, 'lido.pid'))).toThrow(/lido\.pid/);
     expect(readdirSync(folder)).toEqual(['lido.pid']);
+  });
+
+  it('is written where a link leads, which stays one', () => {
+    const folder = makeFolder({ 'run/lido.pid': '' });
+    symlinkSync(join('run', 'lido.pid'), join(folder, 'lido.pid'));
+    replaceFile(join(folder, 'lido.pid'), '11\n');
+    expect(lstatSync(join(folder, 'lido.pid')).isSymbolicLink()).toBe(true);
+    expect(readFileSync(join(folder, 'run', 'lido.pid'), 'utf8')).toBe('11\n');
+    expect(readdirSync(join(folder, 'run'))).toEqual(['lido.pid']);
+  });
+
+  it('takes the place of a file alone, and of no device or pipe', () => {
+    const path = join(makeFolder({}), 'lido.pid');
+    execFileSync('mkfifo', [path]);
+    expect(() => replaceFile(path, '11\n')).toThrow('it is there, and no file');
+    expect(lstatSync(path).isFIFO()).toBe(true);
   });
 });
