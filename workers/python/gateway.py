@@ -22,7 +22,7 @@ from .log import voices
 from .output import captures, run_captured
 from .prepare import prepare
 from .response import Response
-from .rings import AnswerWriter, ChunkReader, RequestReader, find_slot_word, make_fence, pack, unpack
+from .rings import AnswerWriter, ChunkReader, RequestReader, find_slot_word, make_fence, pack, unpack, write_message
 from .signals import keep_signals
 from .streams import ErrorStream, FileWrapper, open_input
 from .wire import (
@@ -271,7 +271,7 @@ class Worker(Interruptible):
 
     def say(self, kind, *details):
         """One of the messages of protocol.ts."""
-        self.put(MESSAGE, b"", json.dumps([kind, self.request, *details]).encode())
+        self.put(MESSAGE, b"", write_message(kind, self.request, *details))
 
     def ask(self, wish, number=0):
         """Lets JavaScript do something for the running request; returns what it answers."""

@@ -17,6 +17,7 @@ read and written at once: memoryview copies its four bytes, which lie on a multi
 # By name: what an application puts in its place (eventlet does) is no lock between threads.
 from _thread import allocate_lock
 from codecs import latin_1_decode
+from json import JSONEncoder
 from struct import Struct
 from time import sleep
 
@@ -45,6 +46,13 @@ pack = _header.pack_into
 unpack = _header.unpack_from
 
 _MODULO = 0xFFFFFFFF
+# Characters as they are: where each beyond ASCII is escaped, a long traceback takes more than there will ever be room for.
+_write_json = JSONEncoder(ensure_ascii=False).encode
+
+
+def write_message(*message):
+    """One of the messages of protocol.ts, as it lies in a MESSAGE. Half a surrogate stays what it is, escaped."""
+    return _write_json(message).encode("utf-8", "backslashreplace")
 
 
 def make_fence():

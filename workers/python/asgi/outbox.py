@@ -1,11 +1,10 @@
 """[6] What a loop says to the main thread: by the ring of answers, for which the main thread is woken once for all of a turn."""
 
-import json
 from collections import deque
 
 from .. import failures
 from ..failures import LidoTimeout, ProtocolError, describe_error, format_error
-from ..rings import pack
+from ..rings import pack, write_message
 from ..wire import DESK_HEADER, IS_HELD_UP, MAX_BLOCK, MESSAGE, TOLD
 
 # Records of one turn after which the main thread is told of them: it can begin, and is not woken for each.
@@ -56,7 +55,7 @@ class Outbox:
         The inbox has room. This is never behind what waits here: that waits for ROOM, which may wait on the main thread until there
         is room in the inbox.
         """
-        self.post(MESSAGE, 0, b"", json.dumps(["room", 0]).encode())
+        self.post(MESSAGE, 0, b"", write_message("room", 0))
 
     def flush(self):
         """Puts what waits into the ring. The main thread says ROOM for whatever still waits then."""
@@ -102,7 +101,7 @@ class Outbox:
 
     def say(self, kind, request, *details):
         """One of the messages of protocol.ts."""
-        self.put(MESSAGE, request, b"", json.dumps([kind, request, *details]).encode())
+        self.put(MESSAGE, request, b"", write_message(kind, request, *details))
 
     def log(self, text, level="error"):
         self.say("log", 0, level, _cut(text))
