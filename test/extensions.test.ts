@@ -1,4 +1,5 @@
 // What goes beside an answer's head and body: early hints ahead of it, trailers behind it. RFC 8297; RFC 9110, section 6.5.
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
@@ -142,11 +143,24 @@ describe('trailers', () => {
   });
 
   it('go out by node:http and Fastify, too', async () => {
-    const ports = [await serveByNode('asgi', 'trailers'), await serveByFastify('asgi', 'trailers')];
-    for (const port of ports) {
-      expect(await read(port, get('/', asks), behind)).toMatch(/\r\ntrailer: x-sum, x-time\r\n/i);
-      expect(await read(port, get('/?empty', asks), behind)).toContain(`\r\n\r\n${behind}`);
+    const byNode = await serveByNode('asgi', 'trailers');
+    const byFastify = await serveByFastify('asgi', 'trailers');
+    expect(await read(byNode, get('/', asks), behind)).toMatch(/\r\ntrailer: x-sum, x-time\r\n/i);
+    expect(await read(byNode, get('/?empty', asks), behind)).toContain(`\r\n\r\n${behind}`);
+    expect(await read(byFastify, get('/', asks), behind)).not.toMatch(/\r\ntrailer:/i);
+    for (const port of [byNode, byFastify])
       expect((await exchange(port, get('/?counted', asks))).body.toString()).toBe('onetwo');
+  });
+
+  it('are not announced where something else says how long the body is', async () => {
+    const { port } = await serve('asgi', 'trailers');
+    const others = [await serveByNode('asgi', 'trailers'), await serveByFastify('asgi', 'trailers')];
+    const text = readFileSync(files.asgi);
+    for (const each of [port, ...others]) {
+      const { headers, body } = await exchange(each, get('/?file', asks));
+      expect([headers['content-length'], headers.trailer]).toEqual([String(text.length), undefined]);
+      expect(body.equals(text)).toBe(true);
+      expect(await exchange(each, get('/?nothing', asks))).toMatchObject({ status: 200, body: Buffer.of() });
     }
   });
 

@@ -89,7 +89,8 @@ export class ReplySink implements ResponseSink {
     raw.statusCode = status;
     if (reason !== STATUS_CODES[status]) raw.statusMessage = reason;
     const isReframed = this.#dropFraming();
-    for (const [name, values] of gatherFields(fields)) this.#setField(name, values);
+    // Hooks may give the body a length: there, node:http throws where trailers are announced.
+    for (const [name, values] of gatherFields(fields)) if (name !== 'trailer') this.#setField(name, values);
     if (length !== null) reply.header('content-length', String(length));
     if (this.#decideClosing(closes || isReframed)) reply.header('connection', 'close');
     return true;

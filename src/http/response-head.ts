@@ -33,19 +33,28 @@ function parse(wire: string): Head {
   const [statusLine = '', ...all] = wire.split('\n');
   const status = Number(statusLine.slice(0, 3));
   const mayHaveBody = status !== 204 && status !== 304;
-  const fields: string[] = [];
+  let fields: string[] = [];
   let contentLength: number | null = null;
+  let announcesTrailers = false;
   for (let index = 0; index < all.length; index += 2) {
     const name = all[index] as string;
     const value = all[index + 1] as string;
-    const isLength = name.toLowerCase() === 'content-length';
+    const lower = name.toLowerCase();
+    const isLength = lower === 'content-length';
     if (isLength) contentLength = Number(value);
+    if (lower === 'trailer') announcesTrailers = true;
     // RFC 9110, section 8.6: no Content-Length in a 204.
     if (!isLength || status !== 204) fields.push(name, value);
   }
+  // Behind a body that is counted is no place for them, RFC 9112, section 7.1.2; node:http throws where they are announced.
+  if (announcesTrailers && contentLength !== null) fields = dropField(fields, 'trailer');
   const head = { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };
   const fault = findFault(head);
   return fault === null ? head : { ...head, fault };
+}
+
+function dropField(fields: readonly string[], name: string): string[] {
+  return fields.filter((_, index) => fields[index & ~1]?.toLowerCase() !== name);
 }
 
 /** Parses `Name\nvalue\nName\nvalue`, which the gateway has checked; no fields where there is something else in it. */

@@ -419,19 +419,25 @@ async def hints(scope, receive, send):
 
 @http_only
 async def trailers(scope, receive, send):
-    """What the query names: no body, a body of a declared length, a trailer that must not be one, none at all."""
+    """What the query names: no body, one of a declared length, a file, a trailer that must not be one, none at all."""
     what = scope["query_string"].decode()
     headers = [*OK, (b"trailer", b"x-sum, x-time")]
     if what == "counted":
         headers.append((b"content-length", b"6"))
     status = 204 if what == "204" else 200
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": True})
-    if what not in ("empty", "204"):
+    if what == "file":
+        await send({"type": "http.response.pathsend", "path": __file__})
+        return
+    if what not in ("empty", "204", "nothing"):
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await send({"type": "http.response.body", "body": b"two", "more_body": True})
     await send({"type": "http.response.body"})
     name = {"framing": b"Content-Length", "split": b"x: 1\r\ny"}.get(what, b"x-sum")
     if what == "missing":
+        return
+    if what == "nothing":
+        await send({"type": "http.response.trailers", "headers": []})
         return
     await send({"type": "http.response.trailers", "headers": [(name, b"6")], "more_trailers": True})
     await send({"type": "http.response.trailers", "headers": [(b"x-time", b"1"), (b"x-time", b"2")]})
