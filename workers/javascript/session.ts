@@ -27,6 +27,8 @@ export class JavaScriptSession {
   readonly #concurrency: number;
   readonly #serviceTime: ServiceTime;
   #running = 0;
+  /** Until then requests are begun in this turn of the event loop; performance.now(). */
+  #turnEnd = 0;
   /** The event loop has its turn, and requests the next. */
   #isYielding = false;
   /** When the session is to be over, the application's end included; performance.now(). Infinite before it is closed. */
@@ -53,9 +55,9 @@ export class JavaScriptSession {
       this.#resolveClosed = () => resolve(this.#deadline - performance.now());
       this.#port.on('message', (message: ToWorker) => {
         this.#hear(message);
-        this.#answerWaiting();
+        this.#beginTurn();
       });
-      this.#answerWaiting();
+      this.#beginTurn();
     });
   }
 
@@ -69,13 +71,22 @@ export class JavaScriptSession {
     setTimeout(() => this.#resolveClosed(), limitMs / 2).unref();
   }
 
-  /** Begins what waits in the ring, as many as may run; those that are too many stay there, unclaimed. */
-  #answerWaiting(): void {
+  #beginTurn(): void {
     if (this.#isYielding) return;
-    let now = performance.now();
-    const end = now + LONGEST_TURN_MS;
+    const now = performance.now();
+    this.#turnEnd = now + LONGEST_TURN_MS;
+    this.#answerWaiting(now);
+  }
+
+  /**
+   * Begins what waits in the ring, as many as may run; those that are too many stay there, unclaimed. One asynchronous request may
+   * follow the other within one turn of the event loop, so the turn's end is not told anew for each.
+   */
+  #answerWaiting(began: number): void {
+    if (this.#isYielding) return;
+    let now = began;
     while (this.#running < this.#concurrency) {
-      if (now >= end) {
+      if (now >= this.#turnEnd && this.#ring.waiting > 0) {
         this.#yield();
         break;
       }
@@ -92,7 +103,7 @@ export class JavaScriptSession {
     this.#isYielding = true;
     setImmediate(() => {
       this.#isYielding = false;
-      this.#answerWaiting();
+      this.#beginTurn();
     });
   }
 
@@ -115,8 +126,9 @@ export class JavaScriptSession {
   }
 
   #finish(began: number): void {
+    const now = performance.now();
     this.#running -= 1;
-    this.#serviceTime.count(began, performance.now());
-    this.#answerWaiting();
+    this.#serviceTime.count(began, now);
+    this.#answerWaiting(now);
   }
 }

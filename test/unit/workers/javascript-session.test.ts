@@ -116,13 +116,19 @@ test('what a request leaves in an AsyncLocalStorage is not there for the next', 
   expect(seen).toEqual([undefined, undefined, undefined]);
 });
 
-test('requests that wait leave the event loop its turns', async () => {
+function compute(ms: number) {
+  const began = performance.now();
+  while (performance.now() - began < ms);
+}
+
+test.each([
+  ['', () => compute(2), 1, 10],
+  [' for an asynchronous application', async () => compute(2), 1, 10],
+  [' for an asynchronous application, several at once', async () => compute(0.3), 3, 40],
+])('requests that wait%s leave the event loop its turns', async (_, handle, concurrency, most) => {
   let turns = 0;
-  const { session, channel, send } = open(() => {
-    const began = performance.now();
-    while (performance.now() - began < 2);
-  });
-  for (let count = 0; count < 10; count += 1) send('');
+  const { session, channel, send } = open(handle, concurrency);
+  for (let count = 0; count < most; count += 1) send('');
   const count = () => {
     turns += 1;
     setImmediate(count).unref();
