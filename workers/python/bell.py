@@ -20,8 +20,13 @@ _MODULO = 0xFFFFFFFF
 
 
 def make_bell():
-    """Two descriptors: the worker reads from the first, the main thread writes to the second, and each closes its own."""
+    """
+    Two descriptors: the worker reads from the first, the main thread writes to the second, and each closes its own. The main thread
+    waits for nobody: a rope that takes no more has rung already. socket.setdefaulttimeout() is not for these.
+    """
     bell, rope = socketpair()
+    bell.setblocking(True)
+    rope.setblocking(False)
     bell.setsockopt(SOL_SOCKET, SO_RCVTIMEO, pack("ll", 0, _LONGEST_SLEEP))
     return bell.detach(), rope.detach()
 
@@ -36,33 +41,33 @@ class Sleeper:
 
     def sleep(self, seen):
         """
-        Waits until more is written to the ring of requests than was `seen`, or a sign is asked for: True. False where nothing has come for a while, or the
-        session is to end. SLEEPING is stored before the ring is looked at, as protocol.ts demands.
+        Waits until it is rung, and looks for more in the ring of requests than was `seen`: True. False where nothing has come for a
+        while, or the session is to end. SLEEPING is stored before the words are looked at, as protocol.ts demands.
         """
         words = self.words
+        rung = b""
         slept = 0
         words[SLEEPING] = AT_BELL
         self.fence()
-        if words[REQUESTS_WRITTEN] == seen and not words[CLOSING]:
+        if words[REQUESTS_WRITTEN] == seen and words[HEARD] == words[ASKED] and not words[CLOSING]:
             before = count_sleeps()
             try:
-                # More than one byte where it was rung for what had been seen without that.
-                read(self.bell, 16)
+                # More than one byte where it was rung for what had been seen without that; none once the rope is gone.
+                rung = read(self.bell, 16)
+                slept = sleeps_since(before)
             except BlockingIOError:
-                return self.rise(seen, 0)
-            slept = sleeps_since(before)
-        return self.rise(seen, slept)
-
-    def rise(self, seen, slept):
-        """A thread that slept no more than once had the GIL at once; otherwise it waited for that since it was woken."""
-        words = self.words
+                pass
         words[SLEEPING] = 0
         if self.give_sign():
             return True
+        if words[REQUESTS_WRITTEN] == seen:
+            # It may have been rung for what was answered long ago: that is no reason to leave.
+            return rung != b""
+        # A thread that slept no more than once had the GIL at once; otherwise it waited for that since it was woken.
         if slept > 1:
             microseconds = (perf_counter_ns() // 1000 - words[RUNG]) & _MODULO
             words[GIL_WAIT] = (words[GIL_WAIT] + microseconds) & _MODULO
-        return words[REQUESTS_WRITTEN] != seen
+        return True
 
     def give_sign(self):
         """Says that it has the GIL, where it was asked to: True."""

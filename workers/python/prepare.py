@@ -4,7 +4,8 @@ import os
 from importlib.machinery import BYTECODE_SUFFIXES, SourceFileLoader
 from time import time
 
-from . import failures
+# Before an application puts others in the place of what they take from the standard library: eventlet does with os.read().
+from . import bell, failures, meter, rings, waker
 from .output import take_over
 from .signals import keep_signals
 
