@@ -29,8 +29,10 @@ def share_standard_streams():
             pass
 
 
-#: A source that is older will not be saved again in its second, whatever the clock of its file system. Seconds.
+#: A source that is older will not be saved again in its second. Seconds.
 _FRESH = 2
+#: One that is ahead by so much was not saved now by a clock that is ahead: an archive from another time zone brought it. Seconds.
+_AHEAD = 600
 
 
 def keep_no_fresh_bytecode():
@@ -43,12 +45,15 @@ def keep_no_fresh_bytecode():
         return
 
     def set_data(self, path, data, **options):
-        if not path.endswith(tuple(BYTECODE_SUFFIXES)) or _read_saving_time(data) + _FRESH < time():
+        if not path.endswith(tuple(BYTECODE_SUFFIXES)) or not _is_fresh(data):
             keep(self, path, data, **options)
 
     SourceFileLoader.set_data = set_data
 
 
-def _read_saving_time(bytecode):
-    """PEP 552: flags that are 0, then the time. What is told apart by a hash of its source is never too fresh."""
-    return int.from_bytes(bytecode[8:12], "little") if bytecode[4:8] == bytes(4) else 0
+def _is_fresh(bytecode):
+    """PEP 552: flags that are 0, then the time of the source. What is told apart by a hash of its source never is."""
+    if bytecode[4:8] != bytes(4):
+        return False
+    age = time() - int.from_bytes(bytecode[8:12], "little")
+    return -_AHEAD < age <= _FRESH
