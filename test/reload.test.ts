@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { UserSettings } from '../dist/src/settings/resolve.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get } from './support/raw-client.js';
 import { fixture, startServer } from './support/server.js';
@@ -14,12 +15,12 @@ const version = (number: number) => `
     return ['${number}'];
   }`;
 
-async function serveVersions() {
+async function serveVersions(settings: UserSettings = {}) {
   const folder = makeFolder({ 'versions.mjs': version(1) });
-  const running = await startServer({ application: `${folder}/versions.mjs`, threads: 2 });
+  const running = await startServer({ application: `${folder}/versions.mjs`, threads: 2, ...settings });
   const write = (source: string) => writeFileSync(join(folder, 'versions.mjs'), source);
   const ask = async (ms = 0) => (await exchange(running.port, get(`/?${ms}`))).body.toString();
-  return { ...running, write, ask };
+  return { ...running, folder, write, ask };
 }
 
 describe('reload', () => {
@@ -51,6 +52,22 @@ describe('reload', () => {
     expect(await slow).toBe('1');
     await reloaded;
     expect(await ask()).toBe('2');
+  });
+
+  it('does not keep the server from its end where the new code does not come up', async () => {
+    const { server, folder, write, ask } = await serveVersions({ gracefulTimeout: 1 });
+    write(`
+      import { existsSync } from 'node:fs';
+      import { setTimeout as wait } from 'node:timers/promises';
+      while (!existsSync(new URL('./go-on', import.meta.url))) await wait(10);
+      export const application = () => [];`);
+    const reloaded = server.reload();
+    const failure = expect(reloaded).rejects.toMatchObject({ code: 'LIDO_SHUTTING_DOWN' });
+    expect(await ask()).toBe('1');
+    // Its threads are left to the end of the process, or end once it has come up.
+    expect(await server.close()).toBe(false);
+    writeFileSync(`${folder}/go-on`, '');
+    await failure;
   });
 
   it('goes on with the old code where the new one fails, and says why', async () => {

@@ -1,4 +1,5 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
@@ -52,6 +53,8 @@ export class ServedApplication {
   #running: RunningApplication | null = null;
   #isStarting = false;
   #draining = false;
+  /** What is loaded from here on comes too late. */
+  #isClosed = false;
   /** When the grace period ends. performance.now(). */
   #graceEnd = 0;
   /** Settles when the last reload has, and what it replaced is ended. */
@@ -173,13 +176,21 @@ export class ServedApplication {
 
   /**
    * Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end
-   * ends it, and at once when the application is still being imported, which nothing interrupts.
+   * ends it, and at once when the application is still being imported, which nothing interrupts. A reload may take what is left
+   * of the grace period.
    */
   async close(): Promise<boolean> {
     this.#draining = true;
     if (this.#isStarting) return false;
-    await this.#reloaded;
-    return this.#running === null || endApplication(this.#running, this.#graceEnd - performance.now());
+    const graceMs = Math.max(0, this.#graceEnd - performance.now());
+    const isLoaded = await Promise.race([
+      this.#reloaded.then(() => true),
+      sleep(graceMs, false, { ref: false }),
+    ]);
+    this.#isClosed = true;
+    const limitMs = this.#graceEnd - performance.now();
+    const ended = this.#running === null || (await endApplication(this.#running, limitMs));
+    return ended && isLoaded;
   }
 
   async #exchange(): Promise<void> {
@@ -187,7 +198,12 @@ export class ServedApplication {
     if (old === null || this.#draining) throw new LidoError('LIDO_SHUTTING_DOWN');
     if (old.application.runtime === 'cpython')
       throw new LidoError('LIDO_PYTHON_NOT_RELOADABLE', [old.application.spec]);
-    this.#running = await this.#startAnother();
+    const another = await this.#startAnother();
+    if (this.#isClosed) {
+      await endApplication(another);
+      throw new LidoError('LIDO_SHUTTING_DOWN');
+    }
+    this.#running = another;
     const graceMs = this.#settings.gracefulTimeout * 1000;
     const end = performance.now() + graceMs;
     await drainApplication(old, graceMs, this.#log);
