@@ -16,8 +16,11 @@ const all = [
   enter('granian ASGI', { processes: CORES }),
   enter('hypercorn'),
 ];
-/** Lido runs a thousand requests at once in a loop, and granian takes as many connections, unless they are told otherwise. */
-const lidoOfMany = enter('Lido', { options: ['--concurrency', '8000'] });
+/**
+ * Lido runs a thousand requests at once in a loop, and granian takes as many connections, unless they are told otherwise. A stream
+ * whose client has left keeps its place until it has something to send: those of the warm-up are still there.
+ */
+const lidoOfMany = enter('Lido', { options: ['--concurrency', '16000'] });
 const granianOfMany = enter('granian ASGI', { options: ['--backlog', '8000', '--backpressure', '8000'] });
 const single = [lidoOfMany, enter('uvicorn'), granianOfMany, enter('hypercorn')];
 
