@@ -14,6 +14,8 @@ import { putRequest, type RequestContent } from './request-content.js';
 
 /** A worker that sleeps is woken for so much work, even though more may come in the same turn. Nanoseconds. */
 const ENOUGH_NS = 100_000;
+/** From one look for room in a ring that is full to the next. Milliseconds. */
+const FULL_MS = 5;
 
 export class RequestChannel {
   readonly memory = new SharedArrayBuffer(REQUESTS_SIZE);
@@ -25,6 +27,9 @@ export class RequestChannel {
   #unheard = 0;
   /** It was woken in this turn. */
   #hasWoken = false;
+  /** Posted, in their order; the ring has no room even to say so: a worker that reads nothing was sent thousands that were recalled. */
+  readonly #owed: number[] = [];
+  #owedTimer: NodeJS.Timeout | null = null;
 
   /** `alarm` is null for a worker that sleeps in Node's event loop, which only a message wakes. */
   constructor(port: MessagePort, control: Int32Array, alarm: Alarm | null) {
@@ -35,13 +40,20 @@ export class RequestChannel {
   }
 
   send(id: number, environ: string, body: RequestContent): void {
-    if (!putRequest(this.#ring, id, environ, body)) {
+    if (this.#owed.length > 0 || !putRequest(this.#ring, id, environ, body)) {
       // What is no text comes in chunks there.
       const text = typeof body === 'string' ? body : null;
       this.#port.postMessage(['request', id, environ, text] satisfies ToWorker);
-      this.#ring.put(POSTED_REQUEST, id, '', '');
+      this.#owed.push(id);
+      this.#payOwed();
     }
     this.#wakeInTime();
+  }
+
+  /** Nobody reads the ring any more. Idempotent. */
+  stop(): void {
+    this.#owed.length = 0;
+    if (this.#owedTimer !== null) clearTimeout(this.#owedTimer);
   }
 
   /** Asks the worker to finish what it was sent and end the session; an application that has an end of its own, within so long. */
@@ -53,6 +65,22 @@ export class RequestChannel {
     Atomics.store(this.#control, CLOSING, 1);
     this.#alarm.wake();
   }
+
+  #payOwed(): void {
+    let paid = 0;
+    for (const id of this.#owed) {
+      if (!this.#ring.put(POSTED_REQUEST, id, '', '')) break;
+      paid += 1;
+    }
+    this.#owed.splice(0, paid);
+    if (this.#owed.length > 0) this.#owedTimer ??= setTimeout(this.#payLater, FULL_MS);
+  }
+
+  readonly #payLater = (): void => {
+    this.#owedTimer = null;
+    this.#payOwed();
+    if (Atomics.load(this.#control, SLEEPING) !== 0) this.#wake();
+  };
 
   /**
    * To wake a thread costs more than to answer a short request, and one that is woken for a single one soon sleeps again. So the

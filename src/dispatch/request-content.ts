@@ -6,7 +6,7 @@ import type { SpooledFile } from '../http/spool.js';
 /** Text, pieces, or a file. Null where it comes in chunks. */
 export type RequestContent = string | readonly Uint8Array[] | SpooledFile | null;
 
-/** Kept free for the records of requests that are posted: far more than a worker is ever sent. Bytes. */
+/** Kept free for the records of requests that are posted: far more than a worker that reads is ever sent. Bytes. */
 const RESERVE = 64 * 1024;
 
 /** The body stays where it is, for the request may be recalled; a file is lent. */

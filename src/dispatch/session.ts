@@ -286,6 +286,7 @@ export class Session implements ExchangeHolder {
     this.#requests.close();
     this.#bodies.close();
     this.#inbox?.close();
+    this.#channel?.stop();
     this.#alarm.close();
     return survivors;
   }

@@ -22,6 +22,7 @@ function open(handle: (request: WorkerRequest) => void | Promise<void>, concurre
   const slots = new Slots(SLOTS, control);
   const channel = new RequestChannel(requests.port1, control, null);
   closers.push(() => {
+    channel.stop();
     requests.port1.close();
     bodies.port1.close();
   });
@@ -101,6 +102,21 @@ test('what the ring has no room for comes by the port, in its place', async () =
   void session.serve();
   await whole;
   expect(seen).toEqual(['first', long, 'third', 'last']);
+});
+
+test('what is sent behind thousands that were recalled, which the worker has not passed over, comes in its order', async () => {
+  const { seen, whole, handle } = keep(2);
+  const { session, slots, send } = open(handle);
+  for (let count = 0; count < 6000; count += 1) {
+    const slot = send('x'.repeat(1000));
+    expect(slot.recall()).toBe(true);
+    slots.release(slot);
+  }
+  const [first, second] = [send('first'), send('second')];
+  void session.serve();
+  await whole;
+  expect(seen).toEqual(['first', 'second']);
+  expect([first.recall(), second.recall()]).toEqual([false, false]);
 });
 
 test('what a request leaves in an AsyncLocalStorage is not there for the next', async () => {
