@@ -16,6 +16,9 @@ const METH_NOARGS = 0x4;
 
 const ADDRESS = 'size_t';
 
+/** koffi takes a name once for each thread, which may run one worker after the other. */
+const Callback = koffi.proto('size_t LidoCallback(size_t self, size_t args)');
+
 let configured = false;
 
 /** A Python function that calls JavaScript. After unregister() no one may call it. */
@@ -34,7 +37,6 @@ export function openLibpython(python: PythonInstallation, deep = false) {
   const library = load(python, deep);
   const declare = (name: string, result: string, parameters: string[]) =>
     library.func(name, result, parameters);
-  const callback = koffi.proto('size_t LidoCallback(size_t self, size_t args)');
   const api = {
     mainInterpreter: declare('PyInterpreterState_Main', ADDRESS, []) as () => Pointer,
     newThread: declare('PyThreadState_New', ADDRESS, [ADDRESS]) as (interpreter: Pointer) => Pointer,
@@ -154,7 +156,7 @@ export function openLibpython(python: PythonInstallation, deep = false) {
         called();
         api.incref(none);
         return none;
-      }, koffi.pointer(callback));
+      }, koffi.pointer(Callback));
       const callable = newFunction(allocateDefinition(name, address), 0, 0);
       return { callable, unregister: () => koffi.unregister(address) };
     },
