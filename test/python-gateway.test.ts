@@ -235,6 +235,12 @@ describe.each(pythons)('the gateway on Python %s', (_version, interpreter) => {
     await vi.waitUntil(async () => (await python.descriptors(lines)) === 0);
   });
 
+  it('does not read a file of which the main thread has taken its hand: the number may be another one by then', async () => {
+    const file = join(makeFolder({ another: "another client's" }), 'another');
+    const answer = await ask('catches_client_gone', { file, isGone: true, chunks: ['gone'] });
+    expect([answer.log, answer.blocks]).toEqual([['caught ClientGone'], ['']]);
+  });
+
   it('asks for the body in chunks where it cannot open the file', async () => {
     const echoed = await ask('echo', { file: -1, chunks: [Buffer.from('in chunks')] });
     expect([echoed.kinds[0], echoed.blocks]).toEqual(['read', ['in chunks']]);

@@ -70,7 +70,7 @@ export class RequestBody {
     this.#control = session.control;
     this.#inbox = session.inbox;
     this.#inline = typeof body === 'number' ? null : body;
-    this.#file = typeof body === 'number' ? BodyFile.open(body) : null;
+    this.#file = typeof body === 'number' ? this.#openFile(body) : null;
     this.#ended = body === '';
     if (this.#comesInChunks) this.#inbox.open(this.#id);
   }
@@ -112,6 +112,19 @@ export class RequestBody {
     this.#ended = true;
   }
 
+  /** Null where it cannot be had, or was closed meanwhile: GONE is stored before that, and its number may be another file's since. */
+  #openFile(fd: number): BodyFile | null {
+    const file = BodyFile.open(fd);
+    if (file === null || !this.#isGone) return file;
+    file.close();
+    return null;
+  }
+
+  /** The client is gone, or nothing more is wanted. */
+  get #isGone(): boolean {
+    return Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id;
+  }
+
   get #comesInChunks(): boolean {
     return this.#inline === null && this.#file === null;
   }
@@ -127,8 +140,7 @@ export class RequestBody {
     if (this.#file !== null) return this.#readFile(this.#file);
     this.#askForBody();
     const chunk = this.#inbox.take(this.#id);
-    if (chunk === undefined && Atomics.load(this.#control, slotWord(this.#slot, GONE)) === this.#id)
-      throw new LidoError('LIDO_CLIENT_GONE');
+    if (chunk === undefined && this.#isGone) throw new LidoError('LIDO_CLIENT_GONE');
     if (chunk === null) this.#ended = true;
     else if (chunk !== undefined) this.#giveCredit(chunk.byteLength);
     return chunk;

@@ -279,7 +279,11 @@ export class Session implements ExchangeHolder {
     this.#answers?.deliver(this.#take);
     this.#receiveWaiting(Number.POSITIVE_INFINITY);
     const survivors = this.recall(Number.POSITIVE_INFINITY);
-    for (const slot of this.#slots.byAge()) this.#receiver.finish(slot, error);
+    for (const slot of this.#slots.byAge()) {
+      // Its thread may go on, and must not take what is now another's for the file that it was lent.
+      slot.stop();
+      this.#receiver.finish(slot, error);
+    }
     this.#isLost = true;
     this.#stopListening();
     if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);

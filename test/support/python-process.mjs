@@ -134,8 +134,19 @@ const commands = {
   },
 
   /** Sends a request; resolves with every message that the worker sent for it, the final one last. */
-  request({ session, id, environ, body = '', file, chunks = [], holdAcks = false, goneAfter = 0 }) {
+  request({
+    session,
+    id,
+    environ,
+    body = '',
+    file,
+    chunks = [],
+    holdAcks = false,
+    goneAfter = 0,
+    isGone = false,
+  }) {
     const state = sessions.get(session);
+    if (isGone) Atomics.store(state.control, slotWord(0, GONE), id << SLOT_BITS);
     Atomics.store(state.control, slotWord(0, ACKED), 0);
     Atomics.store(state.control, slotWord(0, OFFER), id << SLOT_BITS);
     const result = new Promise((resolve) => {

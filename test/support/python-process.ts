@@ -19,6 +19,8 @@ export interface ApplicationRequest {
   readonly holdAcks?: boolean;
   /** The client goes away after so many blocks. */
   readonly goneAfter?: number;
+  /** The client is gone before the worker sees the request. */
+  readonly isGone?: boolean;
 }
 
 export interface Answer {

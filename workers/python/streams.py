@@ -22,10 +22,15 @@ def open_input(worker, fd):
 def open_file(worker, fd):
     """Where the process may open no more files, the main thread reads it for this one."""
     try:
-        worker.file = FiledInput(worker, os.dup(fd))
+        file = FiledInput(worker, os.dup(fd))
     except OSError:
         return ChunkedInput(worker)
-    return worker.file
+    # Told before the main thread closes its own: from then on the number may be another file's.
+    if worker.is_gone():
+        file.close()
+        return ChunkedInput(worker)
+    worker.file = file
+    return file
 
 
 class FiledInput(io.FileIO):

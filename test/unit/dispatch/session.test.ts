@@ -1,7 +1,15 @@
 // A session and the ring in which its worker, here the test itself, leaves answers.
 import { afterEach, expect, test } from 'vitest';
 import { toPayload } from '../../../dist/src/contract/errors.js';
-import { ANSWERS_FREED, ANSWERS_WRITTEN, type WorkerSettings } from '../../../dist/src/contract/protocol.js';
+import {
+  ANSWERS_FREED,
+  ANSWERS_WRITTEN,
+  claim,
+  GONE,
+  slotOf,
+  slotWord,
+  type WorkerSettings,
+} from '../../../dist/src/contract/protocol.js';
 import { MESSAGE, RingWriter } from '../../../dist/src/contract/ring.js';
 import type { Exchange } from '../../../dist/src/dispatch/exchange.js';
 import { Session } from '../../../dist/src/dispatch/session.js';
@@ -83,4 +91,19 @@ test('nobody looks at the answers of a worker that is lost', async () => {
   answer(exchange.id);
   await new Promise(setImmediate);
   expect(session.start.control[ANSWERS_FREED]).toBe(0);
+});
+
+test('a worker that is lost is told that its requests are over before what they were lent is closed', () => {
+  const { session } = openSession();
+  const exchange = makeExchange();
+  session.send(exchange);
+  const { control } = session.start;
+  claim(control, exchange.id);
+  const { id } = exchange;
+  let gone = 0;
+  exchange.finish = () => {
+    gone = control[slotWord(slotOf(id), GONE)] as number;
+  };
+  session.lose(new Error('it died') as LidoError);
+  expect(gone).toBe(id);
 });

@@ -1,11 +1,13 @@
 // Requests from the main thread's end of a ring to a JavaScript worker's session, both in this thread.
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { closeSync, openSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
 import { afterEach, expect, test } from 'vitest';
 import { allocateControl, type WorkerSettings } from '../../../dist/src/contract/protocol.js';
 import { REQUESTS_SIZE } from '../../../dist/src/contract/ring.js';
 import type { Exchange } from '../../../dist/src/dispatch/exchange.js';
 import { RequestChannel } from '../../../dist/src/dispatch/request-channel.js';
+import type { RequestContent } from '../../../dist/src/dispatch/request-content.js';
 import { Slots } from '../../../dist/src/dispatch/slots.js';
 import { JavaScriptSession } from '../../../dist/workers/javascript/session.js';
 import type { WorkerRequest } from '../../../dist/workers/runtime.js';
@@ -37,7 +39,7 @@ function open(handle: (request: WorkerRequest) => void | Promise<void>, concurre
     },
     handle,
   );
-  const send = (environ: string, body: string | null = '') => {
+  const send = (environ: string, body: RequestContent = '') => {
     const slot = slots.take({} as Exchange);
     channel.send(slot.id, environ, body);
     return slot;
@@ -168,4 +170,26 @@ test('as many run at once as may, and the session ends behind the last', async (
   channel.close(10_000);
   await session.serve();
   expect([most, running]).toEqual([3, 0]);
+});
+
+test('a file of which the main thread has taken its hand is not read: its number may be another one by then', async () => {
+  const fd = openSync(import.meta.filename, 'r');
+  closers.push(() => closeSync(fd));
+  let failure: unknown = null;
+  let resolve = () => {};
+  const whole = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  const { session, send } = open(({ body }) => {
+    try {
+      body.nextChunk();
+    } catch (error) {
+      failure = error;
+    }
+    resolve();
+  });
+  send('one', { fd, length: 1 }).stop();
+  void session.serve();
+  await whole;
+  expect(failure).toMatchObject({ code: 'LIDO_CLIENT_GONE' });
 });
