@@ -105,7 +105,8 @@ export const peers = {
     version: distribution('waitress'),
     command: ({ app, port, processes, threads }) => [
       ...[bin('waitress-serve'), '--listen', `127.0.0.1:${port}`, '--threads', processes * threads],
-      ...['--backlog', 4096, '--connection-limit', 2000, `${app}:application`],
+      ...['--backlog', 4096, '--connection-limit', 2000, '--max-request-body-size', 2 ** 32],
+      `${app}:application`,
     ],
   },
   granian: {

@@ -9,7 +9,8 @@ export default async function transfer({ port, method, path, bytes, atLeast }) {
   const received = method === 'PUT' ? await sendBody(port, path, bytes) : await receiveBody(port, path);
   const seconds = (performance.now() - started) / 1000;
   const ok = method === 'PUT' ? received.endsWith(`\r\n\r\n${bytes}\n`) : received >= atLeast;
-  return { requests: 1, rate: bytes / seconds / 1e6, seconds, errors: ok ? 0 : 1 };
+  // What was refused was not carried, however soon.
+  return { requests: 1, rate: ok ? bytes / seconds / 1e6 : 0, seconds, errors: ok ? 0 : 1 };
 }
 
 /** Bytes of a whole answer, head included. */
