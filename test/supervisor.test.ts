@@ -275,5 +275,6 @@ describe('several processes that cannot start', () => {
     const alone = await runLido(['--bind', address, 'who.mjs'], { cwd });
     expect(alone).toMatchObject({ code: 1, stderr: expect.stringContaining('EADDRINUSE') });
     expect(await runLido([...two, '--bind', address, 'who.mjs'], { cwd })).toEqual(alone);
+    expect(await runLido(['--supervise', '--bind', address, 'who.mjs'], { cwd })).toEqual(alone);
   });
 });

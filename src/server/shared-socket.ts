@@ -158,7 +158,19 @@ async function createTcp(
   reusesPort: boolean,
 ): Promise<ListeningHandle | number> {
   const { address, family } = await lookup(host);
-  return create(address, port, family === 6 ? 6 : 4, undefined, reusesPort ? UV_TCP_REUSEPORT : 0);
+  const made = create(address, port, family === 6 ? 6 : 4, undefined, reusesPort ? UV_TCP_REUSEPORT : 0);
+  return typeof made === 'number' ? made : refuseUnbound(made);
+}
+
+/**
+ * libuv tells that an address is taken only to who listens on the socket. A process that is given one without an address
+ * would listen on a port that nobody knows.
+ */
+function refuseUnbound(handle: ListeningHandle): ListeningHandle | number {
+  const failure = handle.getsockname?.({}) ?? 0;
+  if (failure === 0) return handle;
+  handle.close();
+  return failure;
 }
 
 function addressOf(handle: ListeningHandle): AddressInfo | null {
