@@ -38,8 +38,9 @@ describe('the bell of a Python worker', () => {
   });
 
   it('is not waited for where a sign was asked for as the worker fell asleep', () => {
-    const sleep = 'print(bell.Sleeper(words, make_fence(), -1).sleep(0), words[wire.HEARD])';
-    expect(run('words[wire.ASKED] = 1', sleep)).toBe('True 1');
+    const sleep =
+      'print(bell.Sleeper(words, make_fence(), -1).sleep(0), words[wire.HEARD], words[wire.FOUND_FREE])';
+    expect(run('words[wire.ASKED] = 1', sleep)).toBe('True 1 1');
   });
 });
 

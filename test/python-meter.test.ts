@@ -1,6 +1,6 @@
 // What the meter makes of a request's time, from figures that were recorded on busy and on quiet threads. Milliseconds.
 import { execFileSync } from 'node:child_process';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { root, venv } from './support/server.js';
 
 /** In Python: how long a request waited for something else than the GIL. */
@@ -26,4 +26,35 @@ it.each([
   const waited = findWaiting(idle, sleeps, gilWait, gilSleeps);
   expect(waited).toBeGreaterThanOrEqual(least);
   expect(waited).toBeLessThanOrEqual(most);
+});
+
+describe('the GIL', () => {
+  /** How often of eight looks it was found free, while another thread does this. */
+  const countFree = (...doing: string[]) => {
+    const code = [
+      'import hashlib, os, runpy, threading, time',
+      `meter = runpy.run_path('${root}workers/python/meter.py')`,
+      'meter["pass_gil_sooner"]()',
+      'is_over = False',
+      'def do():',
+      '    while not is_over:',
+      ...doing.map((line) => `        ${line}`),
+      'thread = threading.Thread(target=do)',
+      'thread.start()',
+      'print(sum(meter["is_gil_free"]() for _ in range(8)))',
+      'is_over = True',
+      'thread.join()',
+    ].join('\n');
+    return Number(execFileSync(`${venv}/bin/python`, ['-c', code], { encoding: 'utf8' }));
+  };
+
+  it('is free beside a thread that waits, or computes without it', () => {
+    expect(countFree('time.sleep(0.05)')).toBeGreaterThan(4);
+    expect(countFree('hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 100_000)')).toBeGreaterThan(4);
+  });
+
+  it('is held by a thread that computes, also where that gives it up for a moment now and then', () => {
+    expect(countFree('pass')).toBeLessThan(4);
+    expect(countFree('sum(range(20_000))', 'os.stat("/")')).toBeLessThan(4);
+  });
 });

@@ -1,5 +1,8 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { AT_BELL, OUTSIDE } from '../dist/src/contract/protocol.js';
+import { makeFolder } from './support/command.js';
 import { findPythons, openPython } from './support/python-process.js';
 
 /** As many to warm up: the heaps have reached their size by then. */
@@ -37,6 +40,31 @@ describe.each(findPythons())('a process with Python %s', (_version, interpreter)
       await expect.poll(() => python.hasHadGil(), { timeout: 10_000 }).toBe(true);
     }
     await python.close();
+  }, 30_000);
+
+  it('has a worker that is asked find out whether another one holds the GIL', async () => {
+    await using python = await openPython(interpreter, 'gateway_cases', 'by_path');
+    await python.open({ module: 'gateway_cases', callable: 'by_path' }, { session: 2 });
+    const countFree = async () => {
+      let free = 0;
+      for (let look = 0; look < 8; look += 1) {
+        await python.askForGil();
+        await expect.poll(() => python.hasHadGil(), { timeout: 10_000, interval: 5 }).toBe(true);
+        free += Number(await python.foundGilFree());
+      }
+      return free;
+    };
+    expect(await countFree()).toBeGreaterThan(4);
+    const folder = makeFolder({});
+    const environ = { PATH_INFO: '/computes_until', QUERY_STRING: join(folder, 'over') };
+    const computes = python.request(1, { environ }, 2);
+    await expect.poll(() => existsSync(join(folder, 'begun'))).toBe(true);
+    const free = await countFree();
+    writeFileSync(join(folder, 'over'), '');
+    expect((await computes).error).toBe(null);
+    expect(free).toBeLessThan(4);
+    await python.close();
+    await python.close(2);
   }, 30_000);
 
   it('keeps its memory flat over many calls', async () => {

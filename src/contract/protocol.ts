@@ -337,7 +337,10 @@ export const RUNG = 18;
  */
 export const IS_HELD_UP = 17;
 
-const SESSION_WORDS = 19;
+/** Session word: the last sign that a Python worker was asked for when the GIL was free: it had it at once, again and again. */
+export const FOUND_FREE = 19;
+
+const SESSION_WORDS = 20;
 const SLOT_WORDS = 6;
 
 /** A request's id holds its slot's index in the low bits and a count above them: a late message never finds its successor. */
@@ -498,6 +501,7 @@ export const WIRE = {
   IS_HELD_UP,
   ASKED,
   HEARD,
+  FOUND_FREE,
   OFFER,
   ACKED,
   GONE,

@@ -2,7 +2,7 @@
  * Main thread. Whether requests that compute hold the GIL meanwhile: a worker that has nothing to do asks for it beside them.
  *
  * A thread's clock says that it computes, and not whether it has given up the GIL for that, as hashes, compression and
- * numpy do. But where one computes and another has the GIL at once, it was free.
+ * numpy do. But where one computes and another has the GIL at once, again and again, it is free.
  */
 import type { Manner, Manners } from './manners.js';
 import { isBetterIdle, type WorkerView } from './policy.js';
@@ -17,10 +17,10 @@ interface ProbedJob {
 export interface ProbedWorker<J> extends WorkerView {
   /** The request that it has claimed and not answered; null where there is none. */
   readonly running: J | null;
-  /** Wakes it, for it to say so as soon as it has the GIL. */
+  /** Wakes it, for it to find out whether the GIL is free. */
   askForGil(): void;
-  /** It has said so, since it was asked last. */
-  readonly hasHadGil: boolean;
+  /** It has found it free, since it was asked last. */
+  readonly foundGilFree: boolean;
 }
 
 interface Clock {
@@ -32,8 +32,10 @@ interface Clock {
 const MOSTLY = 2 / 3;
 /** A request that began to run just now may not have the GIL yet. Milliseconds. */
 const SETTLED_MS = 1;
-/** So long a thread has for waking up and taking a GIL that is free. Milliseconds. */
+/** So long a thread has for waking up and finding a GIL free. Milliseconds. */
 const LOOK_MS = 2;
+/** What computes for less is usually over before that: what goes on by chance says nothing of the rest. Milliseconds. */
+const SHORTEST_MS = SETTLED_MS + LOOK_MS;
 /** From one question to the next, in milliseconds: each takes the GIL from what holds it for a moment, which costs about 0.1. */
 const REST_MS = 50;
 const REST_AFTER_FREE_MS = 20;
@@ -72,7 +74,7 @@ export class GilProbe<J extends ProbedJob, W extends ProbedWorker<J>> {
     const asked = idle;
     asked.askForGil();
     this.#isAsking = true;
-    this.#clock.after(LOOK_MS, () => this.#conclude(asked.hasHadGil, computing, onFree));
+    this.#clock.after(LOOK_MS, () => this.#conclude(asked.foundGilFree, computing, onFree));
   }
 
   #conclude(isFree: boolean, computing: ReadonlyMap<W, J>, onFree: () => void): void {
@@ -93,6 +95,6 @@ export class GilProbe<J extends ProbedJob, W extends ProbedWorker<J>> {
   }
 }
 
-function isComputing({ share, native }: Manner): boolean {
-  return share + native > MOSTLY;
+function isComputing({ share, native, computeMs }: Manner): boolean {
+  return share + native > MOSTLY && computeMs >= SHORTEST_MS;
 }

@@ -4,11 +4,11 @@ import { fromPayload, type LidoError } from '../contract/errors.js';
 import {
   ASKED,
   allocateControl,
+  FOUND_FREE,
   type FromWorker,
   GIL_WAIT,
   HEAP_LIMIT,
   HEAP_USED,
-  HEARD,
   type InterruptTarget,
   SERVICE_TIME,
   type SessionStart,
@@ -178,14 +178,14 @@ export class Session implements ExchangeHolder {
     return first !== undefined && this.#slots.find(first.id)?.isClaimed === true ? first : null;
   }
 
-  /** Wakes a Python worker without a loop, which says as soon as it has the GIL that it has. */
+  /** Wakes a Python worker without a loop, which finds out whether the GIL is free. */
   askForGil(): void {
     Atomics.add(this.#control, ASKED, 1);
     this.#alarm.wake();
   }
 
-  get hasHadGil(): boolean {
-    return Atomics.load(this.#control, HEARD) === Atomics.load(this.#control, ASKED);
+  get foundGilFree(): boolean {
+    return Atomics.load(this.#control, FOUND_FREE) === Atomics.load(this.#control, ASKED);
   }
 
   /** V8's heap and its limit, as a JavaScript worker told last; null where none did. Bytes. */

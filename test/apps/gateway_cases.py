@@ -1,5 +1,6 @@
 """Tiny applications named by behaviour, one for each rule of the gateway."""
 
+import os
 import sys
 import threading
 import time
@@ -29,6 +30,17 @@ def computes(environ, start_response):
     end = time.thread_time() + 0.005
     while time.thread_time() < end:
         sum(range(100))
+    return [b"done"]
+
+
+def computes_until(environ, start_response):
+    """Computes until there is the file that the query names, and gives up the GIL for a moment each time it looks."""
+    path = environ["QUERY_STRING"]
+    with open(os.path.join(os.path.dirname(path), "begun"), "w"):
+        pass
+    while not os.path.exists(path):
+        sum(range(20_000))
+    start_response("200 OK", TEXT)
     return [b"done"]
 
 

@@ -6,6 +6,7 @@ import {
   ASKED,
   allocateControl,
   CLOSING,
+  FOUND_FREE,
   GONE,
   HEARD,
   KEYS_END,
@@ -190,6 +191,11 @@ const commands = {
   hasHadGil({ session }) {
     const { control } = sessions.get(session);
     return Atomics.load(control, HEARD) === Atomics.load(control, ASKED);
+  },
+
+  foundGilFree({ session }) {
+    const { control } = sessions.get(session);
+    return Atomics.load(control, FOUND_FREE) === Atomics.load(control, ASKED);
   },
 
   place({ session }) {

@@ -122,6 +122,11 @@ export class PythonProcess implements AsyncDisposable {
     return this.#call('askForGil', { session });
   }
 
+  /** It has found the GIL free, since it was asked last. */
+  foundGilFree(session = 1): Promise<boolean> {
+    return this.#call('foundGilFree', { session });
+  }
+
   hasHadGil(session = 1): Promise<boolean> {
     return this.#call('hasHadGil', { session });
   }

@@ -11,8 +11,8 @@ from os import read
 from struct import pack
 from time import perf_counter_ns
 
-from .meter import count_sleeps, sleeps_since
-from .wire import ASKED, AT_BELL, CLOSING, GIL_WAIT, HEARD, REQUESTS_WRITTEN, RUNG, SLEEPING
+from .meter import count_sleeps, is_gil_free, sleeps_since
+from .wire import ASKED, AT_BELL, CLOSING, FOUND_FREE, GIL_WAIT, HEARD, REQUESTS_WRITTEN, RUNG, SLEEPING
 
 #: How long it sleeps here, in microseconds.
 _LONGEST_SLEEP = 250_000
@@ -70,10 +70,12 @@ class Sleeper:
         return True
 
     def give_sign(self):
-        """Says that it has the GIL, where it was asked to: True."""
+        """Says that it has had the GIL, and whether that is free, where it was asked to: True."""
         words = self.words
         asked = words[ASKED]
         if words[HEARD] == asked:
             return False
+        if is_gil_free():
+            words[FOUND_FREE] = asked
         words[HEARD] = asked
         return True

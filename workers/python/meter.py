@@ -41,6 +41,12 @@ _FRESH_NS = 20_000_000
 _MOMENT = 1e-6
 _MOMENT_NS = 100_000
 
+# Who looks whether the GIL is free gives it up so often for so long, in seconds, and has it back at once each time. Code that holds it
+# otherwise gives it up for some microseconds, too, as SQLite's module does around each row: once would be met by chance.
+_LOOKS = 2
+_BETWEEN_LOOKS = 0.0003
+_AT_ONCE_NS = 600_000
+
 # CPython's default, and what is better where threads wait beside one that computes. Seconds.
 _DEFAULT_INTERVAL = 0.005
 _INTERVAL = 0.001
@@ -115,6 +121,11 @@ class Meter:
         _gil_sleeps += (sleeps_since(slept) - 1 - _gil_sleeps) * _WEIGHT
 
 
+def is_gil_free():
+    """Nobody has held the GIL since a moment ago. It takes less than a millisecond, and where it is held ends with having it."""
+    return all(_has_gil_at_once() for _ in range(_LOOKS))
+
+
 def find_waiting(idle, sleeps, gil_wait, gil_sleeps):
     """
     How much of the time that a thread was not ready it waited for something else than the GIL: it slept so often, and those
@@ -147,6 +158,11 @@ if RUSAGE_THREAD is None:
         # Nobody tells: as if whatever is looked at waited once for itself and once for the GIL.
         return 2
 
+    def _has_gil_at_once():
+        began = perf_counter_ns()
+        sleep(_BETWEEN_LOOKS)
+        return perf_counter_ns() - began < _AT_ONCE_NS
+
 else:
 
     def count_sleeps():
@@ -155,3 +171,9 @@ else:
 
     def sleeps_since(count):
         return count_sleeps() - count
+
+    def _has_gil_at_once():
+        # It sleeps once for itself, and again where it has to wait for the GIL, however late it is woken.
+        before = count_sleeps()
+        sleep(_BETWEEN_LOOKS)
+        return sleeps_since(before) <= 1

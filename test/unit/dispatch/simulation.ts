@@ -103,7 +103,7 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
   /** How long it has had the GIL without a pause. */
   holdsMs = 0;
   served = 0;
-  hasHadGil = false;
+  foundGilFree = false;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -122,7 +122,7 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
   }
 
   askForGil(): void {
-    this.hasHadGil = this.#simulation.isGilFree;
+    this.foundGilFree = this.#simulation.isGilFree;
   }
 
   send(job: SimulatedJob): void {
