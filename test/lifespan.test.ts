@@ -46,6 +46,13 @@ it('starts before the first request, and ends behind the last', async () => {
   expect(read().events).toEqual(['startup', 'request', 'shutdown']);
 });
 
+it('has no end of its own: a server that stops has nothing to warn of', async () => {
+  const { child, ended } = await serveLido([`${root}examples/hello.js`], { cwd: root });
+  child.kill('SIGTERM');
+  // Node.js 21 and later warn of a pause that is negative.
+  expect((await ended).stderr).not.toMatch(/warning: /i);
+});
+
 it('does so in each worker thread', async () => {
   const { read } = prepare();
   const { server } = await startServer({ application: file, threads: 2 });

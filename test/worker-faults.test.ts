@@ -78,6 +78,22 @@ describe('a worker', () => {
     }
   });
 
+  it('that nobody caught an error in tells where it was thrown', async () => {
+    const running = await serve();
+    await exchange(running.port, get('/rejects'));
+    const line = await running.findLine(({ code }) => code === 'LIDO_WORKER_DIED');
+    expect(line.msg).toBe('the worker died: Error: nobody handles this');
+    expect(line.traceback).toMatch(/^Error: nobody handles this\n +at .*faulty\.mjs:13:/);
+  });
+
+  it('that was ended by process.exit() has no place to tell', async () => {
+    const running = await serve();
+    await exchange(running.port, get('/exits-later'));
+    const line = await running.findLine(({ code }) => code === 'LIDO_WORKER_DIED');
+    expect(line).toMatchObject({ msg: 'the worker died: Error: worker exited with code: 3' });
+    expect(line.traceback).toBeUndefined();
+  });
+
   it('that exhausts its heap costs its own request', async () => {
     const cwd = makeFolder({ 'faulty.mjs': source });
     const env = { NODE_OPTIONS: '--max-old-space-size=64' };

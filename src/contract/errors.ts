@@ -411,7 +411,8 @@ export const catalogue = {
     group: 'What the application did',
     status: 500,
     message: 'a block is %s, not bytes',
-    remedy: 'encode text before it is returned, for example text.encode("utf-8")',
+    remedy:
+      'encode text before it is returned, for example text.encode("utf-8"); in JavaScript give strings or Uint8Arrays: JSON.stringify(value), await promise',
   },
   LIDO_RESULT_NOT_ITERABLE: {
     group: 'What the application did',
@@ -508,7 +509,7 @@ export const catalogue = {
   LIDO_WORKER_DIED: {
     group: 'What befell the request',
     status: 500,
-    message: 'the worker died while it ran the request: %s',
+    message: 'the worker died: %s',
     remedy: 'the log shows why; other requests went on',
   },
   LIDO_MESSAGE_OUT_OF_ORDER: {
@@ -693,6 +694,12 @@ export function traceOf(thrown: unknown): string {
   } catch {
     return describe(thrown);
   }
+}
+
+/** The stack of what ended a thread, as details of an error; nothing where it leads into Node alone, as an exit and a full heap do. */
+export function traceOfEnd(thrown: unknown): { traceback?: string } {
+  const traceback = traceOf(thrown);
+  return /^ +at (?!.*\bnode:)/m.test(traceback) ? { traceback } : {};
 }
 
 /** The error and its causes, each once: one may be its own. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
-import { describe, LidoError } from '../contract/errors.js';
+import { describe, LidoError, traceOfEnd } from '../contract/errors.js';
 import type { ApplicationSpec, SessionStart, WorkerSettings } from '../contract/protocol.js';
 import type { Waker } from '../python/waker.js';
 import type { Dispatcher } from './dispatcher.js';
@@ -279,7 +279,8 @@ export class WorkerPool {
       await member.ended;
     } catch (error) {
       loss = member.verdict ?? this.#explainLoss(member, error);
-      if (member.verdict === null) this.#options.log.error({ code: loss.code }, loss.message);
+      const { code, traceback, message } = loss;
+      if (member.verdict === null) this.#options.log.error({ code, traceback }, message);
     }
     this.#members.delete(session);
     if (member.abandoned) return;
@@ -331,19 +332,15 @@ export class WorkerPool {
   }
 
   #explainFailedStart(error: unknown): LidoError {
-    return new LidoError(
-      'LIDO_ENDED_WHILE_LOADING',
-      [this.#options.settings.application.spec, describe(error)],
-      {
-        cause: error,
-      },
-    );
+    const { spec } = this.#options.settings.application;
+    const details = { cause: error, ...traceOfEnd(error) };
+    return new LidoError('LIDO_ENDED_WHILE_LOADING', [spec, describe(error)], details);
   }
 
   #explainLoss(member: Member, error: unknown): LidoError {
     if (member.verdict !== null) return member.verdict;
     if (error instanceof LidoError) return error;
-    return new LidoError('LIDO_WORKER_DIED', [describe(error)], { cause: error });
+    return new LidoError('LIDO_WORKER_DIED', [describe(error)], { cause: error, ...traceOfEnd(error) });
   }
 
   /** Piscina's close() does not wait for running tasks; by now there are none. */

@@ -86,6 +86,18 @@ const deeds = {
     // biome-ignore lint/suspicious/noSparseArray: that is the deed.
     return [,];
   },
+  objectBlock(_environ, startResponse) {
+    begin(startResponse);
+    return [{ an: 'object' }];
+  },
+  returnsText(_environ, startResponse) {
+    begin(startResponse);
+    return 'text';
+  },
+  returnsBuffer(_environ, startResponse) {
+    begin(startResponse);
+    return Buffer.from('text');
+  },
   nothingRead(environ, startResponse) {
     begin(startResponse);
     return environ['wsgi.file_wrapper']({ read: () => undefined });

@@ -161,10 +161,10 @@ function conclude(request: WorkerRequest, errors: LogErrorStream): void {
 function checkIterable(result: unknown): SyncResult {
   const iterable = result as SyncResult;
   // An empty one is an iterable without blocks, to the letter; of another one the blocks would be characters.
-  const isBody = (typeof result === 'string' || result instanceof Uint8Array) && result.length > 0;
-  if (isBody || result === null || result === undefined || typeof iterable[Symbol.iterator] !== 'function') {
+  if ((typeof result === 'string' || result instanceof Uint8Array) && result.length > 0)
+    throw new LidoError('LIDO_RESULT_NOT_IN_LIST', [nameType(result), 'body']);
+  if (result === null || result === undefined || typeof iterable[Symbol.iterator] !== 'function')
     throw new LidoError('LIDO_RESULT_NOT_ITERABLE', [nameType(result)]);
-  }
   return iterable;
 }
 

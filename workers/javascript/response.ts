@@ -137,5 +137,6 @@ export class Response {
 export function nameType(value: unknown): string {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`;
-  return `a ${String(value.constructor?.name ?? 'object')}`;
+  const name = String(value.constructor?.name ?? 'object');
+  return `${/^[aeiou]/i.test(name) ? 'an' : 'a'} ${name}`;
 }

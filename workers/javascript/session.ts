@@ -48,11 +48,11 @@ export class JavaScriptSession {
 
   /**
    * Resolves once the main thread has closed the session, and what it sent is over or has used up half of the time that was
-   * left. With how long the application's end may take, in milliseconds.
+   * left. With how long the application's end may take, in milliseconds; 0 where nothing is left.
    */
   serve(): Promise<number> {
     return new Promise((resolve) => {
-      this.#resolveClosed = () => resolve(this.#deadline - performance.now());
+      this.#resolveClosed = () => resolve(Math.max(0, this.#deadline - performance.now()));
       this.#port.on('message', (message: ToWorker) => {
         this.#hear(message);
         this.#beginTurn();
