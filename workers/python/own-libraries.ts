@@ -62,6 +62,8 @@ export function shareVariablesOfProgram(): boolean {
 /** Of a dynamic section and a symbol table: elf(5). */
 const [DT_NULL, DT_STRTAB, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_STRSZ] = [0, 5, 6, 7, 8, 10];
 const [SYMBOL_SIZE, RELOCATION_SIZE] = [24, 24];
+/** In words of 4 bytes; the first one of an entry is where its name is. A library is smaller than what one word of the value holds. */
+const [SYMBOL_WORDS, VALUE_WORD] = [6, 2];
 /** The relocation by which the loader copies a library's variable into the program. */
 const COPY: Readonly<Record<string, number>> = { x64: 5, arm64: 1024 };
 const RTLD_DL_LINKMAP = 2;
@@ -85,7 +87,10 @@ function findVariables(memory: Memory, { base, table }: LoadedObject): ReadonlyM
   return found;
 }
 
-/** Lets a library's symbols name the program's variables; a variable may have several names: environ, __environ. */
+/**
+ * Lets a library's symbols name the program's variables; a variable may have several names: environ, __environ. A library has
+ * thousands of symbols, of which few are meant: as objects and texts they would take longer than Python itself takes to start.
+ */
 function redirect(
   memory: Memory,
   { base, table }: LoadedObject,
@@ -94,23 +99,41 @@ function redirect(
   const [symbols, names] = [table.get(DT_SYMTAB) ?? 0, table.get(DT_STRTAB) ?? 0];
   // The linker lays the names right behind the symbols, whose number is not told otherwise.
   if (symbols === 0 || names <= symbols) return false;
-  const entries = memory.read(symbols, names - symbols);
-  const texts = memory.read(names, table.get(DT_STRSZ) ?? 0);
-  const targets = new Map<bigint, bigint>();
-  const offsets = Array.from(
-    { length: Math.floor(entries.length / SYMBOL_SIZE) },
-    (_, index) => index * SYMBOL_SIZE,
+  const words = new Uint32Array(
+    memory.read(symbols, names - symbols).buffer,
+    0,
+    Math.floor((names - symbols) / 4),
   );
-  for (const offset of offsets) {
-    const start = entries.readUInt32LE(offset);
-    const variable = variables.get(texts.toString('latin1', start, texts.indexOf(0, start)));
-    const value = entries.readBigUInt64LE(offset + 8);
-    if (variable !== undefined && value !== 0n) targets.set(value, variable);
+  const named = findNames(memory.read(names, table.get(DT_STRSZ) ?? 0), variables);
+  const targets = new Map<number, bigint>();
+  for (let entry = 0; entry + SYMBOL_WORDS <= words.length; entry += SYMBOL_WORDS) {
+    const variable = named.get(words[entry] as number);
+    const value = words[entry + VALUE_WORD] as number;
+    if (variable !== undefined && value !== 0) targets.set(value, variable);
   }
-  return offsets.every((offset) => {
-    const target = targets.get(entries.readBigUInt64LE(offset + 8));
-    return target === undefined || memory.overwrite(symbols + offset + 8, wordOf(target - base));
-  });
+  const changes: Change[] = [];
+  for (let entry = 0; entry + SYMBOL_WORDS <= words.length; entry += SYMBOL_WORDS) {
+    const target = targets.get(words[entry + VALUE_WORD] as number);
+    if (target !== undefined)
+      changes.push({ address: symbols + 4 * (entry + VALUE_WORD), content: wordOf(target - base) });
+  }
+  return changes.length === 0 || memory.overwrite(symbols, names - symbols, changes);
+}
+
+/** By the place in the table of names at which a symbol has to point for a variable's; a name may lie in the end of a longer one. */
+function findNames(texts: Buffer, variables: ReadonlyMap<string, bigint>): ReadonlyMap<number, bigint> {
+  const named = new Map<number, bigint>();
+  for (const [name, variable] of variables) {
+    const text = `${name}\0`;
+    for (let at = texts.indexOf(text); at !== -1; at = texts.indexOf(text, at + 1)) named.set(at, variable);
+  }
+  return named;
+}
+
+/** What is to be written where. */
+interface Change {
+  readonly address: Pointer;
+  readonly content: Buffer;
 }
 
 /** The process's own memory. */
@@ -137,13 +160,13 @@ class Memory {
     return content;
   }
 
-  /** Writes where nothing is written any more once a library is loaded. Returns false where the system forbids it. */
-  overwrite(address: Pointer, content: Buffer): boolean {
-    const start = address - (address % this.#pageSize);
-    const size = address + content.length - start;
-    const protection = findProtection(address);
+  /** Writes into a table in which nothing is written any more once a library is loaded. Returns false where the system forbids it. */
+  overwrite(table: Pointer, tableSize: number, changes: readonly Change[]): boolean {
+    const start = table - (table % this.#pageSize);
+    const size = table + tableSize - start;
+    const protection = findProtection(table);
     if (this.#protect(start, size, protection | PROT_WRITE) !== 0) return false;
-    this.#copyIn(address, content, content.length);
+    for (const { address, content } of changes) this.#copyIn(address, content, content.length);
     return this.#protect(start, size, protection) === 0;
   }
 
