@@ -441,3 +441,34 @@ async def trailers(scope, receive, send):
         return
     await send({"type": "http.response.trailers", "headers": [(name, b"6")], "more_trailers": True})
     await send({"type": "http.response.trailers", "headers": [(b"x-time", b"1"), (b"x-time", b"2")]})
+
+
+@http_only
+async def piles_up(scope, receive, send):
+    """Goes on behind each answer until /release; /count tells how many do."""
+    piled = kept(scope, {"count": 0, "go": asyncio.Event()})
+    if scope["path"] == "/count":
+        await answer(send, piled["count"])
+    elif scope["path"] == "/release":
+        piled["go"].set()
+        await answer(send, b"released")
+    else:
+        piled["count"] += 1
+        await answer(send, b"answered")
+        await piled["go"].wait()
+        piled["count"] -= 1
+        if scope["path"] == "/raises":
+            raise ValueError("behind the answer")
+
+
+@http_only
+async def drips(scope, receive, send):
+    """Sends single bytes for as long as it may; /made tells how many were sent."""
+    made = kept(scope, [0])
+    if scope["path"] == "/made":
+        await answer(send, made[0])
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": OK})
+    while True:
+        await send({"type": "http.response.body", "body": b".", "more_body": True})
+        made[0] += 1

@@ -199,6 +199,7 @@ class CpythonRuntime implements Runtime {
       labels: { application: spec.spec, worker },
       validate: settings.validate,
       timeout: settings.timeout,
+      concurrency: settings.concurrency,
       messages: MESSAGES,
     };
     python.setText(this.#namespace, 'part_name', this.hasEnd ? '.asgi.worker' : '.gateway');

@@ -2,7 +2,7 @@
 
 from ..failures import ProtocolError, show
 from ..head import declares_length
-from ..wire import END, MAX_HEAD
+from ..wire import MAX_HEAD
 from .head import join_fields, list_fields
 from .states import AWAITED, STARTED, TRAILING
 
@@ -57,8 +57,7 @@ class Trailers:
             return
         if self.parts:
             cycle.outbox.say("trailers", cycle.request, b"\n".join(self.parts).decode("latin-1"))
-        cycle.outbox.put(END, cycle.request, b"", b"")
-        cycle.complete()
+        cycle.finish()
 
 
 def are_wanted(scope, head):

@@ -5,15 +5,14 @@ import stat
 
 from ..failures import ClientGone, ProtocolError, show
 from ..head import declare_length
-from ..wire import END, FILE_REFUSED, SMALL_FILE
+from ..wire import FILE_REFUSED, SMALL_FILE
 from .states import SENDING, STARTED
 
 
 async def send_file(cycle, path):
     """The rest of the answer is this file. Raises what open() raises."""
     await _send(cycle, path)
-    cycle.outbox.put(END, cycle.request, b"", b"")
-    cycle.complete()
+    cycle.finish()
 
 
 async def _send(cycle, path):

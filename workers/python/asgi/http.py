@@ -19,6 +19,7 @@ from ..wire import (
     MAX_HEAD,
     RESPONSE,
     STRING_BLOCK_LIMIT,
+    WHOLE,
 )
 from .extras import Trailers, are_wanted, give_hints
 from .files import send_file
@@ -61,6 +62,8 @@ class HttpCycle:
     #: The client is gone, or the request was cancelled.
     gone = False
     is_cancelled = False
+    #: Its answer is whole, and the main thread waits for the end of its task.
+    keeps_place = False
     task = None
     #: Set when something has come that receive() may wait for; and when send() may go on.
     news = None
@@ -179,16 +182,17 @@ class HttpCycle:
                     self.begin(b"")
                 await self.send_block(block)
                 self.state = TRAILING
-            elif self.state == STARTED and len(block) <= STRING_BLOCK_LIMIT:
+            elif self.state == STARTED and len(block) <= STRING_BLOCK_LIMIT and not worker.has_many_behind():
                 self.outbox.put(RESPONSE, self.request, self.head, block)
                 self.complete()
             else:
                 if self.state == STARTED:
-                    self.head = declare_length(self.head, len(block))
+                    # The length of an empty body says nothing of what GET would have returned.
+                    if block:
+                        self.head = declare_length(self.head, len(block))
                     self.begin(b"")
                 await self.send_block(block)
-                self.outbox.put(END, self.request, b"", b"")
-                self.complete()
+                self.finish()
         elif kind == "http.response.pathsend" and (self.state == STARTED or self.state == SENDING):
             await send_file(self, message["path"])
         elif kind == "http.response.start" and self.state == AWAITED:
@@ -264,6 +268,12 @@ class HttpCycle:
                 return
             await self.room.wait()
 
+    def finish(self):
+        """The answer is whole. Where as many tasks go on behind theirs as there are places, the request keeps its own."""
+        self.keeps_place = self.worker.has_many_behind()
+        self.outbox.put(WHOLE if self.keeps_place else END, self.request, b"", b"")
+        self.complete()
+
     def complete(self):
         """The request is over for the main thread; its task may go on, with what is to be done behind the answer."""
         self.state = COMPLETE
@@ -274,6 +284,7 @@ class HttpCycle:
 
     def end(self):
         if self.state == COMPLETE:
+            self.give_place()
             return
         if self.gone:
             self.give_up()
@@ -288,6 +299,7 @@ class HttpCycle:
             # Frameworks answer with a page of their own, and raise what brought that about for the log.
             if not (self.is_cancelled and isinstance(error, CancelledError)):
                 outbox.tell_of(self, *outbox.describe(error))
+            self.give_place()
         elif self.gone:
             if not isinstance(error, (ClientGone, CancelledError)):
                 outbox.log(f"its client was gone when the application raised {show(error)}", "info")
@@ -298,6 +310,11 @@ class HttpCycle:
     def fail(self, code, args, trace):
         self.outbox.fail(self, code, args, trace)
         self.complete()
+
+    def give_place(self):
+        """Its task is over as well."""
+        if self.keeps_place:
+            self.outbox.put(END, self.request, b"", b"")
 
     def give_up(self):
         """Nobody waits for an answer any more."""

@@ -41,7 +41,7 @@ _TAKES_CONTEXT = sys.version_info >= (3, 11)
 class LoopWorker:
     """One worker thread's end of the gateway: its loop, its rings, the requests that it runs."""
 
-    def __init__(self, application, context, timeout):
+    def __init__(self, application, context, settings):
         self.thread = get_ident()
         #: The address of the thread's state, for whoever looks from outside; and no one request, for there are many.
         self.state = self.request = 0
@@ -49,7 +49,7 @@ class LoopWorker:
         self.labels = {}
         self.application = application
         self.context = context
-        self.outbox = Outbox(timeout)
+        self.outbox = Outbox(str(settings["timeout"]))
         self.loop = self.lifespan = self.scopes = self.listener = None
         self.bell = None
         self.words = self.fence = None
@@ -57,6 +57,9 @@ class LoopWorker:
         self.cycles = {}
         #: All whose tasks go on, be it behind their answers.
         self.running = set()
+        #: So many tasks may go on behind their answers without keeping the places of their requests; and it was told that they do.
+        self.places = settings["concurrency"]
+        self.is_crowded = False
         #: Those that have begun an answer in this turn, and not sent its head.
         self.begun = []
         self.is_closing = False
@@ -168,6 +171,18 @@ class LoopWorker:
         """The main thread has its answer."""
         self.cycles.pop(cycle.request, None)
 
+    def has_many_behind(self):
+        """Whether as many tasks go on behind their answers as there are places. It is told once, until there are half as many."""
+        behind = len(self.running) - len(self.cycles)
+        if behind >= self.places:
+            if not self.is_crowded:
+                self.is_crowded = True
+                self.outbox.log(f"{behind} tasks go on behind their answers: each further one keeps its request's place", "warn")
+            return True
+        if self.is_crowded and behind * 2 <= self.places:
+            self.is_crowded = False
+        return False
+
     def leave(self, cycle):
         """Its task is over."""
         self.running.discard(cycle)
@@ -249,7 +264,7 @@ def start(settings, call, desk):
         else:
             prepare(settings["messages"], settings["log_fd"])
             application, context, _ = load_application(settings)
-        worker = LoopWorker(application, context, str(settings["timeout"]))
+        worker = LoopWorker(application, context, settings)
         worker.outbox.call, worker.outbox.desk = call, desk
         worker.state, worker.labels = settings["state"], settings["labels"]
         voices[worker.thread] = worker.outbox.log

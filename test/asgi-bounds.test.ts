@@ -1,0 +1,45 @@
+// ASGI: what clients can make a process hold, and run, has a bound in number as well as in bytes.
+import { describe, expect, it } from 'vitest';
+import { exchange, get, RawClient } from './support/raw-client.js';
+import { root, startServer, venv } from './support/server.js';
+
+const file = `${root}test/apps/asgi_applications.py`;
+
+describe('tasks that go on behind their answers', () => {
+  const settings = { application: `${file}:piles_up`, python: venv, concurrency: 3, backlog: 2, gracefulTimeout: 1 };
+
+  async function ask(port: number, path: string): Promise<string> {
+    const { status, body } = await exchange(port, get(path));
+    return `${status} ${body.toString()}`;
+  }
+
+  it('keep the places of their requests once there are as many as places', async () => {
+    const { port, lines } = await startServer(settings);
+    const kept = new RawClient(port);
+    // Three beside the places, then three that keep theirs: all are answered.
+    for (let index = 0; index < 6; index += 1) {
+      kept.send(get(index === 5 ? '/raises' : '/'));
+      const { status, headers, body } = await kept.readResponse();
+      expect([status, headers['content-length'], body.toString()]).toEqual([200, '8', 'answered']);
+    }
+    expect(lines.map(({ msg }) => msg)).toContain(
+      '3 tasks go on behind their answers: each further one keeps its request\'s place',
+    );
+    const waiting = [new RawClient(port), new RawClient(port)];
+    for (const client of waiting) client.send(get('/count'));
+    await expect.poll(async () => (await ask(port, '/')).slice(0, 3)).toBe('503');
+    expect(lines.filter(({ msg }) => msg.includes('go on behind'))).toHaveLength(1);
+  });
+
+  it('give the places back when they are over, however they end', async () => {
+    const { port, findLine } = await startServer({ ...settings, concurrency: 2 });
+    for (const path of ['/', '/', '/raises']) expect(await ask(port, path)).toBe('200 answered');
+    expect(await ask(port, '/count')).toBe('200 3');
+    expect(await ask(port, '/release')).toBe('200 released');
+    await findLine(({ msg }) => msg.includes('behind the answer'));
+    await expect.poll(() => ask(port, '/count')).toBe('200 0');
+    // Both places are free again.
+    const answers = await Promise.all(Array.from({ length: 4 }, () => ask(port, '/')));
+    expect(answers).toEqual(Array.from({ length: 4 }, () => '200 answered'));
+  });
+});
