@@ -6,7 +6,13 @@ import { root, startServer, venv } from './support/server.js';
 const file = `${root}test/apps/asgi_applications.py`;
 
 describe('tasks that go on behind their answers', () => {
-  const settings = { application: `${file}:piles_up`, python: venv, concurrency: 3, backlog: 2, gracefulTimeout: 1 };
+  const settings = {
+    application: `${file}:piles_up`,
+    python: venv,
+    concurrency: 3,
+    backlog: 2,
+    gracefulTimeout: 1,
+  };
 
   async function ask(port: number, path: string): Promise<string> {
     const { status, body } = await exchange(port, get(path));
@@ -23,7 +29,7 @@ describe('tasks that go on behind their answers', () => {
       expect([status, headers['content-length'], body.toString()]).toEqual([200, '8', 'answered']);
     }
     expect(lines.map(({ msg }) => msg)).toContain(
-      '3 tasks go on behind their answers: each further one keeps its request\'s place',
+      "3 tasks go on behind their answers: each further one keeps its request's place",
     );
     const waiting = [new RawClient(port), new RawClient(port)];
     for (const client of waiting) client.send(get('/count'));
@@ -42,4 +48,19 @@ describe('tasks that go on behind their answers', () => {
     const answers = await Promise.all(Array.from({ length: 4 }, () => ask(port, '/')));
     expect(answers).toEqual(Array.from({ length: 4 }, () => '200 answered'));
   });
+});
+
+it('sends hundreds of thousands of single bytes, to clients that take them late as well', async () => {
+  const { port } = await startServer({ application: `${file}:drips`, python: venv });
+  const clients = Array.from({ length: 2 }, () => new RawClient(port));
+  for (const client of clients) {
+    client.socket.pause();
+    client.send(get('/300000'));
+  }
+  expect((await exchange(port, get('/3'))).body.toString()).toBe('012');
+  const bodies = clients.map(async (client) => {
+    client.socket.resume();
+    return (await client.readResponse()).body.toString();
+  });
+  expect(await Promise.all(bodies)).toEqual(Array.from({ length: 2 }, () => '0123456789'.repeat(30_000)));
 });

@@ -1,5 +1,6 @@
 /** Main thread. What an application has produced and its client has not taken: the worker does not wait for that. */
 import type { ResponseSink } from './response-sink.js';
+import { type BlockOutlet, ShortBlocks } from './short-blocks.js';
 import { Spool, type SpoolStore } from './spool.js';
 
 export interface AnswerBuffering {
@@ -9,9 +10,6 @@ export interface AnswerBuffering {
   /** True while a request waits for a worker. */
   readonly isWorkerWanted: () => boolean;
 }
-
-/** Where blocks go, to the sink or by way of a buffer. */
-export type BlockOutlet = Pick<ResponseSink, 'write' | 'end' | 'onceDrained'>;
 
 /**
  * How long the worker waits for a client that has not taken all of what it was sent, while another request waits for the
@@ -31,6 +29,7 @@ const SHARE_OF_FILES = 1 / 4;
  */
 export class AnswerBuffer implements BlockOutlet {
   readonly #sink: ResponseSink;
+  readonly #outlet: BlockOutlet;
   readonly #buffering: AnswerBuffering;
   /** Made once something has to wait here. */
   #spool: Spool | null = null;
@@ -46,6 +45,7 @@ export class AnswerBuffer implements BlockOutlet {
 
   constructor(sink: ResponseSink, buffering: AnswerBuffering) {
     this.#sink = sink;
+    this.#outlet = new ShortBlocks(sink);
     this.#buffering = buffering;
   }
 
@@ -60,7 +60,7 @@ export class AnswerBuffer implements BlockOutlet {
   end(block: string | Uint8Array): void {
     if (this.#length === 0) {
       this.#stopWaiting();
-      this.#sink.end(block);
+      this.#outlet.end(block);
       return;
     }
     this.#isEnding = true;
@@ -84,8 +84,8 @@ export class AnswerBuffer implements BlockOutlet {
   }
 
   #pass(block: string | Uint8Array, giveBack?: () => void): boolean {
-    if (this.#sink.write(block, giveBack)) return true;
-    if (this.#passed === 0) this.#sink.onceDrained(this.#handleDrained);
+    if (this.#outlet.write(block, giveBack)) return true;
+    if (this.#passed === 0) this.#outlet.onceDrained(this.#handleDrained);
     this.#passed += block.length;
     if (!this.#isSlow && this.#patience === null) {
       this.#waitsSince = performance.now();
@@ -121,7 +121,7 @@ export class AnswerBuffer implements BlockOutlet {
     if (this.#length > 0 || !this.#isEnding) this.#goOn();
     else {
       this.#isEnding = false;
-      this.#sink.end('');
+      this.#outlet.end('');
     }
   }
 

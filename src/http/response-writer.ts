@@ -1,10 +1,11 @@
 /** Main thread. [8] Head and blocks ► the way out: declared lengths, and what becomes of the connection. */
 import { STATUS_CODES } from 'node:http';
 import { LidoError } from '../contract/errors.js';
-import { AnswerBuffer, type AnswerBuffering, type BlockOutlet } from './answer-buffer.js';
+import { AnswerBuffer, type AnswerBuffering } from './answer-buffer.js';
 import type { ErrorPage } from './error-page.js';
 import { type Head, parseFields, parseHead } from './response-head.js';
 import type { ResponseSink } from './response-sink.js';
+import { type BlockOutlet, ShortBlocks } from './short-blocks.js';
 
 /**
  * - unstarted: nothing is on the wire
@@ -33,6 +34,8 @@ export class ResponseWriter {
   /** Null where whoever produces the answer is to wait for the client. */
   readonly #buffering: AnswerBuffering | null;
   #buffer: AnswerBuffer | null = null;
+  /** Where blocks go: to the sink, or on their way to it. */
+  #outlet: BlockOutlet;
   readonly #isHead: boolean;
   readonly #isDraining: () => boolean;
   #state: State = 'unstarted';
@@ -55,6 +58,7 @@ export class ResponseWriter {
     buffering: AnswerBuffering | null = null,
   ) {
     this.#sink = sink;
+    this.#outlet = sink;
     this.#buffering = buffering;
     this.#isHead = method === 'HEAD';
     this.#isDraining = isDraining;
@@ -107,6 +111,7 @@ export class ResponseWriter {
   bufferBlocks(): void {
     const buffering = this.#buffering;
     if (buffering !== null) this.#buffer = new AnswerBuffer(this.#sink, buffering);
+    this.#outlet = this.#buffer ?? new ShortBlocks(this.#sink);
   }
 
   /** The response is over, whole or not: told once to each listener. */
@@ -218,10 +223,6 @@ export class ResponseWriter {
     this.#state = 'aborted';
     this.#buffer?.close();
     this.#sink.abort();
-  }
-
-  get #outlet(): BlockOutlet {
-    return this.#buffer ?? this.#sink;
   }
 
   get #isBodiless(): boolean {

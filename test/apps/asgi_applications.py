@@ -463,12 +463,8 @@ async def piles_up(scope, receive, send):
 
 @http_only
 async def drips(scope, receive, send):
-    """Sends single bytes for as long as it may; /made tells how many were sent."""
-    made = kept(scope, [0])
-    if scope["path"] == "/made":
-        await answer(send, made[0])
-        return
+    """So many single bytes, each a block, without a turn for anybody else: /1000."""
     await send({"type": "http.response.start", "status": 200, "headers": OK})
-    while True:
-        await send({"type": "http.response.body", "body": b".", "more_body": True})
-        made[0] += 1
+    for number in range(int(scope["path"][1:])):
+        await send({"type": "http.response.body", "body": b"%d" % (number % 10), "more_body": True})
+    await send({"type": "http.response.body"})

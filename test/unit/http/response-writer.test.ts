@@ -86,3 +86,36 @@ it.each<[ConnectionFate, boolean, string]>([
   made.writer.writeWhole('204 No Content', '');
   expect(made.told[0]).toBe(`204 null ${told}`);
 });
+
+describe('short blocks for a client that takes less than comes', () => {
+  it('are joined until it has taken what was sent, and keep their order', () => {
+    const sent: string[] = [];
+    const drained: (() => void)[] = [];
+    let acknowledged = 0;
+    const sink = {
+      isRequestRead: true,
+      limitSending: () => {},
+      writeHead: () => true,
+      write: (block: string | Buffer) => {
+        sent.push(block.toString());
+        return false;
+      },
+      end: (block: string) => sent.push(block),
+      onceDrained: (listener: () => void) => drained.push(listener),
+      onceClosed: () => {},
+    };
+    const writer = new ResponseWriter(sink as never, 'GET', 0);
+    writer.listen({ acknowledge: (bytes) => (acknowledged += bytes), stop: () => {} });
+    writer.bufferBlocks();
+    const digits = Array.from({ length: 10_001 }, (_, index) => String(index % 10));
+    writer.writeHead('200 OK', digits[0] as string);
+    for (const digit of digits.slice(1)) writer.writeBlock(digit);
+    expect([sent.length, acknowledged]).toEqual([3, 0]);
+    // What is left goes on first, and then what is long.
+    for (const listener of drained.splice(0)) listener();
+    writer.writeBlock(Buffer.alloc(5000, 'x'));
+    writer.end();
+    expect(sent.join('')).toBe(`${digits.join('')}${'x'.repeat(5000)}`);
+    expect(sent.length).toBeLessThan(10);
+  });
+});

@@ -24,9 +24,12 @@ from ..wire import (
 from .extras import Trailers, are_wanted, give_hints
 from .files import send_file
 from .head import build_head, list_fields
+from .outbox import MOST_WAITING
 from .states import AWAITED, COMPLETE, SENDING, STARTED, TRAILING
 
 _MODULO = 0xFFFFFFFF
+# Chunks of a body that are shorter are joined where the application does not take them: each takes memory beside its bytes.
+_SHORT_CHUNK = 1024
 
 _EXPECTED = {
     AWAITED: "http.response.start",
@@ -131,8 +134,11 @@ class HttpCycle:
 
     def feed(self, chunk):
         if not self.chunks:
-            self.chunks = deque()
-        self.chunks.append(chunk)
+            self.chunks = deque((chunk,))
+        elif len(self.chunks[-1]) < _SHORT_CHUNK and len(chunk) < _SHORT_CHUNK:
+            self.chunks[-1] += chunk
+        else:
+            self.chunks.append(chunk)
         self.tell_news()
 
     def end_body(self):
@@ -243,8 +249,8 @@ class HttpCycle:
                         raise ClientGone("the client is gone")
 
     def put_block(self, block):
-        """False where too much waits for the client."""
-        if (self.sent - self.worker.words[self.acked]) & _MODULO >= LOOP_WINDOW:
+        """False where too much waits for the client, or for the ring."""
+        if len(self.outbox.waiting) >= MOST_WAITING or (self.sent - self.worker.words[self.acked]) & _MODULO >= LOOP_WINDOW:
             return False
         if block:
             self.sent = (self.sent + len(block)) & _MODULO
@@ -252,7 +258,7 @@ class HttpCycle:
         return True
 
     def has_room(self):
-        return (self.sent - self.worker.words[self.acked]) & _MODULO < LOOP_WINDOW
+        return len(self.outbox.waiting) < MOST_WAITING and (self.sent - self.worker.words[self.acked]) & _MODULO < LOOP_WINDOW
 
     async def wait_until(self, is_true):
         """
@@ -266,6 +272,7 @@ class HttpCycle:
             self.worker.store_wish(self.request)
             if is_true():
                 return
+            self.outbox.remember(self)
             await self.room.wait()
 
     def finish(self):

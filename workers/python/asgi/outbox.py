@@ -9,6 +9,8 @@ from ..wire import DESK_HEADER, IS_HELD_UP, MAX_BLOCK, MESSAGE, TOLD
 
 # Records of one turn after which the main thread is told of them: it can begin, and is not woken for each.
 _MOST_UNTOLD = 16
+# Records that wait for room in the ring, from which on applications wait before they send more: short ones take little of a window.
+MOST_WAITING = 1024
 # Of what went wrong, in characters: of a traceback the end.
 _MAX_TEXT = 32768
 MAX_TRACE = 98304
@@ -25,8 +27,10 @@ class Outbox:
         self.tell = self.call = self.desk = None
         #: Null before there is a session: what is said until then goes by the desk.
         self.ring = self.words = self.fence = None
-        #: What the ring has no room for: (kind, id, first, second). The windows of requests bound it.
+        #: What the ring has no room for: (kind, id, first, second). The windows of requests bound it, and MOST_WAITING.
         self.waiting = deque()
+        #: Requests whose applications wait for that to be less.
+        self.hopeful = []
         #: In the midst of a turn of the inbox; what is said meanwhile is told at its end.
         self.is_gathering = False
         self.untold = 0
@@ -63,6 +67,15 @@ class Outbox:
         while waiting and self.put_or_ask(waiting[0]):
             waiting.popleft()
         self.tell_main()
+        if self.hopeful and len(waiting) < MOST_WAITING:
+            hopeful, self.hopeful = self.hopeful, set()
+            for cycle in hopeful:
+                cycle.tell_room()
+
+    def remember(self, cycle):
+        """It waits for room, which may be room here."""
+        if len(self.waiting) >= MOST_WAITING:
+            self.hopeful.add(cycle)
 
     def put_or_ask(self, record):
         """The main thread makes room and then looks at the word; this stores the word and then looks for room."""
