@@ -222,6 +222,22 @@ describe('the lido command', () => {
     expect(stderr).toContain('  name the file .mjs, or say "type": "module" there\n');
   });
 
+  it('shows where a module cannot be parsed, also one that the application imports', async () => {
+    const cwd = makeFolder({
+      'app.mjs': "import { x } from './part.mjs';\nexport const application = x;\n",
+      'part.mjs': 'export const x = {\n  a: 1,\n  b: ,\n};\n',
+    });
+    const { code, stderr } = await runLido(['check', 'app.mjs'], { cwd });
+    expect(code).toBe(3);
+    expect(stderr).toBe(`file://${cwd}/part.mjs:3
+  b: ,
+     ^
+SyntaxError: Unexpected token ','
+lido: LIDO_IMPORT_FAILED ${cwd}/app.mjs failed while Node.js ${process.versions.node} imported it
+  mend what the traceback above shows, then start again
+`);
+  });
+
   it('prints its version and its help, with every group', async () => {
     const cwd = makeFolder({});
     for (const flag of ['--version', '-v'])

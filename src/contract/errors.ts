@@ -696,10 +696,14 @@ export function traceOf(thrown: unknown): string {
   }
 }
 
-/** The stack of what ended a thread, as details of an error; nothing where it leads into Node alone, as an exit and a full heap do. */
+/** The stack of what ended a thread, as details of an error; nothing of an exit and of a full heap, which leave none. */
 export function traceOfEnd(thrown: unknown): { traceback?: string } {
-  const traceback = traceOf(thrown);
-  return /^ +at (?!.*\bnode:)/m.test(traceback) ? { traceback } : {};
+  return leadsOutOfNode(thrown) ? { traceback: traceOf(thrown) } : {};
+}
+
+/** The stack has more than Node's own functions, and Lido's. */
+export function leadsOutOfNode(thrown: unknown): boolean {
+  return /^ +at (?!.*\bnode:)/m.test(traceOf(thrown));
 }
 
 /** The error and its causes, each once: one may be its own. */

@@ -1,6 +1,6 @@
 // Worker thread. MODULE:CALLABLE ► a JavaScript application.
 import { pathToFileURL } from 'node:url';
-import { LidoError, traceOf } from '../../src/contract/errors.js';
+import { describe, LidoError, leadsOutOfNode, traceOf } from '../../src/contract/errors.js';
 import type { ApplicationSpec } from '../../src/contract/protocol.js';
 import type { Application, LifespanHook } from '../../src/contract/wsgi.js';
 import { Lifespan } from './lifespan.js';
@@ -46,11 +46,22 @@ async function importModule(spec: JavaScriptSpec): Promise<Record<string, unknow
     return (await import(pathToFileURL(spec.file).href)) as Record<string, unknown>;
   } catch (error) {
     const code = isMistakenForCommonJs(error, spec.file) ? 'LIDO_TAKEN_FOR_COMMONJS' : 'LIDO_IMPORT_FAILED';
-    throw new LidoError(code, [spec.file, `Node.js ${process.versions.node}`], {
-      cause: error,
-      traceback: traceOf(error),
-    });
+    const traceback = isWithoutPlace(error) ? await placeUnparsed(error, spec.file) : traceOf(error);
+    throw new LidoError(code, [spec.file, `Node.js ${process.versions.node}`], { cause: error, traceback });
   }
+}
+
+/** ES modules: above the stack of a CommonJS one Node writes where it is, and TypeScript's compiler does, too. */
+function isWithoutPlace(error: unknown): error is SyntaxError {
+  return (
+    error instanceof SyntaxError && error.stack?.startsWith(error.name) === true && !leadsOutOfNode(error)
+  );
+}
+
+/** Without the stack, which leads through Node alone. */
+async function placeUnparsed(error: SyntaxError, file: string): Promise<string> {
+  const { findUnparsed } = await import('./unparsed.js');
+  return `${await findUnparsed(pathToFileURL(file).href)}${describe(error)}`;
 }
 
 /** An ES module in a .js file, where the nearest package.json says "type": "commonjs". */
