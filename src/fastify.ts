@@ -3,19 +3,15 @@ import { AsyncResource } from 'node:async_hooks';
 import { type IncomingMessage, METHODS, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RegisterOptions } from 'fastify';
-import type { ApplicationStats } from './application/application.js';
+import type { ApplicationStats } from './application/application-stats.js';
 import { LidoError } from './contract/errors.js';
 import { type Connection, describeConnection } from './http/connection.js';
 import { decodePath, encodeAsLatin1 } from './http/environ.js';
+import { type EnvironAdditions, encodeAdditions } from './http/environ-additions.js';
 import { asksNodeForWebSocket, giveBack, holdAgain, holdUpgrade, noteUpgrade } from './http/node-upgrade.js';
 import { type ReplyActions, ReplySink } from './http/reply-sink.js';
 import { parseTarget } from './http/target.js';
-import {
-  EmbeddedApplications,
-  type EnvironAdditions,
-  encodeAdditions,
-  resolveEmbedded,
-} from './server/embed.js';
+import { EmbeddedApplications, resolveEmbedded } from './server/embedded.js';
 import { throwMistakes } from './settings/mistake.js';
 import type { UserSettings } from './settings/resolve.js';
 import type { NameInScope, SettingName } from './settings/table.js';
@@ -203,7 +199,9 @@ function routeAll(
   handler: (request: FastifyRequest, reply: FastifyReply) => void,
 ): void {
   const method = app.supportedMethods;
-  const route = { method, handler, exposeHeadRoute: false } as const;
+  // What answers every path has no place in a description of the API, such as @fastify/swagger writes.
+  const schema: object = { hide: true };
+  const route = { method, handler, schema, exposeHeadRoute: false } as const;
   try {
     app.route({ ...route, url: '/*' });
   } catch (error) {

@@ -1,6 +1,6 @@
 /** The public API. */
 
-export type { ApplicationStats } from './application/application.js';
+export type { ApplicationStats } from './application/application-stats.js';
 export { type ErrorCode, LidoError } from './contract/errors.js';
 export type {
   Application,
@@ -26,9 +26,9 @@ export {
   type EnvironAdditions,
   type Handler,
   type HandlerOptions,
+  type Server,
   type ServerOptions,
 } from './server/embed.js';
-export type { Server } from './server/server.js';
 export { defineConfig } from './settings/config-file.js';
 export type { EndedRequest, HookedWorker, Hooks } from './settings/hooks.js';
 export type { MountSettings, UserMounts, UserSettings } from './settings/resolve.js';

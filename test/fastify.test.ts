@@ -240,6 +240,18 @@ describe('the plugin', () => {
     expect(body.length).toBe(20_000_000);
   });
 
+  it('asks descriptions of the API to leave its routes out, as @fastify/swagger does', async () => {
+    const { app } = makeApp();
+    const described: string[] = [];
+    app.addHook('onRoute', ({ url, schema }) => {
+      if ((schema as { hide?: boolean } | undefined)?.hide !== true) described.push(url);
+    });
+    app.get('/own', async () => 'own');
+    await app.register(lido, { ...one('showEnviron'), prefix: '/shop' });
+    await app.ready();
+    expect([...new Set(described)]).toEqual(['/own']);
+  });
+
   it('keeps its doings to itself', async () => {
     const { app } = makeApp();
     await app.register(lido, { ...one('hello'), prefix: '/a' });

@@ -20,9 +20,10 @@ const FILES = {
   'use.mjs': `import * as lido from 'lido';\nimport plugin from 'lido/fastify';\n${SERVE}\nawait main(lido, plugin);\n`,
   'use.cjs': `${SERVE}\nmain(require('lido'), require('lido/fastify').default);\n`,
   'use.mts': `import { createHandler, createServer, defineConfig, type Application } from 'lido';
-const application: Application = (_environ, startResponse) => {
+const application: Application = (environ, startResponse) => {
+  const language: string = environ.HTTP_ACCEPT_LANGUAGE ?? environ['HTTP_X_LANGUAGE'] ?? 'en';
   startResponse('200 OK', []);
-  return [];
+  return [language];
 };
 void application;
 createHandler({ application: 'a.js', threads: 1 });
@@ -67,9 +68,9 @@ it('packed and installed in an empty folder works from ESM, from CommonJS and fr
   const flags = [
     '--noEmit',
     '--strict',
+    '--exactOptionalPropertyTypes',
     '--module',
     'nodenext',
-    '--skipLibCheck',
     '--types',
     'node',
     'use.mts',

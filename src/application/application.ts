@@ -14,6 +14,7 @@ import type { ApplicationSnapshot } from '../observe/snapshot.js';
 import type { StackParts } from '../observe/stacks.js';
 import { WorkerInspector } from '../observe/worker-inspector.js';
 import type { Settings } from '../settings/resolve.js';
+import type { ApplicationStats } from './application-stats.js';
 import {
   drainApplication,
   endApplication,
@@ -21,26 +22,6 @@ import {
   type RunningApplication,
   startApplication,
 } from './running-application.js';
-
-/** An application as it stands at this moment: its workers, and the requests that they hold or that wait. */
-export interface ApplicationStats {
-  /** Where it is mounted: '/' or '/shop'. */
-  readonly mount: string;
-  /** As it was named: "shop.wsgi:application". */
-  readonly application: string;
-  /** What runs it: "Node.js 20.20.2", "Python 3.11.2". */
-  readonly runtime: string;
-  /** Workers that are there now. */
-  readonly workers: number;
-  /** Workers that hold a request. */
-  readonly busy: number;
-  /** Requests that workers hold, running or next. */
-  readonly sent: number;
-  /** Requests in the backlog. */
-  readonly waiting: number;
-  /** Requests that are over, since the application was loaded. */
-  readonly answered: number;
-}
 
 export class ServedApplication {
   readonly #settings: Settings;

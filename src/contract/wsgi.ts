@@ -104,7 +104,9 @@ export interface Environ {
   'wsgi.early_hints': EarlyHints;
   /** The request's id, as in the log. */
   'lido.request_id': string;
-  // Header fields, and what middleware adds.
+  /** A header field of the request: HTTP_ACCEPT_LANGUAGE. */
+  [header: `HTTP_${string}`]: string | undefined;
+  // What middleware adds.
   [key: string]: unknown;
 }
 

@@ -1,7 +1,7 @@
 /** Main thread. Owns listeners and the application: listen(), close() as named drain steps. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ApplicationStats } from '../application/application.js';
+import type { ApplicationStats } from '../application/application-stats.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
