@@ -4,10 +4,10 @@ Requests come in and answers go out through memory that the main thread shares (
 left: `call()` does what the desk asks for, a buffer that both sides see (calls.ts). `tell()` wakes the main thread (waker.py).
 """
 
-import io
 import json
 import threading
 from codecs import latin_1_decode
+from io import BytesIO
 from os import close
 from threading import get_ident
 from time import perf_counter_ns
@@ -45,7 +45,11 @@ from .wire import (
     MAX_NS,
     MESSAGE,
     RESPONSE_WINDOW,
+    REQUESTS_WRITTEN,
     SERVICE_TIME,
+    SESSION_WORDS,
+    SLOT_BITS,
+    SLOT_WORDS,
     STRING_BLOCK_LIMIT,
     TOLD,
     WEIGHT,
@@ -53,6 +57,7 @@ from .wire import (
 
 _MAX_CACHED = 512
 _MODULO = 0xFFFFFFFF
+_SLOT_MASK = (1 << SLOT_BITS) - 1
 # So long the main thread is not told of an answer, at most, and only while so much work waits here. Nanoseconds.
 _LONGEST_UNTOLD_NS = 250_000
 _ENOUGH_NS = 300_000
@@ -65,8 +70,16 @@ _NO_BODY = 0xFFFFFFFF
 class Worker(Interruptible):
     """One worker thread's end of the gateway: its application, its rings, the request that it runs."""
 
+    # They lie side by side in memory: after each call of the application the processor's caches have little of this left.
+    __slots__ = (
+        *("environ", "application", "context", "timeout", "errors", "captures", "labels", "known", "meter"),
+        *("call", "tell", "desk", "words", "requests", "chunks", "answers", "sleeper", "bell", "service_ns", "ended", "untold"),
+        *("hinted", "file", "acked", "gone", "sent", "is_posted", "has_asked", "consumed", "signed_at"),
+    )
+
     def __init__(self, constants, multithread, multiprocess, run_once):
         super().__init__()
+        self.errors = ErrorStream(self)
         self.environ = {
             **constants,
             "wsgi.version": (1, 0),
@@ -75,16 +88,18 @@ class Worker(Interruptible):
             "wsgi.run_once": run_once,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
+            "wsgi.errors": self.errors,
+            "wsgi.early_hints": self.give_hints,
         }
         self.application = None
         self.context = None
         # Seconds, for the message that names it.
         self.timeout = ""
-        self.errors = None
         # What the application writes becomes lines of the log, beside these.
         self.captures = captures()
         self.labels = {}
-        self.keys = {}
+        # By the keys on the wire, joined: the keys, and an environ to copy.
+        self.known = {}
         self.meter = None
         self.call = self.tell = self.desk = self.words = None
         self.requests = self.chunks = self.answers = self.sleeper = None
@@ -94,6 +109,8 @@ class Worker(Interruptible):
         self.hinted = (0, 0)
         # What the running request's body is read from, where it lies in a file.
         self.file = None
+        # When the last request ended, or since when this one could have begun; perf_counter_ns().
+        self.ended = 0
         # Since when there is something that the main thread was not told of; 0 where there is nothing.
         self.untold = 0
         self.begin(0)
@@ -113,44 +130,52 @@ class Worker(Interruptible):
         requests = self.requests
         self.sleeper.give_sign()
         while True:
+            self.ended = perf_counter_ns()
             taken = requests.take()
             while taken is not None:
-                began = perf_counter_ns()
-                self.handle(*taken)
-                self.count(perf_counter_ns() - began)
+                request, environ, body = taken
+                self.handle(request, environ, body)
                 if self.meter is not None and self.meter.is_stale:
                     self.tell_now()
                     self.meter.look()
+                    self.ended = perf_counter_ns()
                 taken = requests.take()
             requests.give_back()
             self.tell_now()
             if not self.sleeper.sleep(requests.read):
                 return
 
-    def tell_in_time(self):
+    def tell_in_time(self, now):
         """
         There is something new for the main thread. To wake it costs more than to give a short answer: while there is work enough
         here that this thread does not fall asleep before it has its next request, it is woken for several answers at once. None
         waits for long: should a request take its time, the main thread looks by itself (session.ts).
         """
-        if self.requests.guess_waiting() * self.service_ns < _ENOUGH_NS:
+        requests = self.requests
+        service_ns = self.service_ns
+        waiting = ((self.words[REQUESTS_WRITTEN] - requests.read) & _MODULO) // requests.last_size
+        if waiting * service_ns < _ENOUGH_NS:
             self.tell_now()
         elif not self.untold:
-            self.untold = perf_counter_ns()
-        elif perf_counter_ns() - self.untold >= _LONGEST_UNTOLD_NS:
+            self.untold = now
+        elif now - self.untold >= _LONGEST_UNTOLD_NS:
             self.tell_now()
 
     def tell_now(self):
         self.untold = 0
+        answers = self.answers
+        # The records are counted before TOLD is looked at, as RingReader.deliver() demands.
+        answers.fence()
         words = self.words
-        if not words[TOLD] and words[ANSWERS_FREED] != self.answers.written:
+        if not words[TOLD] and words[ANSWERS_FREED] != answers.written:
             self.tell()
 
     def begin(self, request):
         """What is the same at the beginning of each request; 0 for none."""
         self.request = request
-        self.acked = find_slot_word(request, ACKED)
-        self.gone = find_slot_word(request, GONE)
+        slot = SESSION_WORDS + (request & _SLOT_MASK) * SLOT_WORDS
+        self.acked = slot + ACKED
+        self.gone = slot + GONE
         # Bytes of blocks, modulo 2^32.
         self.sent = 0
         # The ring had no room for a part of the answer: what follows must not overtake that, and goes by messages, too.
@@ -166,16 +191,12 @@ class Worker(Interruptible):
     def handle(self, request, environ, body):
         """Answers a request. Whatever happens, it is ended once."""
         self.begin(request)
-        self.errors = ErrorStream(self)
-        response = Response(self)
+        response = Response(self, request)
         try:
             if environ is None:
                 environ, body = self.fetch()
             environ = self.build_environ(environ)
-            environ["wsgi.input"] = io.BytesIO(body) if type(body) is bytes else open_input(self, body)
-            environ["wsgi.errors"] = self.errors
-            # Not among what all have: a worker that held itself would keep the application past the session's end.
-            environ["wsgi.early_hints"] = self.give_hints
+            environ["wsgi.input"] = BytesIO(body) if type(body) is bytes else open_input(self, body)
             # Context variables last for their request; a copy takes the same short time whatever is in it.
             context = self.context.copy()
             if self.captures:
@@ -200,21 +221,23 @@ class Worker(Interruptible):
             self.fail("LIDO_APPLICATION_RAISED", ("the gateway failed, too: the log says how",), "")
             self.request = 0
 
-    def count(self, nanoseconds):
-        """Keeps the mean that the dispatcher goes by; see service-time.ts."""
-        self.service_ns += (nanoseconds - self.service_ns) * WEIGHT
-        self.words[SERVICE_TIME] = min(int(self.service_ns), MAX_NS)
-
     def build_environ(self, wire):
         joined, _, values = wire.partition("\0\0")
-        keys = self.keys.get(joined)
-        if keys is None:
-            keys = tuple(joined.split("\0"))
-            if len(self.keys) < _MAX_CACHED:
-                self.keys[joined] = keys
-        environ = self.environ.copy()
+        known = self.known.get(joined)
+        if known is None:
+            known = self.learn_keys(joined)
+        keys, template = known
+        environ = template.copy()
         environ.update(zip(keys, values.split("\0")))
         return environ
+
+    def learn_keys(self, joined):
+        """These keys, and an environ that has them: to copy that is to have room for all, and what is the same for each request."""
+        keys = tuple(joined.split("\0"))
+        known = keys, {**self.environ, **dict.fromkeys(keys), "wsgi.input": None}
+        if len(self.known) < _MAX_CACHED:
+            self.known[joined] = known
+        return known
 
     def fetch(self):
         """Environ and body of a request for which the ring had no room."""
@@ -225,16 +248,19 @@ class Worker(Interruptible):
         environ = latin_1_decode(desk[DESK_HEADER:body])[0]
         return environ, None if body_size == _NO_BODY else bytes(desk[body : body + body_size])
 
-    def send(self, kind, head, block):
-        """Sends a block, a long one in pieces; returns once the window has room for each. False: client gone."""
+    def send_head(self, head, block):
+        """Sends the head and the first block. False: client gone."""
         if len(head) > MAX_HEAD:
             raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
-        if kind == HEAD:
-            if len(block) <= STRING_BLOCK_LIMIT:
-                self.sent = len(block)
-                self.put(HEAD, head, block)
-                return not self.is_gone()
+        if len(block) > STRING_BLOCK_LIMIT:
             self.put(HEAD, head, b"")
+            return self.send_block(block)
+        self.sent = len(block)
+        self.put_early(HEAD, head, block)
+        return self.words[self.gone] != self.request
+
+    def send_block(self, block):
+        """Sends a block, a long one in pieces; returns once the window has room for each. False: client gone."""
         if len(block) <= MAX_BLOCK:
             return self.send_piece(block)
         with memoryview(block) as view:
@@ -247,21 +273,46 @@ class Worker(Interruptible):
             return False
         self.sent = (self.sent + len(piece)) & _MODULO
         self.put(BLOCK, b"", piece)
+        self.tell_in_time(perf_counter_ns())
         return True
 
     def is_gone(self):
         """The client is gone, or the main thread wants no more of the answer."""
         return self.words[self.gone] == self.request
 
+    def finish(self, kind, head, block):
+        """The running request's last record."""
+        if self.meter is not None:
+            self.tell_manner()
+        self.put(kind, head, block)
+        self.count()
+        self.tell_in_time(self.ended)
+
+    def count(self):
+        """Keeps the mean that the dispatcher goes by; see service-time.ts."""
+        ended = perf_counter_ns()
+        self.service_ns = mean = self.service_ns + (ended - self.ended - self.service_ns) * WEIGHT
+        self.words[SERVICE_TIME] = int(mean) if mean < MAX_NS else MAX_NS
+        self.ended = ended
+
+    def put_early(self, kind, head, block):
+        """
+        A record that is mostly followed soon by the last one, with which it is told. If it is not, the main thread looks by itself
+        (session.ts), as long as another request waits here.
+        """
+        self.put(kind, head, block)
+        if not self.requests.has_next():
+            self.tell_now()
+
     def put(self, kind, first, second):
-        """A record about the running request to the main thread: by the ring, or where that has no room as a message."""
-        if self.answers is not None and not self.is_posted and self.answers.put(kind, self.request, first, second):
-            if kind == MESSAGE:
-                self.tell_now()
-            elif not self.words[TOLD]:
-                self.tell_in_time()
-            return
+        """A record about the running request for the main thread: in the ring, or where that has no room as a message: False."""
+        if not self.is_posted and self.answers is not None and self.answers.put(kind, self.request, first, second):
+            return True
         self.is_posted = True
+        self.post(kind, first, second)
+        return False
+
+    def post(self, kind, first, second):
         desk = self.desk
         middle = DESK_HEADER + len(first)
         desk[DESK_HEADER:middle] = first
@@ -271,7 +322,8 @@ class Worker(Interruptible):
 
     def say(self, kind, *details):
         """One of the messages of protocol.ts."""
-        self.put(MESSAGE, b"", write_message(kind, self.request, *details))
+        if self.put(MESSAGE, b"", write_message(kind, self.request, *details)):
+            self.tell_now()
 
     def ask(self, wish, number=0):
         """Lets JavaScript do something for the running request; returns what it answers."""
@@ -307,14 +359,15 @@ class Worker(Interruptible):
         return False
 
     def fail(self, code, args, trace):
-        self.tell_manner()
+        if self.meter is not None:
+            self.tell_manner()
         message, remedy = failures.fill(code, args)
         self.say("fail", {"code": code, "message": message, "remedy": remedy, "traceback": trace})
+        self.count()
 
     def tell_manner(self):
         """Says what the request did with the GIL. Called before its last record."""
-        if self.meter is not None:
-            self.words[find_slot_word(self.request, MANNER)] = self.meter.end()
+        self.words[find_slot_word(self.request, MANNER)] = self.meter.end()
 
     def check_thread(self, request):
         """The callbacks belong to this worker's thread: from another one they would bring the process to a halt."""
@@ -428,4 +481,6 @@ def forget(worker):
         worker.meter.close()
     worker.thread = worker.call = worker.tell = worker.desk = worker.words = None
     worker.requests = worker.chunks = worker.answers = worker.sleeper = None
+    # They hold the worker: that would keep the application past the session's end.
+    worker.environ = worker.known = worker.errors = None
     close(worker.bell)

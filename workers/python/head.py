@@ -36,20 +36,23 @@ _cached = {}
 
 
 def build_head(status, headers):
-    """The head on the wire: `status\\nName\\nvalue\\nName\\nvalue` in latin-1, checked. The same ones come again and again."""
+    """
+    The head on the wire, `status\\nName\\nvalue\\nName\\nvalue` in latin-1, checked, and whether it has a Content-Length. The same
+    ones come again and again.
+    """
     if not isinstance(headers, list):
         raise ProtocolError("LIDO_MALFORMED_HEADER", f"list: {show(headers)}")
     try:
         key = (status, *headers)
-        head = _cached.get(key)
+        known = _cached.get(key)
     except TypeError:
         return _check_and_join(status, headers)  # a header that is a list, or no header at all
-    if head is not None:
-        return head
-    head = _check_and_join(status, headers)
-    if len(_cached) < _MAX_CACHED and len(head) < _MAX_CACHED_SIZE:
-        _cached[key] = head
-    return head
+    if known is not None:
+        return known
+    known = _check_and_join(status, headers)
+    if len(_cached) < _MAX_CACHED and len(known[0]) < _MAX_CACHED_SIZE:
+        _cached[key] = known
+    return known
 
 
 def declare_length(head, length):
@@ -73,7 +76,8 @@ def build_hints(headers):
 def _check_and_join(status, headers):
     if not isinstance(status, str) or not _is_status(status):
         raise ProtocolError("LIDO_MALFORMED_STATUS", show(status))
-    return _join([status], headers)
+    head = _join([status], headers)
+    return head, declares_length(head) is not None
 
 
 def _join(parts, headers):

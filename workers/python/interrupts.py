@@ -24,6 +24,8 @@ _LONGEST_WAIT = 10
 class Interruptible:
     """What a worker has to do with its interruption."""
 
+    __slots__ = ("thread", "state", "request", "interruptible", "interrupting", "timed_out", "settled")
+
     def __init__(self):
         self.thread = get_ident()
         # The address of its PyThreadState.

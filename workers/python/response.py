@@ -3,9 +3,9 @@
 from types import GeneratorType
 
 from .failures import LidoTimeout, ProtocolError, describe_error, format_error, name_type
-from .head import build_head, declare_length, declares_length
+from .head import build_head, declare_length
 from .streams import FileWrapper
-from .wire import BLOCK, END, HEAD, MAX_HEAD, RESPONSE, SMALL_FILE, STRING_BLOCK_LIMIT, WHOLE
+from .wire import END, MAX_HEAD, RESPONSE, SMALL_FILE, STRING_BLOCK_LIMIT, WHOLE
 
 # Of what went wrong, in characters: of a traceback the end.
 _MAX_TEXT = 32768
@@ -21,12 +21,13 @@ _UNSTARTED, _STARTED, _SENDING, _OVER = range(4)
 class Response:
     """One response as PEP 3333 lets it come about: start_response, write, blocks, failure."""
 
-    __slots__ = ("worker", "request", "head", "state", "gone")
+    __slots__ = ("worker", "request", "head", "has_length", "state", "gone")
 
-    def __init__(self, worker):
+    def __init__(self, worker, request):
         self.worker = worker
-        self.request = worker.request
+        self.request = request
         self.head = None
+        self.has_length = False
         self.state = _UNSTARTED
         self.gone = False
 
@@ -53,23 +54,25 @@ class Response:
                 exc_info = None  # no circular reference, as the PEP asks
         elif self.state:
             raise ProtocolError("LIDO_RESPONSE_STARTED_TWICE")
-        self.head = build_head(status, headers)
+        self.head, self.has_length = build_head(status, headers)
         self.state = _STARTED
         return self.write
 
     def write(self, block):
         """PEP 3333, "The write() Callable"; the iterable's blocks go the same way."""
-        worker = self.worker
-        worker.check_thread(self.request)
+        self.worker.check_thread(self.request)
+        self.send_block(block)
+
+    def send_block(self, block):
         if type(block) is not bytes:
             block = _take_bytes(block)
         if not block or self.gone:
             return
-        if self.state == _SENDING:
-            self.gone = not worker.send(BLOCK, b"", block)
-        elif self.state == _STARTED:
+        if self.state == _STARTED:
             self.state = _SENDING
-            self.gone = not worker.send(HEAD, self.head, block)
+            self.gone = not self.worker.send_head(self.head, block)
+        elif self.state == _SENDING:
+            self.gone = not self.worker.send_block(block)
         else:
             raise ProtocolError("LIDO_RESPONSE_NOT_STARTED")
 
@@ -80,7 +83,7 @@ class Response:
         worker = self.worker
         if len(block) > STRING_BLOCK_LIMIT:
             self.head = declare_length(self.head, len(block))
-            self.write(block)
+            self.send_block(block)
             self.end()
             return
         if worker.errors.partial:
@@ -97,7 +100,7 @@ class Response:
             self.fail(error)
             return
         # The body is whole: should close() fail now, the client gets the body and the log the error.
-        if self.state == _SENDING and not self.gone and type(result) not in _CLOSED_BY_THEMSELVES:
+        if self.state == _SENDING and not self.has_length and type(result) not in _CLOSED_BY_THEMSELVES:
             self.end_body()
         self.close(result)
         if self.worker.timed_out == self.request:
@@ -126,10 +129,10 @@ class Response:
         for block in iterator:
             worker.interruptible = 0
             if worker.interrupting:
-                self.leave_application()
+                worker.absorb_interrupt()
             if worker.timed_out == self.request:
                 raise LidoTimeout
-            self.write(block)
+            self.send_block(block)
             if self.gone:
                 return
             worker.interruptible = self.request
@@ -143,6 +146,7 @@ class Response:
         if found is None:
             return False
         self.head = declare_length(self.head, found[2])
+        self.has_length = True
         return found[2] >= SMALL_FILE and self.leave_file(found)
 
     def leave_file(self, part):
@@ -155,8 +159,8 @@ class Response:
     def end_body(self):
         """Lets a client that cannot count have the end of the body before close() runs, which may take its time."""
         worker = self.worker
-        if worker.timed_out != self.request and not declares_length(self.head):
-            worker.put(WHOLE, b"", b"")
+        if not self.gone and worker.timed_out != self.request:
+            worker.put_early(WHOLE, b"", b"")
 
     def leave_application(self):
         """From here on the gateway runs, which is not interrupted."""
@@ -167,15 +171,14 @@ class Response:
 
     def close(self, result):
         """Called once in every path. PEP 3333, "Specification Details"."""
-        worker = self.worker
         try:
             method = getattr(result, "close", None)
             if method is not None:
-                worker.interruptible = self.request
+                self.worker.interruptible = self.request
                 method()
         except BaseException as error:
             self.leave_application()
-            worker.log(f"close() failed: {format_error(error)}")
+            self.worker.log(f"close() failed: {format_error(error)}")
         else:
             self.leave_application()
 
@@ -193,8 +196,7 @@ class Response:
         if len(head) > MAX_HEAD:
             raise ProtocolError("LIDO_MALFORMED_HEADER", "list: it is too large")
         worker = self.worker
-        worker.tell_manner()
-        worker.put(kind, head, block)
+        worker.finish(kind, head, block)
         self.state = _OVER
 
     def fail(self, error):

@@ -46,6 +46,9 @@ pack = _header.pack_into
 unpack = _header.unpack_from
 
 _MODULO = 0xFFFFFFFF
+_SLOT_MASK = (1 << SLOT_BITS) - 1
+# A header, and what it takes to fill up the last piece.
+_ROUNDED_UP = 2 * RECORD_HEADER - 1
 # Characters as they are: where each beyond ASCII is escaped, a long traceback takes more than there will ever be room for.
 _write_json = JSONEncoder(ensure_ascii=False).encode
 
@@ -74,7 +77,7 @@ def find_slot_word(request, word, bits=SLOT_BITS):
 
 
 def record_size(length):
-    return (RECORD_HEADER + length + RECORD_HEADER - 1) & -RECORD_HEADER
+    return (length + _ROUNDED_UP) & -RECORD_HEADER
 
 
 def is_offered(words, request, bits):
@@ -98,6 +101,8 @@ class RequestReader:
         # Bytes read, and requests claimed or passed over, modulo 2^32.
         self.read = 0
         self.claimed = 0
+        # How far the ring was written when it was last looked at, before the last fence.
+        self.seen = 0
         # Bytes that the last record took up.
         self.last_size = 1
 
@@ -108,7 +113,10 @@ class RequestReader:
         """
         words = self.words
         ring = self.ring
-        while words[REQUESTS_WRITTEN] != self.read:
+        while True:
+            self.seen = written = words[REQUESTS_WRITTEN]
+            if written == self.read:
+                return None
             self.claimed = (self.claimed + 1) & _MODULO
             words[CLAIMED] = self.claimed
             # Three orders in one. The record is read after the count that covers it; the main thread wrote it before. What was
@@ -122,23 +130,27 @@ class RequestReader:
                 self.read = (self.read + self.size - at) & _MODULO
                 at = 0
                 kind, request, environ_size, body_size = unpack(ring, 0)
-            self.last_size = size = record_size(environ_size + body_size)
+            self.last_size = size = (environ_size + body_size + _ROUNDED_UP) & -RECORD_HEADER
             self.read = (self.read + size) & _MODULO
-            if not is_offered(words, request, SLOT_BITS):
-                continue
+            # Nearly always it is, at once: the call is for the rest.
+            if words[SESSION_WORDS + (request & _SLOT_MASK) * SLOT_WORDS + OFFER] != request:
+                if not is_offered(words, request, SLOT_BITS):
+                    continue
             if kind == POSTED_REQUEST:
                 return request, None, None
             at += RECORD_HEADER
             body = at + environ_size
             environ = latin_1_decode(ring[at:body])[0]
             if kind == REQUEST:
-                return request, environ, bytes(ring[body : body + body_size])
+                return request, environ, bytes(ring[body : body + body_size]) if body_size else b""
             return request, environ, int(bytes(ring[body : body + body_size])) if kind == FILED_REQUEST else None
-        return None
 
-    def guess_waiting(self):
-        """How many requests wait, if they are as long as the last one."""
-        return ((self.words[REQUESTS_WRITTEN] - self.read) & _MODULO) // self.last_size
+    def has_next(self):
+        """Whether another request waits that is this worker's. One that came since the last was taken may be overlooked."""
+        if self.seen == self.read:
+            return False
+        kind, request, _, _ = unpack(self.ring, self.read & (self.size - 1))
+        return kind != SKIP and self.words[find_slot_word(request, OFFER)] == request
 
     def give_back(self):
         """Gives back the place of all that was read. Call it before a wait."""
@@ -202,14 +214,14 @@ class AnswerWriter:
 
     def put(self, kind, request, first, second):
         """
-        Copies a record to the main thread; False when there is no room for it. Afterwards look at TOLD: the fence at the end
-        stands between the count and that, as RingReader.deliver() demands.
+        Copies a record to the main thread; False when there is no room for it. Before TOLD is looked at afterwards there has to be
+        a fence, as RingReader.deliver() demands.
         """
         words = self.words
         ring = self.ring
         first_size = len(first)
         second_size = len(second)
-        size = record_size(first_size + second_size)
+        size = (first_size + second_size + _ROUNDED_UP) & -RECORD_HEADER
         written = self.written
         # The place is written over only if the main thread said that it is free, which holds the order even on ARM.
         used = (written - words[ANSWERS_FREED]) & _MODULO
@@ -233,5 +245,4 @@ class AnswerWriter:
         # The record is written before the count that covers it.
         self.fence()
         words[ANSWERS_WRITTEN] = written
-        self.fence()
         return True

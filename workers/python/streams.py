@@ -99,16 +99,15 @@ class ChunkedInput(io.RawIOBase):
 
 
 class ErrorStream:
-    """Text that ends in Lido's log, line by line, beside the request."""
+    """Text that ends in Lido's log, line by line, beside the request that its worker runs."""
 
-    __slots__ = ("worker", "partial", "request")
+    __slots__ = ("worker", "partial")
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
     def __init__(self, worker):
         self.worker = worker
-        self.request = worker.request
         self.partial = ""
 
     def write(self, text):
@@ -138,7 +137,7 @@ class ErrorStream:
         worker = self.worker
         if captures():
             log_error(line)
-        elif worker.request == self.request and get_ident() == worker.thread:
+        elif worker.request and get_ident() == worker.thread:
             worker.log(line)
         else:
             sys.stderr.write(line + "\n")

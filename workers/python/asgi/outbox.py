@@ -93,6 +93,8 @@ class Outbox:
 
     def tell_main(self):
         self.untold = 0
+        # The records are counted before TOLD is looked at, as RingReader.deliver() demands.
+        self.fence()
         if not self.words[TOLD]:
             self.tell()
 
