@@ -59,7 +59,7 @@ _MAX_CACHED = 512
 _MODULO = 0xFFFFFFFF
 _SLOT_MASK = (1 << SLOT_BITS) - 1
 # So long the main thread is not told of an answer, at most, and only while so much work waits here. Nanoseconds.
-_LONGEST_UNTOLD_NS = 250_000
+_LONGEST_UNTOLD_NS = 2_000_000
 _ENOUGH_NS = 300_000
 # So often at most the main thread is told that a body in a file is being read.
 _SIGN_NS = 100_000_000
@@ -148,17 +148,20 @@ class Worker(Interruptible):
     def tell_in_time(self, now):
         """
         There is something new for the main thread. To wake it costs more than to give a short answer: while there is work enough
-        here that this thread does not fall asleep before it has its next request, it is woken for several answers at once. None
-        waits for long: should a request take its time, the main thread looks by itself (session.ts).
+        here that this thread does not fall asleep before it has its next request, it is woken for several answers at once. None is
+        held back for longer than half of what those who still wait here have to wait, and so none where the next chance to tell of
+        it would come too late. Should a request take longer than expected, the main thread looks by itself (session.ts).
         """
         requests = self.requests
         service_ns = self.service_ns
         waiting = ((self.words[REQUESTS_WRITTEN] - requests.read) & _MODULO) // requests.last_size
-        if waiting * service_ns < _ENOUGH_NS:
+        work_ns = waiting * service_ns
+        if work_ns < _ENOUGH_NS:
             self.tell_now()
-        elif not self.untold:
+            return
+        if not self.untold:
             self.untold = now
-        elif now - self.untold >= _LONGEST_UNTOLD_NS:
+        if now - self.untold + service_ns > (work_ns / 2 if work_ns < 2 * _LONGEST_UNTOLD_NS else _LONGEST_UNTOLD_NS):
             self.tell_now()
 
     def tell_now(self):
