@@ -1,12 +1,12 @@
 """MODULE:CALLABLE ► a Python application."""
 
-import ast
 import importlib
 import itertools
 import json
 import re
 import sys
 from contextvars import Context
+from keyword import iskeyword
 from threading import get_ident
 
 from .asgi.recognize import settle_interface
@@ -134,6 +134,12 @@ def _look_up(module, module_name, text, spec, interpreter):
 
 def _parse(text):
     """Whether it is a call, the dotted names, and the call's arguments."""
+    names = text.split(".")
+    if text.isascii() and all(name.isidentifier() and not iskeyword(name) for name in names):
+        return False, names, (), {}
+    # Only who writes more than names pays for loading what reads it.
+    import ast
+
     try:
         expression = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -151,6 +157,8 @@ def _parse(text):
 
 
 def _dotted(expression, text):
+    import ast
+
     names = []
     while isinstance(expression, ast.Attribute):
         names.append(expression.attr)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import selectors
 import signal
 import sys
 from threading import get_ident
@@ -48,7 +47,8 @@ def _describe(worker, key, frame):
 
 def _waits_for_events(frame):
     """An event loop is asleep: nothing of the application's is at work."""
-    return frame.f_code.co_filename == selectors.__file__
+    selectors = sys.modules.get("selectors")
+    return selectors is not None and frame.f_code.co_filename == selectors.__file__
 
 
 def format_task(task):

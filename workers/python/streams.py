@@ -4,7 +4,6 @@ import io
 import os
 import stat
 import sys
-import tempfile
 from threading import get_ident
 
 from .output import captures, log_error
@@ -186,6 +185,12 @@ def _unwrap(file):
     if type(inner) not in _PLAIN_FILES or "read" in vars(inner):
         return None
     # Django's File hands out its file's read(), tempfile's wrapper a function around it.
-    if inner is file or type(file) is tempfile._TemporaryFileWrapper or getattr(file, "read", None) == inner.read:
+    if inner is file or _wraps_temporary(file) or getattr(file, "read", None) == inner.read:
         return inner
     return None
+
+
+def _wraps_temporary(file):
+    """Whoever has made one has imported tempfile, which is not done here: much comes along."""
+    tempfile = sys.modules.get("tempfile")
+    return tempfile is not None and type(file) is tempfile._TemporaryFileWrapper

@@ -1,7 +1,7 @@
 """Which interface an application speaks: WSGI's callable of two arguments, or ASGI's coroutine function of three."""
 
-import inspect
 from functools import partial
+from types import FunctionType
 
 from ..failures import LoadError
 
@@ -37,7 +37,20 @@ def recognize(application):
     return None if names is None or len(names) != 2 else "wsgi"
 
 
+#: Of a function's code: CPython's inspect.CO_VARARGS, CO_COROUTINE and CO_ASYNC_GENERATOR.
+_VARARGS, _COROUTINE, _ASYNC_GENERATOR = 0x4, 0x80, 0x200
+
+
+def _is_plain(application):
+    """A function that nothing is said of but by its code, which tells at once what inspect takes milliseconds to be loaded for."""
+    return type(application) is FunctionType and not vars(application)
+
+
 def _is_asynchronous(application):
+    if _is_plain(application):
+        return bool(application.__code__.co_flags & (_COROUTINE | _ASYNC_GENERATOR))
+    import inspect
+
     called = application
     while isinstance(called, partial):
         called = called.func
@@ -48,6 +61,12 @@ def _is_asynchronous(application):
 
 def _list_arguments(application):
     """The names of the arguments that have to be given; None where any number may be."""
+    if _is_plain(application):
+        code = application.__code__
+        given = code.co_argcount - len(application.__defaults__ or ())
+        return None if code.co_flags & _VARARGS else list(code.co_varnames[:given])
+    import inspect
+
     try:
         parameters = inspect.signature(application).parameters.values()
     except (TypeError, ValueError):
