@@ -122,21 +122,10 @@ describe('finding a Python', () => {
     });
     const silent = await script('silent', 'exit 0');
     await expect(findPython(silent, '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_RUNNABLE' });
-    const report = {
-      executable: '/p',
-      implementation: 'cpython',
-      freeThreaded: false,
-      libraries: ['/no/lib.so'],
-    };
-    const old = await script(
-      'old',
-      `echo '${JSON.stringify({ ...report, version: '3.8.1', versionInfo: [3, 8, 1] })}'`,
-    );
+    const tell = (version: string) => `printf '\\0%s' /p ${version} cpython '' /no/lib.so`;
+    const old = await script('old', tell('3.8.1'));
     await expect(findPython(old, '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_UNSUPPORTED' });
-    const bare = await script(
-      'bare',
-      `echo '${JSON.stringify({ ...report, version: '3.11.1', versionInfo: [3, 11, 1] })}'`,
-    );
+    const bare = await script('bare', `echo 'what a shim says'; ${tell('3.11.1')}`);
     await expect(findPython(bare, '/')).rejects.toMatchObject({
       code: 'LIDO_LIBPYTHON_NOT_FOUND',
       message: '/p (Python 3.11.1) has no shared library; looked for /no/lib.so',
