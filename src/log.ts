@@ -1,14 +1,15 @@
 /** Main thread. The log: pino, as Fastify uses, to standard error; lines for people, or JSON for machines. */
 import { createRequire } from 'node:module';
-import { type DestinationStream, type Logger, pino } from 'pino';
+import type { DestinationStream, Logger, pino } from 'pino';
 import type pretty from 'pino-pretty';
+import { describe } from './contract/errors.js';
 import { LogOutput } from './log-output.js';
 import { settleTimeZone } from './time-zone.js';
 
-export type { Logger } from 'pino';
-
 /** What Lido asks of a log: pino has it, and so has Fastify's. */
-export type Log = Pick<Logger, 'error' | 'warn' | 'info'>;
+export type Log = Pick<Logger, Level>;
+
+type Level = 'error' | 'warn' | 'info';
 
 export interface LogSettings {
   /** The least severe lines that are logged: pino's levels, or `silent`. */
@@ -44,28 +45,55 @@ export function capturesOutput({
 /**
  * Makes the log. Text is the default also where no terminal is: people read `docker logs` and journals too. Neither
  * format lets a client forge a line: JSON escapes what it wrote, and so does `escapeControls` for text.
+ *
+ * pino, and what makes lines for people, are loaded with the first line: a process that starts well writes none.
  */
-export function createLog({ logLevel, logFormat }: LogSettings): Logger {
+export function createLog(settings: LogSettings): Log {
+  let log: Logger | null = null;
   const output = new LogOutput(descriptors.log, (lost) =>
-    log.warn(`${lost} lines of this log could not be written`),
+    write('warn', `${lost} lines of this log could not be written`),
   );
-  const log = pino({ level: logLevel, base: null }, logFormat === 'json' ? output : createText(output));
-  return log;
-}
-
-/** What makes lines for people is loaded with the first one: a process that starts well may write none. */
-function createText(output: LogOutput): DestinationStream {
-  let text: DestinationStream | null = null;
+  const write = (level: Level, ...line: readonly unknown[]) => {
+    try {
+      log ??= loadLog(settings, output);
+    } catch {
+      writePlainly(settings, output, level, line);
+      return;
+    }
+    (log[level] as (...line: readonly unknown[]) => void)(...line);
+  };
   return {
-    write: (line) => {
-      text ??= loadText(output);
-      text.write(line);
-    },
+    error: (...line: readonly unknown[]) => write('error', ...line),
+    warn: (...line: readonly unknown[]) => write('warn', ...line),
+    info: (...line: readonly unknown[]) => write('info', ...line),
   };
 }
 
+const require = createRequire(import.meta.url);
+
+function loadLog({ logLevel, logFormat }: LogSettings, output: LogOutput): Logger {
+  const makeLog = require('pino') as typeof pino;
+  return makeLog({ level: logLevel, base: null }, logFormat === 'json' ? output : loadText(output));
+}
+
+/** pino's numbers of levels. */
+const NUMBERS: Readonly<Record<Level, number>> = { error: 50, warn: 40, info: 30 };
+
+/** A process that has no descriptor left can load nothing, and it is then that it has something to say. */
+function writePlainly(
+  { logLevel }: LogSettings,
+  output: LogOutput,
+  level: Level,
+  [first, text]: readonly unknown[],
+): void {
+  if (logLevel === 'silent') return;
+  const fields = typeof first === 'object' ? { ...first, msg: text } : { msg: first };
+  const line = { level: NUMBERS[level], time: Date.now(), ...fields };
+  output.write(`${JSON.stringify(line, (_, value) => (value instanceof Error ? describe(value) : value))}\n`);
+}
+
 function loadText(output: LogOutput): DestinationStream {
-  const makePretty = createRequire(import.meta.url)('pino-pretty') as typeof pretty;
+  const makePretty = require('pino-pretty') as typeof pretty;
   return makePretty({
     destination: output,
     colorize: process.stderr.isTTY === true,

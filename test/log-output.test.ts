@@ -63,6 +63,29 @@ describe.each(['text', 'json'])('as %s', (format) => {
   });
 });
 
+it('says in plain JSON what it has to say where no descriptor is left to load what makes its lines', () => {
+  const script = `import { openSync } from 'node:fs';
+    import { createLog } from '${root}dist/src/log.js';
+    const log = createLog({ logLevel: 'info', logFormat: 'text' });
+    try {
+      for (;;) openSync('/dev/null');
+    } catch (error) {
+      log.error({ err: error, code: 'LIDO_SOME' }, 'no descriptor is left');
+    }`;
+  const words = ['-c', 'ulimit -n 64 && exec "$0" --input-type=module -e "$1"', process.execPath, script];
+  const { stderr, status } = spawnSync('sh', words, { encoding: 'utf8' });
+  expect([status, JSON.parse(stderr)]).toEqual([
+    0,
+    {
+      level: 50,
+      time: expect.any(Number),
+      err: "Error: EMFILE: too many open files, open '/dev/null'",
+      code: 'LIDO_SOME',
+      msg: 'no descriptor is left',
+    },
+  ]);
+});
+
 it('tells how many lines were lost, once they are written again', async () => {
   const path = join(makeFolder({}), 'log');
   expect(spawnSync('mkfifo', [path]).status).toBe(0);

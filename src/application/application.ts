@@ -1,6 +1,5 @@
 /** Main thread. One application: started, asked, loaded anew, drained and ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange } from '../dispatch/exchange.js';
@@ -25,7 +24,7 @@ import {
 
 export class ServedApplication {
   readonly #settings: Settings;
-  readonly #log: Logger;
+  readonly #log: Log;
   readonly #runsOnce: boolean;
   readonly #inspector = new WorkerInspector();
   readonly #observer: ApplicationObserver | null;
@@ -55,7 +54,7 @@ export class ServedApplication {
     this.#elsewhere = elsewhere;
     this.#runsOnce = runsOnce;
     // The parts below ask for pino's type, and for no more of it than any log has.
-    this.#log = log as Logger;
+    this.#log = log as Log;
   }
 
   /** Finds the application and starts its workers. Rejects with a LidoError: LIDO_SHUTTING_DOWN where close() came meanwhile. */

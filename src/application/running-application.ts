@@ -1,6 +1,5 @@
 /** Main thread. One application's workers, dispatcher and acceptor, put together from settings, started and ended. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec } from '../contract/protocol.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
@@ -13,6 +12,7 @@ import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
 import type { WebSockets } from '../http/websocket/websockets.js';
+import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { type PythonHost, startPythonHost } from '../python/host.js';
 import type { Settings } from '../settings/resolve.js';
@@ -53,7 +53,7 @@ export interface RunningApplication {
 /** Finds the application and starts its workers. Rejects with a LidoError. */
 export async function startApplication(
   settings: Settings,
-  log: Logger,
+  log: Log,
   store: SpoolStore,
   observer: ApplicationObserver | null,
   elsewhere: Elsewhere<Exchange> | null,
@@ -122,7 +122,7 @@ async function openPrivateFiles(folders: NonNullable<Settings['privateFiles']>):
 export async function drainApplication(
   running: RunningApplication,
   graceMs: number,
-  log: Logger,
+  log: Log,
 ): Promise<void> {
   const { acceptor, dispatcher } = running;
   endStreams(running, true);
@@ -155,7 +155,7 @@ async function loadBeside(
   piscina: Threads,
   found: ApplicationSpec,
   settings: Settings,
-  log: Logger,
+  log: Log,
 ): Promise<readonly [PythonHost | null, ApplicationSpec]> {
   try {
     const host =
@@ -171,7 +171,7 @@ async function loadBeside(
 async function loadShared(
   application: ApplicationSpec,
   host: PythonHost | null,
-  log: Logger,
+  log: Log,
 ): Promise<ApplicationSpec> {
   if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
     return application;
@@ -199,7 +199,7 @@ function assemble(
   threads: ThreadLimits,
   piscina: Threads,
   host: PythonHost | null,
-  log: Logger,
+  log: Log,
   store: SpoolStore,
   observer: ApplicationObserver | null,
   elsewhere: Elsewhere<Exchange> | null,
@@ -278,7 +278,7 @@ function assemble(
 }
 
 function logFromWorker(
-  log: Logger,
+  log: Log,
   exchange: Exchange | null,
   level: 'error' | 'warn' | 'info',
   text: string,

@@ -1,5 +1,4 @@
 /** Main thread. What looks after an application for as long as it runs: its deadlines, its load, its slow requests, a Python that is stuck. */
-import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
 import type { ApplicationSpec } from '../contract/protocol.js';
 import { watchDeadlines } from '../dispatch/deadline.js';
@@ -7,6 +6,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.js';
 import type { WorkerPool } from '../dispatch/pool.js';
 import { LOOK_EACH_MS, type ScalerOptions, ThreadScaler } from '../dispatch/scaler.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
+import type { Log } from '../log.js';
 import type { ApplicationObserver } from '../observe/observer.js';
 import { watchSlowRequests } from '../observe/slow-requests.js';
 import type { PythonHost } from '../python/host.js';
@@ -24,7 +24,7 @@ export interface Watched {
   /** Null where the application is none of Python's. */
   readonly host: PythonHost | null;
   readonly observer: ApplicationObserver | null;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** Returns what stops it. */
@@ -81,7 +81,7 @@ function refuseWhileStuck(
 }
 
 /** Python itself goes on, but fewer and fewer of its threads do. */
-export async function declareExhausted(host: PythonHost | null, count: number, log: Logger): Promise<void> {
+export async function declareExhausted(host: PythonHost | null, count: number, log: Log): Promise<void> {
   const error = new LidoError('LIDO_PYTHON_STUCK', [`${count} threads are in calls that do not come back`]);
   const { code, message } = error;
   if (host === null) return;

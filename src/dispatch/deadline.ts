@@ -1,6 +1,6 @@
 /** Main thread. Ends requests whose application takes longer than the time-out. */
-import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import type { PythonHost } from '../python/host.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Exchange } from './exchange.js';
@@ -17,7 +17,7 @@ export interface DeadlineOptions {
   readonly timeoutMs: number;
   /** Where the application is Python's: a thread inside Python is interrupted, never ended. */
   readonly host: PythonHost | null;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 const LONGEST_CHECK_MS = 250;

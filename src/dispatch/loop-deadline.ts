@@ -1,6 +1,6 @@
 /** Main thread. Time-outs where many requests run in one event loop: of each, and of the loop that one of them holds up. */
-import type { Logger } from 'pino';
 import { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import type { PythonHost } from '../python/host.js';
 import { INTERRUPT_GRACE_MS, interruptUntilOver } from './interrupt.js';
 import type { Loop } from './loop.js';
@@ -12,7 +12,7 @@ export interface LoopDeadlineOptions {
   /** Milliseconds without a sign. */
   readonly timeoutMs: number;
   readonly host: PythonHost | null;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** A loop that gives no sign for so long is held up: its requests do not come to their turn, and cannot be blamed. Milliseconds. */

@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
-import type { Logger } from 'pino';
 import { Piscina } from 'piscina';
 import { describe, LidoError, traceOfEnd } from '../contract/errors.js';
 import type { ApplicationSpec, SessionStart, WorkerSettings } from '../contract/protocol.js';
+import type { Log } from '../log.js';
 import type { Waker } from '../python/waker.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { ThreadLimits } from './scaling.js';
@@ -71,7 +71,7 @@ export interface PoolOptions {
   readonly replaced: (reason: LidoError) => void;
   /** Told when so many workers were given up, and have not ended, that there is no thread for another. */
   readonly exhausted: (abandoned: number) => void;
-  readonly log: Logger;
+  readonly log: Log;
 }
 
 /** What the pool knows of a session beside what the session knows itself. */

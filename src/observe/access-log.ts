@@ -5,7 +5,7 @@ import { parseAccessFormat } from '../settings/access-format.js';
 import { formatJson } from './access-json.js';
 import { compileAccessFormat } from './access-line.js';
 import type { FinishedRequest } from './finished-request.js';
-import { LineFile, type LineSink } from './line-file.js';
+import type { LineSink } from './line-file.js';
 import { LocalSyslog } from './local-syslog.js';
 import { SYSLOG_PORT, Syslog } from './syslog.js';
 
@@ -92,5 +92,8 @@ async function openSink(where: string, log: Log): Promise<LineSink> {
     /^syslog:(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(where) ?? [];
   const host = bracketed ?? plain;
   if (host.startsWith('/')) return LocalSyslog.open(host, log);
-  return host === '' ? new LineFile(where, log) : new Syslog(host, Number(port), log);
+  if (host !== '') return new Syslog(host, Number(port), log);
+  // Only who names a file pays for loading what writes it.
+  const { LineFile } = await import('./line-file.js');
+  return new LineFile(where, log);
 }

@@ -1,7 +1,7 @@
 /** Main thread. The control socket: it answers what the admin listener answers, and it alone may change anything. */
 import { request } from 'node:http';
-import type { Logger } from 'pino';
 import { type ErrorPayload, fromPayload, LidoError, toPayload } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import { createAdminRoutes } from '../observe/admin-routes.js';
 import { AdminServer, sendJson } from '../observe/admin-server.js';
 import { explainBindError, removeStaleSocket } from './bind.js';
@@ -13,7 +13,7 @@ import type { Whereabouts } from './whereabouts.js';
 export async function openControlSocket(
   path: string,
   served: Pick<Operated, 'admin' | 'reload' | 'rereadsSettings' | 'describe'>,
-  log: Logger,
+  log: Log,
 ): Promise<() => Promise<void>> {
   await removeStaleSocket({ path });
   const server = new AdminServer({

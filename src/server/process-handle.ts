@@ -2,7 +2,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { fromPayload, LidoError, toPayload } from '../contract/errors.js';
 import type { Luggage } from '../http/departure.js';
 import { stopReading } from '../http/wire/stop-reading.js';
@@ -56,7 +55,6 @@ export interface StartOrder {
 export interface Surroundings {
   readonly vacancies: VacancyFile | null;
   readonly findOther: FindOther;
-  readonly log: Logger;
   /** Told under --reload of files that the application consists of, which were loaded at that moment or later; Date.now(). */
   readonly loaded: (files: readonly string[], since: number) => void;
 }
@@ -99,9 +97,9 @@ export class ProcessHandle {
     child: ChildProcess,
     { settings, probes, hookFile, failure }: StartOrder,
     sockets: readonly ListeningHandle[],
-    { vacancies, findOther, loaded, log }: Surroundings,
+    { vacancies, findOther, loaded }: Surroundings,
   ) {
-    const finishOutput = child.stdout === null ? null : logOutput(child, log);
+    const finishOutput = child.stdout === null ? null : logOutput(child);
     this.#child = child;
     this.#loaded = loaded;
     this.#vacancies = vacancies;

@@ -5,7 +5,7 @@
 import type { ChildProcess, StdioOptions } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from 'pino';
+import { createLog } from '../log.js';
 
 /** What the log and the access log have as descriptors in a process whose standard output and error are read. */
 export const PROCESS_DESCRIPTORS = { log: 5, output: 6 };
@@ -22,13 +22,13 @@ const MAX_PARTIAL = 65_536;
 /** A program that the process has left behind may keep a stream open. Milliseconds. */
 const REST_MS = 500;
 
-/** Logs it until the process has ended; call the function that it returns then, which resolves when the rest is logged. */
-export function logOutput({ pid, stdout, stderr }: ChildProcess, log: Logger): () => Promise<unknown> {
+/** Logs it, as JSON, until the process has ended; call the function that it returns then, which resolves when the rest is logged. */
+export function logOutput({ pid, stdout, stderr }: ChildProcess): () => Promise<unknown> {
   // What a program prints is no line of Lido's, to be left out for its level.
-  const lines = log.child({ pid }, { level: 'trace' });
+  const lines = createLog({ logLevel: 'trace', logFormat: 'json' });
   const ends = [
-    readLines(stdout as Readable, (line) => lines.info({ stream: 'stdout' }, line)),
-    readLines(stderr as Readable, (line) => lines.error({ stream: 'stderr' }, line)),
+    readLines(stdout as Readable, (line) => lines.info({ pid, stream: 'stdout' }, line)),
+    readLines(stderr as Readable, (line) => lines.error({ pid, stream: 'stderr' }, line)),
   ];
   return () => Promise.race([Promise.all(ends), pause(REST_MS, undefined, { ref: false })]);
 }

@@ -1,9 +1,9 @@
 /** Main thread. What the lido command does to serve: alone or by a supervisor, until a signal ends it. */
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { probeFor, servesPython } from '../application/find.js';
 import type { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import { outliveReaders } from '../log-output.js';
 import { HookRunner } from '../observe/hook-runner.js';
 import { endPython, exitPastPython, onStuckPython } from '../python/host.js';
@@ -29,7 +29,7 @@ type ReadAgain = () => Promise<Configuration>;
 /** Serves until a signal ends the process. Rejects with the LidoError of a start that failed. */
 export async function serve(
   configuration: Configuration,
-  log: Logger,
+  log: Log,
   readAgain: ReadAgain,
   configFile: string | null,
 ): Promise<void> {
@@ -55,7 +55,7 @@ export async function serve(
 class Service {
   hooks: HookRunner;
   readonly #settings: Settings;
-  readonly #log: Logger;
+  readonly #log: Log;
   readonly #systemd: SystemdNotifier;
   #removePidfile: () => void = () => {};
   #removeWhereabouts: () => void = () => {};
@@ -63,7 +63,7 @@ class Service {
   #isServing = false;
   #isStopping = false;
 
-  constructor(settings: Settings, log: Logger, hooks: HookRunner) {
+  constructor(settings: Settings, log: Log, hooks: HookRunner) {
     this.#settings = settings;
     this.#log = log;
     this.hooks = hooks;
@@ -192,7 +192,7 @@ class Service {
 /** Null without --reload. Only whoever is writing an application pays for what watches files. */
 async function createReloader(
   settings: Settings,
-  log: Logger,
+  log: Log,
   configFile: string | null,
 ): Promise<Reloader | null> {
   if (!settings.reload) return null;
@@ -213,7 +213,7 @@ function isSupervised(settings: Settings): boolean {
 /** A supervisor runs no application: it does without the code, and the memory, of what does. */
 async function createOperated(
   configuration: Configuration,
-  log: Logger,
+  log: Log,
   readAgain: ReadAgain,
   loaded: SupervisorDependencies['loaded'],
 ): Promise<Operated> {

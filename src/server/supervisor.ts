@@ -3,9 +3,9 @@
  * replaces those that die, are worn, or have old code; and ends them together. It runs no application and answers no
  * request.
  */
-import type { Logger } from 'pino';
 import { probeFor } from '../application/find.js';
 import { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import type { Probes } from '../python/find.js';
 import type { Settings } from '../settings/resolve.js';
 import { Admin } from './admin.js';
@@ -26,7 +26,7 @@ import { VacancyFile } from './vacancy-file.js';
 const KILL_AFTER_MS = 1000;
 
 export interface SupervisorDependencies {
-  readonly log: Logger;
+  readonly log: Log;
   /** Reads settings and hooks again; rejects with a LidoError where they are wrong now. */
   readonly readAgain: () => Promise<Configuration>;
   /** Told under --reload which files the applications consist of. */
@@ -37,7 +37,7 @@ export interface SupervisorDependencies {
 
 export class Supervisor {
   readonly rereadsSettings = true;
-  readonly #log: Logger;
+  readonly #log: Log;
   /** The admin listeners, and what they are answered from. */
   readonly admin: Admin;
   readonly #readAgain: () => Promise<Configuration>;
@@ -300,7 +300,6 @@ export class Supervisor {
       findOther: (leaving, place) =>
         this.#closed === null ? this.#distribution.findOther(leaving, place) : null,
       loaded: this.#loaded,
-      log: this.#log,
     });
     this.#processes.add(forked);
     void forked.ended.then(async () => {

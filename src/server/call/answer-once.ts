@@ -1,7 +1,7 @@
 /** Main thread. The application answers one request, without a socket: started, asked, ended. */
 import { MountTable } from '../../application/mounts.js';
 import type { HttpRequest } from '../../http/request.js';
-import type { Logger } from '../../log.js';
+import type { Log } from '../../log.js';
 import type { Settings } from '../../settings/table.js';
 import type { OutputSink } from './output-sink.js';
 
@@ -14,7 +14,7 @@ export interface Outcome {
 
 export async function answerOnce(
   settings: Settings,
-  log: Logger,
+  log: Log,
   request: HttpRequest,
   sink: OutputSink,
 ): Promise<Outcome> {

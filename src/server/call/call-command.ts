@@ -3,7 +3,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { LidoError } from '../../contract/errors.js';
-import type { Logger } from '../../log.js';
+import type { Log } from '../../log.js';
 import type { Settings } from '../../settings/table.js';
 import { answerOnce, exitStatusOf, type Outcome } from './answer-once.js';
 import { CallRequest } from './call-request.js';
@@ -25,7 +25,7 @@ export interface CallFlags {
 }
 
 /** Answers one request that the command line describes. Resolves with the command's exit status. */
-export async function call(settings: Settings, log: Logger, flags: CallFlags): Promise<Ended> {
+export async function call(settings: Settings, log: Log, flags: CallFlags): Promise<Ended> {
   const body = flags.data === null ? null : await readData(flags.data);
   const { method, target, header } = flags;
   const request = new CallRequest({ method, target, fields: header, body });
@@ -41,7 +41,7 @@ export async function call(settings: Settings, log: Logger, flags: CallFlags): P
  * Answers the request that a web server has put into the environment and into standard input. Resolves with exit status 0
  * for every whole answer: an error status is the client's to see, and the web server passes it on.
  */
-export async function serveCgi(settings: Settings, log: Logger): Promise<Ended> {
+export async function serveCgi(settings: Settings, log: Log): Promise<Ended> {
   const request = new CgiRequest(process.env, process.stdin);
   const sink = new OutputSink(process.stdout, request.method, formatCgiHead);
   const outcome = await answerOnce(settings, log, request, sink);
