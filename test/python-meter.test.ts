@@ -28,13 +28,45 @@ it.each([
   expect(waited).toBeLessThanOrEqual(most);
 });
 
+/** Runs Python that has the meter; returns what it prints. */
+function runMeter(...lines: string[]): string {
+  const code = [
+    'import runpy, sys',
+    `meter = runpy.run_path('${root}workers/python/meter.py')`,
+    ...lines,
+  ].join('\n');
+  return execFileSync(`${venv}/bin/python`, ['-c', code], { encoding: 'utf8' }).trim();
+}
+
+it('has threads ask for the GIL the later the more of them there are, unless the application has chosen', () => {
+  const ask = 'print(sys.getswitchinterval())';
+  const grow = [1, 8, 16, 64].flatMap((threads) => [`meter["pass_gil_sooner"](${threads})`, ask]);
+  expect(runMeter(...grow).split('\n')).toEqual(['0.001', '0.001', '0.002', '0.005']);
+  expect(runMeter('sys.setswitchinterval(0.02)', 'meter["pass_gil_sooner"](8)', ask)).toBe('0.02');
+});
+
+it('measures one request in a millisecond, of all workers together', () => {
+  const lines = [
+    'now = 5_000_000',
+    'meter["Meter"].begin.__globals__["perf_counter_ns"] = lambda: now',
+    'meters = [meter["Meter"](), meter["Meter"]()]',
+    'def measure(which):',
+    '    meters[which].begin()',
+    '    return meters[which].end() != 0',
+    'measured = [measure(0), measure(1)]',
+    'now += 1_000_000',
+    'print(measured, measure(1))',
+  ];
+  expect(runMeter(...lines)).toBe('[True, False] True');
+});
+
 describe('the GIL', () => {
   /** How often of eight looks it was found free, while another thread does this. */
   const countFree = (...doing: string[]) => {
     const code = [
       'import hashlib, os, runpy, threading, time',
       `meter = runpy.run_path('${root}workers/python/meter.py')`,
-      'meter["pass_gil_sooner"]()',
+      'meter["pass_gil_sooner"](8)',
       'is_over = False',
       'def do():',
       '    while not is_over:',

@@ -42,7 +42,9 @@ export function chooseUnderGil<W extends GilWorkerView>(
   manner: Manner,
 ): W | null {
   const weight = weigh(manner);
-  const company = count(workers);
+  let company: Company | null = null;
+  // Told only where it matters: it is asked for each request, of as many workers as there are.
+  const findCompany = () => (company ??= count(workers));
   let open = 0;
   let native = 0;
   let idle: W | null = null;
@@ -52,7 +54,7 @@ export function chooseUnderGil<W extends GilWorkerView>(
     if (worker.manner !== null && isNative(worker.manner)) native += 1;
     if (worker.manner === null) {
       if (idle === null || isBetterIdle(worker, idle)) idle = worker;
-    } else if (!isTooLong(worker.manner, now - worker.busySince, company, manner, policy)) {
+    } else if (!isTooLong(worker.manner, now - worker.busySince, manner, policy, findCompany)) {
       open += Math.min(weight, weigh(worker.manner));
       // Where two compute, the one with less to do gets nothing more, and is soon idle.
       if (
@@ -91,15 +93,17 @@ export function hasVacancyUnderGil(workers: Iterable<GilWorkerView>, policy: Dis
 function isTooLong(
   running: Manner,
   runsMs: number,
-  { computing, open }: Company,
   waiting: Manner,
   { slowMs }: DispatchPolicy,
+  findCompany: () => Company,
 ): boolean {
   if (running.computeMs > 2 * Math.max(slowMs, waiting.computeMs)) return true;
+  if (runsMs < slowMs) return false;
+  const { computing, open } = findCompany();
   const usualMs = computes(running)
     ? 1.5 * running.computeMs * computing
     : 2 * (takes(running) + running.computeMs * open);
-  return runsMs >= Math.max(slowMs, usualMs);
+  return runsMs >= usualMs;
 }
 
 /** Who runs beside a request. */

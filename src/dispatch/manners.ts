@@ -28,6 +28,9 @@ const MAX_REMEMBERED = 1024;
 const MAX_PATH = 256;
 
 class Mean implements Manner {
+  // Read for every worker whenever one is chosen, so that they are kept rather than found out each time.
+  share = 0;
+  native = 0;
   computeMs: number;
   #busy: number;
   /** How often one that computes was found to hold the GIL. Nobody has looked yet: as nearly all do. */
@@ -36,23 +39,23 @@ class Mean implements Manner {
   constructor({ busy, computeMs }: Seen) {
     this.#busy = busy;
     this.computeMs = computeMs;
-  }
-
-  get share(): number {
-    return Math.min(this.#busy, this.#held);
-  }
-
-  get native(): number {
-    return this.#busy - this.share;
+    this.#divide();
   }
 
   add({ busy, computeMs }: Seen): void {
     this.#busy += (busy - this.#busy) * WEIGHT;
     this.computeMs += (computeMs - this.computeMs) * WEIGHT;
+    this.#divide();
   }
 
   addLook(isHeld: boolean): void {
     this.#held += (Number(isHeld) - this.#held) * WEIGHT;
+    this.#divide();
+  }
+
+  #divide(): void {
+    this.share = Math.min(this.#busy, this.#held);
+    this.native = this.#busy - this.share;
   }
 }
 

@@ -452,7 +452,6 @@ def start(settings, call, desk):
         from .meter import Meter, pass_gil_sooner
 
         worker.meter = Meter()
-        pass_gil_sooner()
     if settings["isolated"]:
         refuse_all_frames()
     if settings["shared"]:
@@ -467,6 +466,8 @@ def start(settings, call, desk):
     worker.application = _wrap_validator(application) if settings["validate"] else application
     worker.bell, rope = make_bell()
     workers[worker.thread] = worker
+    if worker.meter is not None:
+        pass_gil_sooner(len(workers))
     return worker, json.dumps({"thread": worker.thread, "bell": rope})
 
 

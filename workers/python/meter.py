@@ -23,9 +23,13 @@ try:
 except ImportError:  # only Linux counts for each thread
     RUSAGE_THREAD = None
 
-# A request that takes longer is measured always: measuring takes 2 microseconds, 4 where it slept. Of quicker ones, one in eight.
+# Measuring takes 2 microseconds, 4 where it slept, and gives the GIL up twice then, for which others may wait in a row. Of requests
+# that are quicker than this one in eight is measured, and of all together one in so long, in nanoseconds.
 _QUICK_NS = 1_000_000
 _UNMEASURED = 7
+_REST_NS = 1_000_000
+# When the last that is measured began, in any worker.
+_measured_at = 0
 
 _ALL = 1023
 _MAX_MICROSECONDS = (1 << 21) - 1
@@ -47,28 +51,35 @@ _LOOKS = 2
 _BETWEEN_LOOKS = 0.0003
 _AT_ONCE_NS = 600_000
 
-# CPython's default, and what is better where threads wait beside one that computes. Seconds.
+# CPython's default, and what is better where threads wait beside one that computes: so much for each eight threads. Seconds.
 _DEFAULT_INTERVAL = 0.005
-_INTERVAL = 0.001
+_INTERVAL_OF_EIGHT = 0.001
+# What was chosen last, as Python tells it.
+_interval = _DEFAULT_INTERVAL
 
 
-def pass_gil_sooner():
+def pass_gil_sooner(threads):
     """
     A thread that is back from its wait mostly needs the GIL for a moment, to answer. It asks for it after 1 ms where CPython has 5.
-    Nothing changes where nobody asks. An application that has chosen for itself is left alone.
+    Nothing changes where nobody asks. But where many threads wait for it each of them wakes up to ask: the more there are, the
+    later they do. An application that has chosen for itself is left alone.
     """
-    if getswitchinterval() == _DEFAULT_INTERVAL:
-        setswitchinterval(_INTERVAL)
+    global _interval
+    if getswitchinterval() == _interval:
+        setswitchinterval(min(_DEFAULT_INTERVAL, _INTERVAL_OF_EIGHT * max(1, threads / 8)))
+        _interval = getswitchinterval()
 
 
 class Meter:
     """Measures one worker's requests. To be made in its thread."""
 
-    __slots__ = ("skip", "began", "computed", "slept", "delayed", "has_slept", "is_stale", "file")
+    __slots__ = ("skip", "is_at_work", "began", "computed", "slept", "delayed", "has_slept", "is_stale", "file")
 
     def __init__(self):
-        # Requests that are not measured before the next that is; negative while one is.
+        # Requests that are not measured before the next that is.
         self.skip = 0
+        #: The one that runs is measured.
+        self.is_at_work = False
         self.began = self.computed = self.slept = self.delayed = 0
         #: The last one that was measured went to sleep: only then it matters how long it was ready and did not run.
         self.has_slept = False
@@ -83,19 +94,24 @@ class Meter:
 
     def begin(self):
         """A request begins."""
-        if self.skip == 0:
+        global _measured_at
+        now = perf_counter_ns()
+        self.is_at_work = self.skip == 0 and now - _measured_at >= _REST_NS
+        if self.is_at_work:
+            _measured_at = now
             if self.has_slept:
                 self.delayed = _read_delay(self.file)
             self.slept = count_sleeps()
             self.computed = thread_time_ns()
-        self.began = perf_counter_ns()
+            now = perf_counter_ns()
+        self.began = now
 
     def end(self):
         """It is over. Returns its manner as protocol.ts tells it, 0 where it was not measured."""
         ended = perf_counter_ns()
         took = ended - self.began
-        if self.skip > 0:
-            self.skip = self.skip - 1 if took < _QUICK_NS else 0
+        if not self.is_at_work:
+            self.skip = max(0, self.skip - 1) if took < _QUICK_NS else 0
             return 0
         computed = min(thread_time_ns() - self.computed, took)
         sleeps = sleeps_since(self.slept)
