@@ -8,7 +8,7 @@ import { peers } from './peers.mjs';
 import { saturate } from './saturate.mjs';
 import { checkAnswer, startServer } from './server.mjs';
 
-/** wrk counts in whole seconds. */
+/** wrk counts in whole seconds. A load may ask for more. */
 const WARM_UP_SECONDS = 1;
 
 /** Groups of the scenario with, for each load, `entries`: { label, own, rounds: [figures], failed }. */
@@ -63,7 +63,7 @@ const withoutOwn = (figures, own) =>
 
 /** What the warm-up left in the server's queue is worked off first: our question stands behind it. */
 async function warmUp(server, load, expect) {
-  await saturate(server, { ...load, seconds: WARM_UP_SECONDS });
+  await saturate(server, { ...load, seconds: load.warmUpSeconds ?? WARM_UP_SECONDS });
   await checkAnswer(server, expect);
 }
 
