@@ -246,6 +246,7 @@ function describeActions(reply: FastifyReply, debug: boolean): ReplyActions {
   const context = new AsyncResource('LidoReply');
   return {
     send: (payload) => void context.runInAsyncScope(() => reply.send(payload)),
+    run: (action) => context.runInAsyncScope(action),
     fail: (error, fields) => {
       if (reply.sent) return;
       context.runInAsyncScope(() => reply.headers(fields).send(showError(error, debug)));

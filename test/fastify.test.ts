@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PassThrough, type Readable } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import lido, { type LidoOptions } from '../dist/src/fastify.js';
@@ -173,6 +175,30 @@ describe('the plugin', () => {
       'Origin, Cookie',
     ]);
     expect(responses).toEqual([202, 202]);
+  });
+
+  it('keeps the asynchronous context of the request to its end, also for a body that the client takes bit by bit', async () => {
+    const { app } = makeApp();
+    const context = new AsyncLocalStorage<string>();
+    const seen = new Set<unknown>();
+    const ended: unknown[] = [];
+    app.addHook('onRequest', (request, _reply, done) => context.run(request.url, done));
+    app.addHook('onSend', async (_request, _reply, payload) => {
+      const watch = new PassThrough();
+      watch.on('data', () => seen.add(context.getStore()));
+      return (payload as Readable).pipe(watch);
+    });
+    app.addHook('onResponse', async () => void ended.push(context.getStore()));
+    const folder = makeFolder({
+      'blocks.mjs': `export function* application(environ, startResponse) {
+        startResponse('200 OK', [['Content-Type', 'text/plain']]);
+        for (let count = 0; count < 200; count += 1) yield 'x'.repeat(64 * 1024);
+      }`,
+    });
+    await app.register(lido, { application: `${folder}/blocks.mjs`, threads: 1, prefix: '/blocks' });
+    await exchange(await listen(app), get('/blocks'));
+    await vi.waitFor(() => expect(ended).toEqual(['/blocks']));
+    expect(seen).toEqual(new Set(['/blocks']));
   });
 
   it('logs to request.log with its id, which the environ has too', async () => {

@@ -27,6 +27,8 @@ export interface ReplyActions {
   send(payload?: Buffer | Readable): void;
   /** Answers an error in the framework's own way, with these fields. */
   fail(error: LidoError, fields: Readonly<Record<string, string>>): void;
+  /** Runs what streams of the hooks' and the response's end are called from. */
+  run<T>(action: () => T): T;
 }
 
 /** How much of a body may wait for the client here, beyond what node:http holds. Bytes. */
@@ -105,7 +107,7 @@ export class ReplySink implements ResponseSink {
   write(block: string | Uint8Array, giveBack?: () => void): boolean {
     const bytes = typeof block === 'string' ? Buffer.from(block, 'latin1') : Buffer.from(block);
     giveBack?.();
-    const isTaken = this.#openBody().push(bytes);
+    const isTaken = this.#push(this.#openBody(), bytes);
     if (!isTaken) this.#watchSending();
     return isTaken;
   }
@@ -127,7 +129,7 @@ export class ReplySink implements ResponseSink {
   /** What was written in this turn goes out in the next one. */
   abort(): void {
     this.#stopWatching();
-    setImmediate(() => this.#reply.raw.destroy());
+    setImmediate(() => this.#actions.run(() => this.#reply.raw.destroy()));
   }
 
   answerError(error: LidoError, fields: Readonly<Record<string, string>>, closes: boolean): boolean {
@@ -179,9 +181,13 @@ export class ReplySink implements ResponseSink {
 
   #endBody(bytes: Buffer): void {
     const body = this.#openBody();
-    if (bytes.length > 0 && !body.push(bytes)) this.#watchSending();
-    if (this.#lingers) drainRequest(this.#request, () => body.push(null));
-    else body.push(null);
+    if (bytes.length > 0 && !this.#push(body, bytes)) this.#watchSending();
+    if (this.#lingers) drainRequest(this.#request, () => this.#push(body, null));
+    else this.#push(body, null);
+  }
+
+  #push(body: BlockStream, bytes: Buffer | null): boolean {
+    return this.#actions.run(() => body.push(bytes));
   }
 
   /** What comes behind the connection's last answer is not looked at. RFC 9112, section 9.6. */
