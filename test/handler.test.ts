@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import express from 'express';
@@ -156,6 +157,21 @@ describe('createHandler', () => {
 });
 
 describe('createHandler under Express', () => {
+  it('is closed although its application is not loaded within gracefulTimeout', async () => {
+    const flag = `${makeFolder({})}/loaded`;
+    const folder = makeFolder({
+      'held.mjs': `import { existsSync } from 'node:fs';
+        while (!existsSync('${flag}')) await new Promise((resolve) => setTimeout(resolve, 10));
+        export function application() {}`,
+    });
+    const handler = makeHandler({ application: `${folder}/held.mjs`, gracefulTimeout: 0.2 });
+    const ready = expect(handler.ready()).rejects.toMatchObject({ code: 'LIDO_SHUTTING_DOWN' });
+    await handler.close();
+    await handler.findLine(({ msg }) => msg.startsWith('an application is still being loaded'));
+    writeFileSync(flag, '');
+    await ready;
+  });
+
   it('takes the mount point for SCRIPT_NAME, nested ones too', async () => {
     const handler = makeHandler({ application: `${APPLICATIONS}:showEnviron` });
     const nested = express.Router().use('/admin', handler);
@@ -269,6 +285,7 @@ describe('the options', () => {
   const wrong: readonly (readonly [unknown, string])[] = [
     [undefined, 'option application: is missing: name what to serve'],
     [{}, 'option application: is missing: name what to serve'],
+    ['a.js', `the options: are an object, such as { application: 'hello.js' }, not "a.js"`],
     [
       { application, log: {} },
       'option log: takes a pino logger or what has its error(), warn() and info(), not {}',

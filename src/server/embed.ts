@@ -15,7 +15,7 @@ import { PLAIN_CONTEXT } from '../http/request-context.js';
 import { createLog, type Log } from '../log.js';
 import type { UserSettings } from '../settings/resolve.js';
 import type { NameInScope } from '../settings/table.js';
-import { EmbeddedApplications, resolveEmbedded } from './embedded.js';
+import { checkObject, EmbeddedApplications, resolveEmbedded } from './embedded.js';
 import { createServer as createServerOf } from './server.js';
 
 export type { EnvironAdditions } from '../http/environ-additions.js';
@@ -86,7 +86,7 @@ export interface Server {
 
 /** Makes a handler; nothing is started before ready() or the first request. Throws LIDO_WRONG_OPTION for wrong options. */
 export function createHandler(options: HandlerOptions): Handler {
-  const { log: given, environ, ...user } = options ?? {};
+  const { log: given, environ, ...user } = checkObject(options);
   const settings = resolveEmbedded(user, { log: given, environ }, ['process', 'listener']);
   const log = given ?? createLog(settings);
   const embedded = new EmbeddedApplications(settings, log);
@@ -141,7 +141,7 @@ export function createHandler(options: HandlerOptions): Handler {
 
 /** Makes a server; nothing is started before listen(). Throws LIDO_WRONG_OPTION for wrong options. */
 export function createServer(options: ServerOptions): Server {
-  const { log, ...user } = options ?? {};
+  const { log, ...user } = checkObject(options);
   const settings = resolveEmbedded(user, { log }, ['process']);
   return createServerOf(settings, { log: log ?? createLog(settings) });
 }

@@ -1,5 +1,6 @@
 /** Main thread. What every door into another program has: options that are checked, and applications that start, serve and close once. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApplicationStats } from '../application/application-stats.js';
 import { MountTable } from '../application/mounts.js';
 import { LidoError } from '../contract/errors.js';
@@ -18,6 +19,13 @@ const NOT_LIDOS = 'not for Lido to set inside another program: do so there';
 interface Callbacks {
   readonly log?: Log | undefined;
   readonly environ?: ((request: never) => EnvironAdditions) | undefined;
+}
+
+/** The options, none where nothing was given. Throws LIDO_WRONG_OPTION for a name alone, of which each character would be an option. */
+export function checkObject<Options extends object>(options: Options): Options {
+  if (options === undefined || typeof options === 'object') return options ?? {};
+  const text = `are an object, such as { application: 'hello.js' }, not ${show(options)}`;
+  throw new LidoError('LIDO_WRONG_OPTION', ['the options', text]);
 }
 
 /** The settings of a program that embeds Lido. Throws LIDO_WRONG_OPTION, also for one that would do nothing here. */
@@ -68,6 +76,8 @@ function show(given: unknown): string {
   if (typeof given === 'function') return isAsync(given) ? 'an async function' : 'a function';
   return JSON.stringify(given) ?? String(given);
 }
+
+const SETTLED = () => true;
 
 /** Applications that start once, serve, and close once. */
 export class EmbeddedApplications {
@@ -141,11 +151,16 @@ export class EmbeddedApplications {
   }
 
   async #drain(): Promise<void> {
-    // What is starting cannot be stopped before it has started.
-    await this.#started?.catch(() => {});
-    await this.#mounts.drain(this.#settings.gracefulTimeout * 1000);
+    const graceMs = this.#settings.gracefulTimeout * 1000;
+    const end = performance.now() + graceMs;
+    // What is starting cannot be stopped before it has started, and may never have.
+    const started = this.#started?.then(SETTLED, SETTLED) ?? true;
+    const isSettled = await Promise.race([started, sleep(graceMs, false, { ref: false })]);
+    await this.#mounts.drain(Math.max(0, end - performance.now()));
     if (!(await this.#mounts.close()))
-      this.#log.warn('a worker is stuck inside Python: its thread ends with the process');
+      this.#log.warn(
+        `${isSettled ? 'a worker is stuck inside Python' : 'an application is still being loaded'}: its thread ends with the process`,
+      );
     await this.#observation.close();
   }
 }
