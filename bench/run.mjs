@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { calibrate } from './lib/calibrate.mjs';
 import { writeDocs } from './lib/docs.mjs';
@@ -63,6 +63,7 @@ npm run bench -- operate [--help]          requests lost while something is done
 
 const names = positionals.length > 0 ? positionals : SCENARIOS;
 if (!values['from-results']) requireSetup();
+if (!values['from-results']) compileGateway();
 if (!values['from-results']) for (const name of names) await runAndReport(name);
 if (values.docs) await writeDocs(SCENARIOS);
 
@@ -77,6 +78,12 @@ function requireSetup() {
   if (missing.length === 0) return;
   for (const [, text] of missing) console.error(text);
   process.exit(2);
+}
+
+/** As pip does with the peers' modules when it installs them, and Python with Lido's where it may: here it is not to write. */
+function compileGateway() {
+  const folder = join(dirname(lidoCommand), '../workers/python');
+  spawnSync(`${venv}/bin/python`, ['-m', 'compileall', '-q', folder]);
 }
 
 async function runAndReport(name) {
