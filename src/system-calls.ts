@@ -36,6 +36,7 @@ const sendto = libc.func(
 const bind = libc.func('int bind(int fd, const void *address, uint32_t length)');
 const shutdown = libc.func('int shutdown(int fd, int how)');
 const close = libc.func('int close(int fd)');
+const dup = libc.func('int dup(int fd)');
 const SHUT_RD = 0;
 
 /**
@@ -129,4 +130,9 @@ export class DatagramSender {
     if (this.#fd >= 0) close(this.#fd);
     this.#fd = -1;
   }
+}
+
+/** Another descriptor of the same file; -1 where there may be no more. */
+export function duplicate(fd: number): number {
+  return dup(fd);
 }

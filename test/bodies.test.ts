@@ -190,3 +190,66 @@ it('a body in a file is closed where the worker that reads it dies', async () =>
   await vi.waitUntil(() => openFiles() === 0);
   expect((await exchange(port, upload('/digest', body))).body.toString()).toBe(digest(body));
 });
+
+describe('a long body', () => {
+  /** Connections that this process has open by two descriptors. */
+  function countTwins(): number {
+    const links = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return fd;
+      }
+    });
+    const sockets = links.filter((link) => link.startsWith('socket:'));
+    return sockets.length - new Set(sockets).size;
+  }
+
+  /** Sends 2 of 5 MiB. What reads them by a descriptor of its own is loaded with the first long body. */
+  async function begin(port: number): Promise<RawClient> {
+    await exchange(port, upload('/digest', makeBytes(2 * MiB)));
+    await import('../dist/src/system-calls.js');
+    const client = new RawClient(port);
+    client.send(upload('/digest', makeBytes(5 * MiB)).subarray(0, 2 * MiB));
+    await vi.waitUntil(() => countTwins() === 1);
+    return client;
+  }
+
+  it.each(['127.0.0.1', 'unix'])(
+    'ends where it ends, and what is behind it comes as always: %s',
+    async (where) => {
+      const folder = makeFolder({});
+      const path = join(folder, 'lido.sock');
+      const { port } = await serve('javascript', where === 'unix' ? { bind: [`unix:${path}`] } : {});
+      const client = new RawClient(where === 'unix' ? path : port);
+      const bodies = [3 * MiB, 2 * MiB + 1, 10, 5 * MiB - 1].map(makeBytes);
+      client.send(Buffer.concat([...bodies, ...bodies].map((body) => upload('/digest', body))));
+      for (const body of [...bodies, ...bodies])
+        expect((await client.readResponse()).body.toString()).toBe(digest(body));
+    },
+  );
+
+  it('that breaks off is answered so, and leaves nothing behind', async () => {
+    const { port, openFiles } = await serve('javascript');
+    const client = await begin(port);
+    client.socket.end();
+    expect((await client.readResponse()).status).toBe(400);
+    await vi.waitUntil(() => openFiles() === 0 && countTwins() === 0);
+  });
+
+  it('whose client is gone leaves nothing behind', async () => {
+    const { port, openFiles } = await serve('javascript');
+    const client = await begin(port);
+    client.socket.resetAndDestroy();
+    await vi.waitUntil(() => openFiles() === 0 && countTwins() === 0);
+  });
+
+  it('that pauses for too long is refused, and what it sends after that is not read for ever', async () => {
+    const { port, openFiles } = await serve('javascript', { bodyTimeout: 0.2 });
+    const client = await begin(port);
+    expect((await client.readResponse()).status).toBe(408);
+    client.send(makeBytes(3 * MiB));
+    expect(await client.closes()).toBe(true);
+    await vi.waitUntil(() => openFiles() === 0);
+  });
+});

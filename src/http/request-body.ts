@@ -206,6 +206,10 @@ export class RequestBodySource implements BodyReceiver {
     if (this.#target !== null) this.#pumpSoon();
   }
 
+  room(): Buffer | null {
+    return this.#limits.isBuffered ? this.#openSpool().room() : null;
+  }
+
   end(trailers: readonly string[]): void {
     if (trailers.some((name) => FORBIDDEN_TRAILERS.has(name.toLowerCase()))) {
       this.#refuse(400, 'a field that may not stand in a trailer');

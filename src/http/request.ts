@@ -53,6 +53,8 @@ export interface TakenSocket {
 /** Where the bytes of a body go as they come. Nothing follows end() or fail(). */
 export interface BodyReceiver {
   push(chunk: Buffer): void;
+  /** Where the next bytes may be put before they are pushed, which are not copied then; null where that is of no use. */
+  room(): Buffer | null;
   /** The body is whole; with the names of the fields in its trailer. */
   end(trailers: readonly string[]): void;
   /** What came is no body: the status to answer with. */

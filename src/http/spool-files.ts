@@ -19,7 +19,7 @@ export class SpoolFiles {
   #held = 0;
   #isFailing = false;
 
-  /** `report` hears of the first failure, and again only once a write has succeeded in between. */
+  /** `report` hears of the first failure, and again only once something has gone through a file whole in between. */
   constructor(directory: string, limit: number, report: (error: LidoError) => void) {
     this.directory = directory;
     this.limit = limit;

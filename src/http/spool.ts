@@ -3,14 +3,15 @@ import { writev } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { LidoError } from '../contract/errors.js';
 import { countGarbage } from '../contract/garbage.js';
+import { BLOCK_SIZE, giveBack } from './blocks.js';
 import type { Account, Budget, Holder } from './budget.js';
 import { Chunks } from './chunks.js';
 import type { SpoolFiles } from './spool-files.js';
 
 /** Written at once, so that what comes in small pieces does not go to the file in such. Bytes. */
-const WRITE_SIZE = 256 * 1024;
-/** A disk that is slower than its client may be so many bytes behind. */
-const MOST_UNWRITTEN = 1024 * 1024;
+const WRITE_SIZE = BLOCK_SIZE;
+/** A disk that is slower than its client may be so many bytes behind: with less, a quick client waits for each write. */
+const MOST_UNWRITTEN = 2 * 1024 * 1024;
 /** Read at once; the next is read while this one is used. Bytes. */
 const READ_SIZE = 256 * 1024;
 
@@ -88,10 +89,15 @@ export class Spool implements Holder {
     return this.#isSpilling;
   }
 
+  /** Where the next bytes may be put before they are appended, which are not copied then. */
+  room(): Buffer {
+    return this.#back.room();
+  }
+
   append(chunk: Uint8Array): void {
     if (this.#isClosed) return;
     this.#back.push(chunk);
-    this.#account.add(chunk.length);
+    this.#count();
     if (this.#shouldWrite) void this.#write();
     if (this.#isWanted && this.#isInMemory) this.#tellMore();
   }
@@ -102,7 +108,7 @@ export class Spool implements Holder {
     if (this.#from < this.#to) void this.#read();
     else if (this.#isInMemory) this.#begin();
     this.#isWanted = chunk === null;
-    if (chunk !== null) this.#account.add(-chunk.length);
+    this.#count();
     return chunk;
   }
 
@@ -178,15 +184,16 @@ export class Spool implements Holder {
   #begin(): void {
     this.#from = 0;
     this.#to = 0;
-    this.#isSpilling = false;
     const wasOverflown = this.#isOverflown;
+    if (this.#isSpilling && !wasOverflown) this.#files.succeed();
+    this.#isSpilling = false;
     this.#isOverflown = false;
     if (wasOverflown) this.#events.room();
   }
 
   async #write(): Promise<void> {
     if (this.#writing > 0 || this.#isOverflown) return;
-    const chunks = this.#back.takeAll();
+    const chunks = this.#isComplete ? this.#back.takeAll() : this.#back.takeFull();
     this.#writing = sumLengths(chunks);
     let written = 0;
     let failure: LidoError | null = null;
@@ -202,9 +209,10 @@ export class Spool implements Holder {
       if (!this.#isReading) this.#closeFile();
       return;
     }
-    this.#account.add(-written);
-    countGarbage(written);
-    this.#back.putBack(dropFirst(chunks, written));
+    const rest = dropFirst(chunks, written);
+    if (rest.length > 0) this.#back.putBack(rest);
+    else for (const chunk of chunks) dispose(chunk);
+    this.#count();
     this.#goOn(wasFull, failure);
   }
 
@@ -216,9 +224,7 @@ export class Spool implements Holder {
     this.#files.take(growth);
     this.#fileSize += growth;
     this.#file ??= await this.#files.open();
-    const bytesWritten = await writeAt(this.#file.fd, chunks, this.#to);
-    if (bytesWritten === size) this.#files.succeed();
-    return bytesWritten;
+    return writeAt(this.#file.fd, chunks, this.#to);
   }
 
   #goOn(wasFull: boolean, failure: LidoError | null): void {
@@ -234,8 +240,10 @@ export class Spool implements Holder {
   #settle(): void {
     if (this.#writing > 0) return;
     const callback = this.#whenSettled;
+    if (callback === null) return;
     this.#whenSettled = null;
-    callback?.();
+    if (this.file !== null) this.#files.succeed();
+    callback();
   }
 
   async #read(): Promise<void> {
@@ -261,8 +269,14 @@ export class Spool implements Holder {
     }
     this.#from += size;
     this.#front.push(buffer);
-    this.#account.add(size);
+    this.#count();
     if (this.#isWanted) this.#tellMore();
+  }
+
+  /** What lies in memory, and what is kept free there for the next bytes. */
+  #count(): void {
+    const inMemory = this.#front.length + this.#writing + this.#back.length + this.#back.spare;
+    this.#account.add(inMemory - this.#account.held);
   }
 
   #tellMore(): void {
@@ -288,6 +302,11 @@ function writeAt(fd: number, chunks: readonly Uint8Array[], position: number): P
       else reject(error);
     });
   });
+}
+
+/** It is written. */
+function dispose(chunk: Uint8Array): void {
+  if (!giveBack(chunk)) countGarbage(chunk.length);
 }
 
 function sumLengths(chunks: readonly Uint8Array[]): number {

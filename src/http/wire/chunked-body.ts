@@ -44,6 +44,7 @@ export class ChunkedBody implements BodyReader {
   #line: string[] = [];
   #lineLength = 0;
   #fieldsLeft: number;
+  readonly longRest = 0;
   isWhole = false;
   refusal: Refusal | null = null;
   taken: Buffer | null = null;

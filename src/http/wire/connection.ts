@@ -13,6 +13,7 @@ import type { ResponseSink } from '../response-sink.js';
 import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
 import { KeptBytes } from './kept-bytes.js';
 import { formatLastAnswer } from './last-answer.js';
+import { LongBodyReader } from './long-body.js';
 import { type BodyCarrier, type WireBody, WireRequest } from './request.js';
 import { type ResponseCarrier, WireSink } from './sink.js';
 import { stopReading } from './stop-reading.js';
@@ -88,6 +89,8 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
   #isRelieved = false;
   #isReading = false;
   #isPaused = false;
+  /** Reads in the place of the socket while a long body comes. */
+  #longBody: LongBodyReader | null = null;
   #isGathering = false;
   #sendTimeoutMs: number;
   /** How much of what was written the socket had taken, and when that was first seen. */
@@ -193,6 +196,18 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#packets.push(packet);
     this.#ahead += packet.length;
     this.#read();
+  };
+
+  /** Of a long body; nothing else comes with it. */
+  readonly #takeLong = (bytes: Buffer): void => {
+    const body = this.#body;
+    if (body === null || this.#state !== 'request') return;
+    this.#heardAt = performance.now();
+    this.#isReading = true;
+    this.#readBody(bytes, 0, body);
+    this.#position = 0;
+    this.#isReading = false;
+    this.#regulateSocket();
   };
 
   readonly #hearEnd = (): void => {
@@ -337,14 +352,29 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     const isFull = this.#ahead >= (this.#isRelieved ? 1 : MAX_AHEAD);
     const holds =
       (this.#state === 'request' && (isUnwanted || isFull)) || (this.#state === 'head' && this.#isRelieved);
+    this.#chooseReader(holds);
     if (holds === this.#isPaused) return;
     this.#isPaused = holds;
-    if (holds) this.#socket.pause();
+    const reader = this.#longBody ?? this.#socket;
+    if (holds) reader.pause();
     else {
       // What the client has said in the meantime is heard only now, its end too.
       this.#heardAt = performance.now();
-      this.#socket.resume();
+      reader.resume();
     }
+  }
+
+  /** A long body comes by a way of its own, for as long as it is wanted. */
+  #chooseReader(holds: boolean): void {
+    const body = this.#body;
+    const longBody = this.#longBody;
+    if (longBody !== null) {
+      if (!longBody.isClosed && body !== null && !body.isStopped && !body.isBroken) return;
+      longBody.close();
+      this.#longBody = null;
+      this.#isPaused = false;
+    } else if (body !== null && !holds && this.#packets.length === 0 && !this.hasClientEnded)
+      this.#longBody = LongBodyReader.begin(this.#socket, body, this.#takeLong);
   }
 
   // ---- What goes ----------------------------------------------------------------------------------------
@@ -429,6 +459,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     if (this.#state !== 'request' || socket.destroyed || this.hasClientEnded) return null;
     const [first = Buffer.alloc(0), ...others] = this.#packets;
     const head = Buffer.concat([first.subarray(this.#position), ...others]);
+    this.#longBody?.close();
     socket.off('data', this.#take).off('end', this.#hearEnd).off('drain', this.#hearDrain);
     this.#state = 'taken';
     this.#head.drop();
@@ -468,6 +499,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   #end(): void {
     this.#state = 'over';
+    this.#longBody?.close();
     this.#packets = [];
     this.#head.drop();
     this.#account.close();

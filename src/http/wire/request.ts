@@ -121,6 +121,11 @@ export class WireBody implements BodyFlow {
     return this.reader.isWhole;
   }
 
+  /** Bytes that are still to come where they are worth a way of their own; else 0. */
+  get longRest(): number {
+    return this.isWanted && !this.isStopped && !this.isBroken ? this.reader.longRest : 0;
+  }
+
   resume(): void {
     this.isWanted = true;
     this.#carrier.regulate(this);

@@ -49,3 +49,42 @@ it('takes back what could not be used, before the others', () => {
   expect(chunks.length).toBe(3);
   expect(chunks.takeAll().flatMap((chunk) => [...chunk])).toEqual([1, 2, 3]);
 });
+
+const BLOCK = 256 * 1024;
+
+/** Puts bytes where there is room for them, as much as there is. */
+function fill(chunks: Chunks, size: number, value: number): void {
+  for (let left = size; left > 0; ) {
+    const part = chunks.room().subarray(0, left).fill(value);
+    chunks.push(part);
+    left -= part.length;
+  }
+}
+
+it('makes whole blocks of what is put into its room, and of what was there before', () => {
+  const chunks = new Chunks();
+  chunks.push(new Uint8Array(10_000).fill(1));
+  chunks.push(bytes(2));
+  fill(chunks, BLOCK, 3);
+  fill(chunks, 100_000, 4);
+  const full = chunks.takeFull();
+  expect(full.map(({ length }) => length)).toEqual([BLOCK]);
+  expect(chunks.length).toBe(10_001 + 100_000);
+  const expected = Buffer.alloc(BLOCK + 110_001, 3)
+    .fill(1, 0, 10_000)
+    .fill(2, 10_000, 10_001)
+    .fill(4, BLOCK + 10_001);
+  expect(Buffer.concat([...full, ...chunks.takeAll()]).equals(expected)).toBe(true);
+});
+
+it('does not write over what was taken out of a block, nor into room that it gave', () => {
+  const chunks = new Chunks();
+  fill(chunks, 10, 1);
+  const first = chunks.shift() as Uint8Array;
+  const room = chunks.room();
+  chunks.push(bytes(2));
+  chunks.push(bytes(3));
+  chunks.push(room.subarray(0, 5).fill(4));
+  expect([...first]).toEqual(Array(10).fill(1));
+  expect([...Buffer.concat(chunks.takeAll())]).toEqual([2, 3, 4, 4, 4, 4, 4]);
+});

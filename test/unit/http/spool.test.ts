@@ -184,11 +184,30 @@ describe('a spool', () => {
     expect([store.budget.used, store.reports]).toEqual([0, []]);
   });
 
+  it('goes through the file as it was put into the room that it gave, and counts what that takes up', async () => {
+    const store = makeStore();
+    const { spool, take, written } = makeSpool(store);
+    const body = makeBytes(3 * MiB + 5000);
+    spool.append(body.subarray(0, 100_000));
+    for (let start = 100_000; start < body.length; ) {
+      const part = body.subarray(start, start + 70_000);
+      const room = spool.room().subarray(0, part.length);
+      expect(store.budget.used).toBeGreaterThanOrEqual(Math.min(start, 256 * 1024));
+      room.set(part.subarray(0, room.length));
+      spool.append(room);
+      start += room.length;
+      if (start > MiB) spool.spill();
+    }
+    await written();
+    expect(spool.file?.length).toBe(body.length);
+    expect((await take(body.length)).equals(body)).toBe(true);
+  });
+
   it('is full while its disk is behind, and says when it is not', async () => {
     const { spool, told } = makeSpool(makeStore());
     spool.append(makeBytes(1));
     spool.spill();
-    spool.append(makeBytes(MiB));
+    spool.append(makeBytes(2 * MiB));
     expect(spool.isFull).toBe(true);
     await vi.waitUntil(() => told.includes('room'));
     expect(spool.isFull).toBe(false);
