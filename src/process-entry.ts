@@ -6,7 +6,7 @@ import type { EventEmitter } from 'node:events';
 import { servesPython } from './application/find.js';
 import { findPython, rememberProbes } from './python/find.js';
 import { exitPastPython, prepareHost, startPythonHost } from './python/host.js';
-import type { ProcessStart, ToProcess } from './server/process-messages.js';
+import type { FromProcess, ProcessStart, ToProcess } from './server/process-messages.js';
 import { replaceEnvironment } from './server/replace-environment.js';
 import { expandMounts } from './settings/mounts.js';
 
@@ -20,10 +20,15 @@ const receive = (message: ToProcess, handle: unknown): void => {
   if (message[0] === 'prepare') prepareHost();
   else if (message[0] === 'start') void startPython(message[1]);
 };
+const tellBegun = (message: ToProcess): void => {
+  if (message[0] !== 'start') return;
+  process.off('message', tellBegun);
+  process.send?.(['begun'] satisfies FromProcess, undefined, {}, () => {});
+};
 // Not by process.exit(), which waits for a thread that is inside Python.
 const end = (): void => void exitPastPython(0);
 
-process.on('message', receive).once('disconnect', end);
+process.on('message', receive).on('message', tellBegun).once('disconnect', end);
 // It may have gone while nobody listened, and what it sent before comes all the same.
 if (!process.connected) end();
 // A terminal and systemd signal the whole group, supervisor and processes: it is the supervisor that follows.

@@ -266,6 +266,35 @@ describe('several processes that cannot start', () => {
     });
   });
 
+  describe('in which Node.js does not come to the code of Lido', () => {
+    /** Node reads this file before its own command, in processes under the supervisor alone. */
+    function meet(what: string) {
+      const isProcess = "process.argv[1]?.endsWith('process-entry.js')";
+      const cwd = makeFolder({ 'who.mjs': WHO, 'first.cjs': `if (${isProcess}) { ${what} }` });
+      return { cwd, env: { NODE_OPTIONS: '--require ./first.cjs' } };
+    }
+
+    it('say that threads may be lacking, and blame no application', async () => {
+      const { code, stderr } = await runLido(
+        [...two, '--bind', '127.0.0.1:0', 'who.mjs'],
+        meet('process.exit(6)'),
+      );
+      expect([code, stderr]).toEqual([
+        1,
+        `lido: LIDO_NO_THREADS the system seems to give Node.js no more threads or processes: a process ended with status 6, and had not come to Lido's code
+  raise what limits them (ulimit -u, TasksMax of systemd, a container's limit of pids) or its memory, or take fewer processes and threads\n`,
+      ]);
+    });
+
+    it('are told of while they stand still', async () => {
+      const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7000)';
+      const { stderr } = await serveLido([...two, 'who.mjs'], meet(wait));
+      expect(stderr()).toMatch(
+        /process \d+ has not come to Lido's code for 5 s: it gets no processor time, or Node.js stands still for want of threads; it has \d+, and /,
+      );
+    }, 30_000);
+  });
+
   it('say once that an address is taken, with status 1', async () => {
     const holder = createServer().listen(0, '127.0.0.1');
     onTestFinished(() => void holder.close());

@@ -254,6 +254,12 @@ export const catalogue = {
     message: 'the worker ended while it loaded %s: %s',
     remedy: 'an application must not exit or exhaust memory while it is imported',
   },
+  LIDO_NO_THREADS: {
+    group: 'Loading the application',
+    message: 'the system seems to give Node.js no more threads or processes: %s',
+    remedy:
+      "raise what limits them (ulimit -u, TasksMax of systemd, a container's limit of pids) or its memory, or take fewer processes and threads",
+  },
   LIDO_FACTORY_FAILED: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,
@@ -673,6 +679,13 @@ function isOwn(thrown: unknown): thrown is LidoError {
   } catch {
     return false;
   }
+}
+
+/** LIDO_NO_THREADS where Node could not make a thread; what was thrown in every other case. */
+export function explainThread(thrown: unknown): unknown {
+  const { code, message } = thrown as { code?: unknown; message?: string };
+  if (code !== 'ERR_WORKER_INIT_FAILED') return thrown;
+  return new LidoError('LIDO_NO_THREADS', [`${message}, for a worker`], { cause: thrown });
 }
 
 /** What was thrown, in one line, whatever it is. */

@@ -69,6 +69,8 @@ export class ProcessHandle {
   readonly worn: Promise<string>;
   /** Resolves with what its Python is stuck in when it cannot go on. */
   readonly stuck: Promise<string>;
+  /** Lido's own code runs in it: what comes to nothing now is the application's, most likely. */
+  hasBegun = false;
   /** performance.now() when it began to serve; null before. */
   servingSince: number | null = null;
   /** True once it may be given connections. */
@@ -81,6 +83,7 @@ export class ProcessHandle {
   readonly #whenAnswered = new Map<number, (answer: unknown) => void>();
   #lastToken = 0;
   #hasEnded = false;
+  #isKilled = false;
   readonly #child: ChildProcess;
   /** Connections on their way to it: the supervisor keeps its hold of each until the process has it. */
   readonly #untaken = new Map<number, { readonly arrival: Arrival; readonly at: number }>();
@@ -112,7 +115,7 @@ export class ProcessHandle {
         resolve(signal ? `by ${signal}` : `with status ${code}`);
       });
       // Where the process could not even be made there is no exit.
-      child.once('error', (error) => resolve(`before it began: ${error.message}`));
+      child.once('error', (error) => resolve(`before it was made: ${error.message}`));
     });
     void this.ended.then(() => {
       this.#hasEnded = true;
@@ -202,6 +205,7 @@ export class ProcessHandle {
 
   /** Ends it at once, with what it runs. */
   kill(): void {
+    this.#isKilled = true;
     this.#child.kill('SIGKILL');
   }
 
@@ -253,6 +257,9 @@ export class ProcessHandle {
       this.#child.on('message', (message, handle) => {
         const received = message as FromProcess;
         switch (received[0]) {
+          case 'begun':
+            this.hasBegun = true;
+            return;
           case 'ready':
             this.servingSince = performance.now();
             resolve(received[1]);
@@ -285,12 +292,15 @@ export class ProcessHandle {
             tellStuck(received[1]);
         }
       });
-      void this.ended.then((how) =>
-        reject(
-          new LidoError('LIDO_ENDED_WHILE_LOADING', [nameApplications(settings), `its process ended ${how}`]),
-        ),
-      );
+      void this.ended.then((how) => reject(this.#explainEnd(settings, how)));
     });
+  }
+
+  /** An application has no part in it that Node could not begin. */
+  #explainEnd(settings: Settings, how: string): LidoError {
+    return this.hasBegun || this.#isKilled
+      ? new LidoError('LIDO_ENDED_WHILE_LOADING', [nameApplications(settings), `its process ended ${how}`])
+      : new LidoError('LIDO_NO_THREADS', [`a process ended ${how}, and had not come to Lido's code`]);
   }
 
   /** The process keeps its hold of it until it is told what becomes of it. */

@@ -50,6 +50,8 @@ export interface ProcessStart {
 
 /** Process to supervisor. */
 export type FromProcess =
+  /** Lido's own code runs in it: it has been told what to serve; sent once. */
+  | readonly [kind: 'begun']
   /** It serves; sent once. `applications` says what and how. */
   | readonly [kind: 'ready', applications: string]
   /** It could not start, and ends; sent once, instead of 'ready'. */

@@ -1,7 +1,6 @@
 /**
  * Main thread of the parent process. Holds the listening sockets; forks the processes, one acceptor with its pool each;
- * replaces those that die, are worn, or have old code; and ends them together. It runs no application and answers no
- * request.
+ * exchanges them for others with new code or settings; and ends them together. It runs no application and answers no request.
  */
 import { probeFor } from '../application/find.js';
 import { LidoError } from '../contract/errors.js';
@@ -13,12 +12,13 @@ import { Alarms } from './alarms.js';
 import { birth } from './birth.js';
 import { SpareProcess } from './development/spare-process.js';
 import { Distribution } from './distribution.js';
-import { GrowingPauses } from './growing-pauses.js';
 import type { Configuration } from './operated.js';
 import { ProcessGroup } from './process-group.js';
 import { forkProcess, ProcessHandle, type Surroundings } from './process-handle.js';
 import { checkChange } from './reloading.js';
+import { Replacements } from './replacements.js';
 import { SharedSockets } from './shared-sockets.js';
+import { tellWhileUnbegun } from './slow-birth.js';
 import { Successor } from './successor.js';
 import { VacancyFile } from './vacancy-file.js';
 
@@ -58,11 +58,10 @@ export class Supervisor {
   /** For the first start; null after it: a Python may be another by then. */
   #probes: Promise<Probes> | null;
   readonly #alarms = new Alarms();
+  readonly #replacements: Replacements;
   /** Processes are exchanged one change after the other. */
   #changed: Promise<unknown> = Promise.resolve();
   #applications = '';
-  readonly #pauses = new GrowingPauses();
-  #startFailureIsLogged = false;
   #closed: Promise<boolean> | null = null;
   #successor: Successor | null = null;
 
@@ -81,6 +80,17 @@ export class Supervisor {
     });
     this.#readAgain = readAgain;
     this.#loaded = loaded;
+    this.#replacements = new Replacements({
+      processes: this.#processes,
+      alarms: this.#alarms,
+      log,
+      hub: this.admin.hub,
+      isClosed: () => this.#closed !== null,
+      countWanted: () => this.#settings.processes,
+      enqueue: (change) => this.#enqueue(change),
+      start: (count) => this.#startTogether(this.#settings, count),
+      retire: (old) => this.#retire(old),
+    });
   }
 
   /** Starts all processes. When one cannot start, ends them all and rejects with its LidoError. */
@@ -275,7 +285,7 @@ export class Supervisor {
     }
     for (const each of started) {
       each.isAdmitted = true;
-      void this.#watch(each);
+      void this.#replacements.watch(each);
     }
     this.#distribution.resume();
   }
@@ -302,6 +312,7 @@ export class Supervisor {
       loaded: this.#loaded,
     });
     this.#processes.add(forked);
+    void tellWhileUnbegun(forked, this.#log);
     void forked.ended.then(async () => {
       this.#processes.delete(forked);
       // What it said last, as it ended, may not have been taken in yet.
@@ -320,79 +331,6 @@ export class Supervisor {
       old.kill();
     });
     void old.ended.then(spare);
-  }
-
-  /** Waits until a process that serves ends, or asks for a successor, and replaces it. */
-  async #watch(serving: ProcessHandle): Promise<void> {
-    void serving.worn.then((reason) => this.#recycle(serving, reason));
-    void serving.stuck.then((reason) => this.#giveUp(serving, reason));
-    const how = await serving.ended;
-    if (this.#closed !== null || serving.isStopped) return;
-    this.#log.error(`process ${serving.pid} ended ${how}; another takes its place`);
-    this.admin.hub.countRestart(serving.pid, how);
-    this.#pauses.heldFor(performance.now() - (serving.servingSince ?? 0));
-    this.#replaceLater();
-  }
-
-  /** One whose Python is stuck gets no more connections; what it can still finish it may, within the graceful time-out. */
-  #giveUp(stuck: ProcessHandle, reason: string): void {
-    if (this.#closed !== null || !stuck.isServing) return;
-    this.#log.error(`process ${stuck.pid}: ${reason}; another takes its place`);
-    this.admin.hub.countRestart(stuck.pid, 'while Python was stuck');
-    this.#retire(stuck);
-    this.#replaceLater();
-  }
-
-  #replaceLater(): void {
-    this.#alarms.set(this.#pauses.next(), () => void this.#replace());
-  }
-
-  async #replace(): Promise<void> {
-    try {
-      const started = await this.#enqueue(() => this.#startMissing());
-      for (const pid of started) this.#log.info(`process ${pid} serves`);
-      this.#startFailureIsLogged = false;
-    } catch (error) {
-      if (this.#closed !== null) return;
-      this.#logStartFailure(error as LidoError);
-      this.#replaceLater();
-    }
-  }
-
-  /** A reload may have brought the number up meanwhile. Resolves with the ids of those that serve now. */
-  async #startMissing(): Promise<readonly number[]> {
-    const serving = this.#processes.findServing();
-    const missing = this.#settings.processes - serving.length;
-    if (missing > 0) await this.#startTogether(this.#settings, missing);
-    return this.#processes.findServing().flatMap((each) => (serving.includes(each) ? [] : each.pid));
-  }
-
-  /** Exchanges a process that has served long enough, one at a time. */
-  async #recycle(worn: ProcessHandle, reason: string): Promise<void> {
-    try {
-      await this.#enqueue(async () => {
-        if (!worn.isServing) return;
-        await this.#startTogether(this.#settings, 1);
-        this.#retire(worn);
-        this.#log.info(`process ${worn.pid} ${reason}: another has taken its place`);
-        this.admin.hub.countRecycling(worn.pid, reason);
-        if (this.#settings.processes > 1) await worn.ended;
-      });
-    } catch (error) {
-      if (this.#closed !== null) return;
-      this.#logStartFailure(error as LidoError);
-      this.#alarms.set(this.#pauses.longestMs, () => void this.#recycle(worn, reason));
-    }
-  }
-
-  /** Once, until one starts again: it is the same failure each time. */
-  #logStartFailure({ code, message, traceback }: LidoError): void {
-    if (this.#startFailureIsLogged) return;
-    this.#startFailureIsLogged = true;
-    this.#log.error(
-      { code, traceback },
-      `a process cannot start: ${message}; trying again with growing pauses`,
-    );
   }
 
   #enqueue<T>(change: () => Promise<T>): Promise<T> {

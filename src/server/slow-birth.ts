@@ -1,0 +1,54 @@
+/** Main thread of the supervisor. Says of a process in which Node does not begin what may keep it: the system gives it no threads. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { ROOT, readCgroupLimits } from '../cgroup.js';
+import type { ProcessHandle } from './process-handle.js';
+
+/** When it is told first; then after each time twice as long. Milliseconds. */
+const FIRST_MS = 5000;
+const LONGEST_MS = 10 * 60 * 1000;
+
+/** Until it has begun, from where on it tells by itself what takes long, or has ended. */
+export async function tellWhileUnbegun(born: ProcessHandle, log: Logger): Promise<void> {
+  const over = new AbortController();
+  void born.ended.then(() => over.abort());
+  const since = performance.now();
+  for (let pauseMs = FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_MS)) {
+    await pause(pauseMs, undefined, { signal: over.signal, ref: false }).catch(() => {});
+    if (over.signal.aborted || born.hasBegun) return;
+    const seconds = Math.round((performance.now() - since) / 1000);
+    log.warn(
+      `process ${born.pid} has not come to Lido's code for ${seconds} s: it gets no processor time, or Node.js stands still for want of threads; ${describeThreads(born.pid)}`,
+    );
+  }
+}
+
+/** "it has 5, limited by ulimit -u to 15". What the system does not tell is left out. */
+function describeThreads(pid: number): string {
+  const most = /^Max processes\s+(\d+)/m.exec(readText(`/proc/${pid}/limits`))?.[1];
+  const group = { controller: 'pids', file: 'pids.max', oldFiles: ['pids.max'] };
+  const inGroup = readCgroupLimits(group, ROOT).filter((limit) => limit !== 'max');
+  const limits = [
+    ...(most === undefined ? [] : [`${most} for its user (ulimit -u)`]),
+    ...inGroup.map((limit) => `${limit} for its control group (pids.max)`),
+  ];
+  const bounds = limits.length === 0 ? 'the system tells of no limit' : `the limit is ${limits.join(', ')}`;
+  return `it has ${countThreads(pid)}, and ${bounds}`;
+}
+
+function countThreads(pid: number): string {
+  try {
+    return String(readdirSync(`/proc/${pid}/task`).length);
+  } catch {
+    return 'an unknown number';
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}
