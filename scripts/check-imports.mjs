@@ -23,7 +23,7 @@ const ROOMS = [
 const SHARED_WITH_WORKERS = ['src/contract/', 'middleware/validator.ts'];
 /** Packages with a place of their own: whoever replaces or upgrades one has that to read. */
 const SOLE_IMPORTERS = {
-  piscina: ['src/dispatch/pool.ts'],
+  piscina: ['src/dispatch/piscina.ts'],
   fastify: ['src/fastify.ts'],
   // What makes WebSockets; the connection has their type.
   ws: ['src/http/websocket/opener.ts', 'src/http/websocket/connection.ts'],

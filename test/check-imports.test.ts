@@ -21,7 +21,7 @@ it('allows a worker the contracts, and a pure file types and other pure files', 
     'src/http/gate.ts':
       "import type { IncomingMessage } from 'node:http';\nimport { parseTarget } from './target.js';\n",
     'src/http/forwarded.ts': "import { BlockList, isIP } from 'node:net';\n",
-    'src/dispatch/pool.ts': "import { Piscina } from 'piscina';\n",
+    'src/dispatch/piscina.ts': "import { Piscina } from 'piscina';\n",
     'src/contract/protocol.ts': "type Port = import('node:worker_threads').MessagePort;\n",
   });
   expect(checkImports(folder)).toEqual({ status: 0, stderr: '' });
@@ -39,12 +39,12 @@ it.each([
     'workers/ imports from elsewhere only',
   ],
   [
-    'src/dispatch/pool.ts',
+    'src/dispatch/piscina.ts',
     "import serve from '../../workers/main.js';",
     'src/ imports nothing from workers/',
   ],
   ['src/index.ts', "export { serve } from '../workers/main.js';", 'src/ imports nothing from workers/'],
-  ['src/dispatch/session.ts', "import {\n  Piscina,\n} from 'piscina';", 'only src/dispatch/pool.ts may'],
+  ['src/dispatch/session.ts', "import {\n  Piscina,\n} from 'piscina';", 'only src/dispatch/piscina.ts may'],
   ['src/server/server.ts', "import type { FastifyInstance } from 'fastify';", 'only src/fastify.ts may'],
   [
     'workers/python/cpython.ts',

@@ -5,7 +5,8 @@ import type { ApplicationSpec } from '../contract/protocol.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import type { Elsewhere } from '../dispatch/elsewhere.js';
 import type { Exchange, Substitute } from '../dispatch/exchange.js';
-import { startThreads, type Threads, WorkerPool } from '../dispatch/pool.js';
+import { startThreads, type Threads } from '../dispatch/piscina.js';
+import { WorkerPool } from '../dispatch/pool.js';
 import { RefusalLog } from '../dispatch/refusal-log.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
 import { createRequestNaming } from '../http/request-naming.js';
@@ -234,6 +235,7 @@ function assemble(
     dispatcher,
     endLimitMs: Math.max(LEAST_END_MS, settings.gracefulTimeout * 1000),
     waker: host?.waker ?? null,
+    tellWhileSlow: (loading) => tellWhileSlow(loading, application.spec, log),
     events: {
       measured: (exchange, manner) => dispatcher.measured(exchange, manner),
       released: (session) => dispatcher.released(session),

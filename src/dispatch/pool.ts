@@ -1,56 +1,18 @@
-/** Main thread. The only file that imports Piscina: workers started, replaced and ended. One task is one session. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+/** Main thread. An application's workers: started, replaced and ended. */
 import type { Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import { describe, LidoError, traceOfEnd } from '../contract/errors.js';
-import type { ApplicationSpec, SessionStart, WorkerSettings } from '../contract/protocol.js';
+import type { WorkerSettings } from '../contract/protocol.js';
 import type { Log } from '../log.js';
 import type { Waker } from '../python/waker.js';
 import type { Dispatcher } from './dispatcher.js';
+import { endMembers, type Member } from './member.js';
+import { SPARE_THREADS, type Threads } from './piscina.js';
 import type { ThreadLimits } from './scaling.js';
 import { Session, type SessionEvents } from './session.js';
 
-const WORKER_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
-
-/** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
-const SPARE_THREADS = 16;
-/** A thread whose worker was ended may get another for so long. Milliseconds. */
-const IDLE_THREAD_MS = 1000;
 /** Pauses before a worker that died while it started is started again, in milliseconds: doubled each time. */
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
-/** How long workers may take to end that have nothing to finish, in milliseconds; shorter where one is known to be stuck. */
-const END_PATIENCE_MS = 2000;
-const END_PATIENCE_BESIDE_STUCK_MS = 200;
-
-/** Threads that wait for sessions. */
-export type Threads = Piscina<SessionStart, void>;
-
-/**
- * What V8 may take in a thread for JavaScript's short-lived objects, of which a thread that runs Python makes next to none: by
- * itself V8 keeps several megabytes of them for each. MB.
- */
-const PYTHON_YOUNG_MB = 1;
-
-/** Starts a thread, which takes as long as to load what it is to run; others start when there is something for them. */
-export function startThreads(
-  { count, most }: { readonly count: number; readonly most: number },
-  runtime: ApplicationSpec['runtime'],
-): Threads {
-  // Each default that matters is stated: Piscina's own depend on the number of cores.
-  return new Piscina<SessionStart, void>({
-    filename: WORKER_FILE,
-    minThreads: 1,
-    maxThreads: most + SPARE_THREADS,
-    maxQueue: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: 1,
-    idleTimeout: count < most ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
-    atomics: 'disabled',
-    recordTiming: false,
-    ...(runtime === 'cpython' && { resourceLimits: { maxYoungGenerationSizeMb: PYTHON_YOUNG_MB } }),
-  });
-}
 
 export interface PoolOptions {
   readonly piscina: Threads;
@@ -59,7 +21,7 @@ export interface PoolOptions {
   /** Requests that one worker may hold, running and queued. */
   readonly slots: number;
   readonly dispatcher: Dispatcher;
-  /** What an application with an end of its own gets for it, where a worker of several is ended. Milliseconds. */
+  /** What an application with an end of its own gets for it, where a worker of several is ended, or not all can start. Milliseconds. */
   readonly endLimitMs: number;
   readonly events: SessionEvents;
   /** Told when a worker takes requests, and when it takes no more; `reason` is null where that was meant to be. */
@@ -71,21 +33,9 @@ export interface PoolOptions {
   readonly replaced: (reason: LidoError) => void;
   /** Told when so many workers were given up, and have not ended, that there is no thread for another. */
   readonly exhausted: (abandoned: number) => void;
+  /** Waits with whoever waits for the application to be loaded in a worker, and tells of it where that takes long. */
+  readonly tellWhileSlow: (loading: Promise<void>) => Promise<void>;
   readonly log: Log;
-}
-
-/** What the pool knows of a session beside what the session knows itself. */
-interface Member {
-  readonly session: Session;
-  readonly abort: AbortController;
-  /** Why it is being ended, where it is ended on purpose. */
-  verdict: LidoError | null;
-  /** It was ended because it is not needed: nobody takes its place. */
-  retired: boolean;
-  /** What it ran was answered for, and another took its place, before it ended. */
-  abandoned: boolean;
-  /** Settles when the worker's task is over, however it ended. */
-  ended: Promise<void>;
 }
 
 export class WorkerPool {
@@ -122,8 +72,8 @@ export class WorkerPool {
       for (const member of [...first, ...others]) void this.#watch(member);
       return await (first[0] as Member).session.ready;
     } catch (error) {
-      this.#closing = true;
-      await this.#destroy();
+      // Those that could have an end of their own.
+      await this.close(this.#options.endLimitMs);
       throw error;
     }
   }
@@ -197,17 +147,7 @@ export class WorkerPool {
     for (const pause of this.#pauses) clearTimeout(pause);
     const stuck = [...this.#members.values()].filter((member) => !this.#mayEnd(member));
     const ending = [...this.#members.values()].filter((member) => !stuck.includes(member));
-    for (const member of ending) {
-      const { hasEnd, load } = member.session;
-      if (load > 0) member.verdict ??= new LidoError('LIDO_SHUTTING_DOWN');
-      if (hasEnd && !member.abandoned) member.session.close(limitMs);
-      else if (member.verdict === null) member.session.close();
-      else member.abort.abort();
-    }
-    const haveEnds = ending.some(({ session }) => session.hasEnd);
-    const endMs = haveEnds ? limitMs + END_PATIENCE_MS : END_PATIENCE_MS;
-    const patienceMs = stuck.length > 0 ? END_PATIENCE_BESIDE_STUCK_MS : endMs;
-    const ended = await waitForEnds(ending, patienceMs);
+    const ended = await endMembers(ending, limitMs, stuck.length > 0);
     for (const { session } of stuck)
       this.#options.dispatcher.loseSession(session, new LidoError('LIDO_SHUTTING_DOWN'));
     // Python's may still import the application, or wait for a GIL that a stuck one keeps; a JavaScript one can be ended.
@@ -245,6 +185,7 @@ export class WorkerPool {
       signal: abort.signal,
     });
     const member: Member = { session, abort, verdict: null, retired: false, abandoned: false, ended };
+    session.whenOver = ended.catch(() => {});
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
@@ -297,7 +238,7 @@ export class WorkerPool {
 
   #replace(): void {
     const member = this.#open();
-    this.#enlist(member).then(
+    this.#options.tellWhileSlow(this.#enlist(member)).then(
       () => {
         if (this.#failuresInARow > 0) this.#options.log.info('workers start again');
         this.#failuresInARow = 0;
@@ -349,12 +290,4 @@ export class WorkerPool {
     this.#members.clear();
     await this.#piscina.destroy();
   }
-}
-
-/** Resolves with true when all have ended, with false when the patience is over. */
-function waitForEnds(members: readonly Member[], patienceMs: number): Promise<boolean> {
-  const timer = new AbortController();
-  const patience = sleep(patienceMs, false, { signal: timer.signal }).catch(() => false);
-  const ends = Promise.allSettled(members.map(({ ended }) => ended)).then(() => true);
-  return Promise.race([ends, patience]).finally(() => timer.abort());
 }

@@ -88,6 +88,8 @@ export class Session implements ExchangeHolder {
   /** performance.now() of the last release: the most recently used worker has the warmest caches. */
   lastUsed = 0;
 
+  /** Settles once its worker's task is over, however that ended; given by the pool. Never rejects. */
+  whenOver: Promise<unknown> = Promise.resolve();
   readonly runsOne: boolean;
   /** Null for a worker that runs one request after the other, or JavaScript. */
   readonly loop: Loop | null;
@@ -282,6 +284,7 @@ export class Session implements ExchangeHolder {
     for (const slot of this.#slots.byAge()) {
       // Its thread may go on, and must not take what is now another's for the file that it was lent.
       slot.stop();
+      slot.exchange?.body.leaveLent(this.whenOver);
       this.#receiver.finish(slot, error);
     }
     this.#isLost = true;

@@ -60,6 +60,7 @@ export class RequestBodySource implements BodyReceiver {
   #isClosed = false;
   /** A worker reads the file. */
   #isLent = false;
+  #whenReturned: Promise<unknown> | null = null;
   #target: BodyTarget | null = null;
   #credit = 0;
   #willPump = false;
@@ -156,11 +157,16 @@ export class RequestBodySource implements BodyReceiver {
     return file;
   }
 
+  /** The worker that has the file may have it open until this settles, whatever it is told. */
+  leaveLent(whenReturned: Promise<unknown>): void {
+    this.#whenReturned = whenReturned;
+  }
+
   /** No worker reads the file any more, or none did. Idempotent. */
   takeBack(): void {
     if (!this.#isLent) return;
     this.#isLent = false;
-    if (this.#isClosed) this.#spool?.close();
+    if (this.#isClosed) this.#spool?.close(this.#whenReturned);
   }
 
   /** Lets the body flow to a worker, no further ahead of it than so many bytes. */
@@ -185,7 +191,7 @@ export class RequestBodySource implements BodyReceiver {
     this.#target = null;
     this.#onCollected = null;
     this.#single = null;
-    if (!this.#isLent) this.#spool?.close();
+    if (!this.#isLent) this.#spool?.close(this.#whenReturned);
     this.#flow?.stop();
   }
 

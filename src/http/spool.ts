@@ -63,6 +63,7 @@ export class Spool implements Holder {
   #isOverflown = false;
   #isWanted = false;
   #isClosed = false;
+  #whenFree: Promise<unknown> | null = null;
   /** Nothing more is appended. */
   #isComplete = false;
   #whenSettled: (() => void) | null = null;
@@ -156,10 +157,11 @@ export class Spool implements Holder {
       : { fd: this.#file.fd, length: this.#to };
   }
 
-  /** What was not taken is dropped. Idempotent. */
-  close(): void {
+  /** What was not taken is dropped. `whenFree` settles once nobody else has the file open, and the disk its bytes back. Idempotent. */
+  close(whenFree: Promise<unknown> | null = null): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#whenFree = whenFree;
     this.#account.close();
     this.#front.takeAll();
     this.#back.takeAll();
@@ -285,8 +287,10 @@ export class Spool implements Holder {
   }
 
   #closeFile(): void {
-    this.#files.giveBack(this.#fileSize);
+    const size = this.#fileSize;
     this.#fileSize = 0;
+    if (this.#whenFree === null) this.#files.giveBack(size);
+    else void this.#whenFree.finally(() => this.#files.giveBack(size));
     const file = this.#file;
     this.#file = null;
     // Nothing is lost that anybody would read; a disk that fails says so elsewhere.

@@ -41,7 +41,7 @@ function makeExchange() {
   const exchange = {
     id: 0,
     environ: 'REQUEST_METHOD\0\0GET',
-    body: { asText: () => '', takeBack: () => {} },
+    body: { asText: () => '', leaveLent: () => {}, takeBack: () => {} },
     send: (_: Session, id: number) => {
       exchange.id = id;
     },
