@@ -1,5 +1,5 @@
 // Worker thread. What Python calls JavaScript for in the midst of its work: to wait, and to send what the ring has no room for.
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import {
   ACKED,
   BODIES_FREED,
@@ -17,7 +17,6 @@ import {
   SLEEPING,
   slotOf,
   slotWord,
-  type ToWorker,
   WINDOW_STEP,
 } from '../../src/contract/protocol.js';
 import {
@@ -33,6 +32,7 @@ import {
   TEXT,
   WHOLE,
 } from '../../src/contract/ring.js';
+import { PostedRequests } from './posted-requests.js';
 
 /**
  * A call is told on the desk, a buffer that both sides see: four 32-bit integers, then what they speak of. The first is the
@@ -57,13 +57,14 @@ export class Calls {
   readonly #port: MessagePort;
   readonly #control: Int32Array;
   readonly #withoutGil: (wait: () => void) => void;
-  readonly #posted = new Map<number, PostedRequest>();
+  readonly #posted: PostedRequests;
   #isClosed = false;
 
   constructor({ requests, control }: SessionStart, withoutGil: (wait: () => void) => void) {
     this.#port = requests;
     this.#control = control;
     this.#withoutGil = withoutGil;
+    this.#posted = new PostedRequests(requests, control);
   }
 
   /** The main thread has closed the session, and all that it sent is answered. */
@@ -76,6 +77,7 @@ export class Calls {
    * word after it has stored what is to be seen: what comes too late to be seen here has changed it, and there is no wait.
    */
   sleep(): void {
+    this.#posted.receive();
     Atomics.store(this.#control, SLEEPING, OUTSIDE);
     const isClosing = this.#word(CLOSING) === 1;
     const isEmpty = this.#word(REQUESTS_WRITTEN) === this.#word(REQUESTS_FREED);
@@ -103,23 +105,9 @@ export class Calls {
     }
   }
 
-  /** A request for which the ring had no room. It was posted before the ring told of it. */
+  /** A request for which the ring had no room. */
   takePosted(id: number): PostedRequest {
-    this.#receive();
-    const message = this.#posted.get(id) as PostedRequest;
-    this.#posted.delete(id);
-    return message;
-  }
-
-  #receive(): void {
-    for (
-      let received = receiveMessageOnPort(this.#port);
-      received !== undefined;
-      received = receiveMessageOnPort(this.#port)
-    ) {
-      const message = received.message as ToWorker;
-      if (message[0] === 'request') this.#posted.set(message[1], message);
-    }
+    return this.#posted.take(id);
   }
 
   /** Waits until something has come true, or the client is gone: the main thread signals both on one word, after it stored them. */
