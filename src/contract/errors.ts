@@ -683,9 +683,9 @@ function isOwn(thrown: unknown): thrown is LidoError {
 
 /** LIDO_NO_THREADS where Node could not make a thread; what was thrown in every other case. */
 export function explainThread(thrown: unknown): unknown {
-  const { code, message } = thrown as { code?: unknown; message?: string };
-  if (code !== 'ERR_WORKER_INIT_FAILED') return thrown;
-  return new LidoError('LIDO_NO_THREADS', [`${message}, for a worker`], { cause: thrown });
+  if (!(thrown instanceof Error) || (thrown as NodeJS.ErrnoException).code !== 'ERR_WORKER_INIT_FAILED')
+    return thrown;
+  return new LidoError('LIDO_NO_THREADS', [`${thrown.message}, for a worker`], { cause: thrown });
 }
 
 /** What was thrown, in one line, whatever it is. */

@@ -1,6 +1,7 @@
 /** Main thread. The only file that imports Piscina: the threads in which workers run. One task is one session. */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
+import { explainThread } from '../contract/errors.js';
 import type { ApplicationSpec, SessionStart } from '../contract/protocol.js';
 
 const WORKER_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
@@ -19,21 +20,25 @@ export type Threads = Piscina<SessionStart, void>;
  */
 const PYTHON_YOUNG_MB = 1;
 
-/** Starts a thread, which takes as long as to load what it is to run; others start when there is something for them. */
+/** Starts a thread, which takes as long as to load what it is to run; others start when there is something for them. Throws LIDO_NO_THREADS. */
 export function startThreads(
   { count, most }: { readonly count: number; readonly most: number },
   runtime: ApplicationSpec['runtime'],
 ): Threads {
-  // Each default that matters is stated: Piscina's own depend on the number of cores.
-  return new Piscina<SessionStart, void>({
-    filename: WORKER_FILE,
-    minThreads: 1,
-    maxThreads: most + SPARE_THREADS,
-    maxQueue: Number.POSITIVE_INFINITY,
-    concurrentTasksPerWorker: 1,
-    idleTimeout: count < most ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
-    atomics: 'disabled',
-    recordTiming: false,
-    ...(runtime === 'cpython' && { resourceLimits: { maxYoungGenerationSizeMb: PYTHON_YOUNG_MB } }),
-  });
+  try {
+    // Each default that matters is stated: Piscina's own depend on the number of cores.
+    return new Piscina<SessionStart, void>({
+      filename: WORKER_FILE,
+      minThreads: 1,
+      maxThreads: most + SPARE_THREADS,
+      maxQueue: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: count < most ? IDLE_THREAD_MS : Number.POSITIVE_INFINITY,
+      atomics: 'disabled',
+      recordTiming: false,
+      ...(runtime === 'cpython' && { resourceLimits: { maxYoungGenerationSizeMb: PYTHON_YOUNG_MB } }),
+    });
+  } catch (error) {
+    throw explainThread(error);
+  }
 }

@@ -1,6 +1,6 @@
 /** Main thread. An application's workers: started, replaced and ended. */
 import type { Worker } from 'node:worker_threads';
-import { describe, LidoError, traceOfEnd } from '../contract/errors.js';
+import { describe, explainThread, LidoError, traceOfEnd } from '../contract/errors.js';
 import type { WorkerSettings } from '../contract/protocol.js';
 import type { Log } from '../log.js';
 import type { Waker } from '../python/waker.js';
@@ -46,6 +46,8 @@ export class WorkerPool {
   #failuresInARow = 0;
   #lastFailure: LidoError | null = null;
   #closing = false;
+  /** Piscina could not make a thread, and holds a task that it will reject to nobody, which would end the process. */
+  #lacksThreads = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -179,16 +181,22 @@ export class WorkerPool {
     const { settings, slots, events, waker } = this.#options;
     const session = new Session(settings, slots, events, this.#takeNumber(), waker);
     const abort = new AbortController();
-    const { requests, bodies } = session.start;
-    const ended = this.#piscina.run(session.start, {
-      transferList: [requests, bodies],
-      signal: abort.signal,
-    });
+    const ended = this.#run(session, abort.signal);
     const member: Member = { session, abort, verdict: null, retired: false, abandoned: false, ended };
     session.whenOver = ended.catch(() => {});
     this.#members.set(session, member);
     ended.catch((error: unknown) => session.failStart(member.verdict ?? this.#explainFailedStart(error)));
     return member;
+  }
+
+  /** Throws LIDO_NO_THREADS where one would have to be made for it, and could not. */
+  #run({ start }: Session, signal: AbortSignal): Promise<void> {
+    try {
+      return this.#piscina.run(start, { transferList: [start.requests, start.bodies], signal });
+    } catch (error) {
+      this.#lacksThreads = true;
+      throw explainThread(error);
+    }
   }
 
   /** One that is replaced leaves its number to the next. */
@@ -288,6 +296,6 @@ export class WorkerPool {
   async #destroy(): Promise<void> {
     for (const { session } of this.#members.values()) session.lose(new LidoError('LIDO_SHUTTING_DOWN'));
     this.#members.clear();
-    await this.#piscina.destroy();
+    if (!this.#lacksThreads) await this.#piscina.destroy();
   }
 }

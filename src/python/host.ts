@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isMainThread, Worker } from 'node:worker_threads';
-import { fromPayload, LidoError } from '../contract/errors.js';
+import { explainThread, fromPayload, LidoError } from '../contract/errors.js';
 import type {
   HostMessage,
   HostRequest,
@@ -134,8 +134,12 @@ function startHost(installation: PythonInstallation, output: OutputSettings): Pr
 }
 
 function beginThread(): Worker {
-  // Flags of the program that embeds Lido, such as --input-type, are not for this file.
-  return new Worker(HOST_FILE, { execArgv: [], resourceLimits: LIMITS });
+  try {
+    // Flags of the program that embeds Lido, such as --input-type, are not for this file.
+    return new Worker(HOST_FILE, { execArgv: [], resourceLimits: LIMITS });
+  } catch (error) {
+    throw explainThread(error);
+  }
 }
 
 /** The name of the thread that loads applications. */

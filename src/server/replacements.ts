@@ -1,6 +1,6 @@
 /** Main thread of the supervisor. Processes that serve and then end, are stuck, or are worn: another takes the place of each. */
-import type { Logger } from 'pino';
 import type { LidoError } from '../contract/errors.js';
+import type { Log } from '../log.js';
 import type { Hub } from '../observe/hub.js';
 import type { Alarms } from './alarms.js';
 import { GrowingPauses } from './growing-pauses.js';
@@ -11,7 +11,7 @@ import type { ProcessHandle } from './process-handle.js';
 export interface ReplacementWork {
   readonly processes: ProcessGroup;
   readonly alarms: Alarms;
-  readonly log: Logger;
+  readonly log: Log;
   /** Counts what was replaced. */
   readonly hub: Hub;
   readonly isClosed: () => boolean;

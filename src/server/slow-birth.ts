@@ -1,8 +1,8 @@
 /** Main thread of the supervisor. Says of a process in which Node does not begin what may keep it: the system gives it no threads. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from 'pino';
 import { ROOT, readCgroupLimits } from '../cgroup.js';
+import type { Log } from '../log.js';
 import type { ProcessHandle } from './process-handle.js';
 
 /** When it is told first; then after each time twice as long. Milliseconds. */
@@ -10,7 +10,7 @@ const FIRST_MS = 5000;
 const LONGEST_MS = 10 * 60 * 1000;
 
 /** Until it has begun, from where on it tells by itself what takes long, or has ended. */
-export async function tellWhileUnbegun(born: ProcessHandle, log: Logger): Promise<void> {
+export async function tellWhileUnbegun(born: ProcessHandle, log: Log): Promise<void> {
   const over = new AbortController();
   void born.ended.then(() => over.abort());
   const since = performance.now();

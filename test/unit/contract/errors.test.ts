@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { catalogue } from '../../../dist/src/contract/errors.js';
+import { catalogue, explainThread } from '../../../dist/src/contract/errors.js';
 import { root } from '../../support/server.js';
 
 interface Entry {
@@ -31,4 +31,11 @@ it('gives no error more than one row', () => {
   const page = readFileSync(`${root}docs/errors.md`, 'utf8');
   const codes = [...page.matchAll(/^\| `(LIDO_[A-Z_]+)`/gm)].map(([, code]) => code);
   expect(codes).toEqual(entries.map(([code]) => code));
+});
+
+it('names the want of threads, and leaves all else as it was', () => {
+  const refused = Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+  expect(explainThread(refused)).toMatchObject({ code: 'LIDO_NO_THREADS', cause: refused });
+  for (const other of [new Error('EAGAIN'), 'text', undefined, null])
+    expect(explainThread(other)).toBe(other);
 });
