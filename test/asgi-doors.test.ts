@@ -1,13 +1,11 @@
 // ASGI beside other applications: mounts, node:http, Fastify, several threads and processes, every Python that is here.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import lido from '../dist/src/fastify.js';
-import { createHandler } from '../dist/src/index.js';
 import { makeFolder, runLido, serveLido } from './support/command.js';
+import { serveByNode } from './support/handler.js';
 import { findPythons, hasOwnGils } from './support/python-process.js';
 import { get, RawClient } from './support/raw-client.js';
 import { root, startServer, venv } from './support/server.js';
@@ -33,15 +31,7 @@ it('is mounted beside WSGI, in Python and in JavaScript', async () => {
 
 describe('behind node:http', () => {
   async function listen(name: string) {
-    const handler = await createHandler(application(name));
-    const server = createServer(handler).listen(0, '127.0.0.1');
-    onTestFinished(async () => {
-      server.closeAllConnections();
-      server.close();
-      await handler.close();
-    });
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as AddressInfo;
+    const port = await serveByNode(application(name));
     return { port, url: `http://127.0.0.1:${port}` };
   }
 

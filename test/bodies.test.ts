@@ -1,9 +1,9 @@
 // Bodies on their way to a worker: within the request, in chunks, or in a file that the worker reads for itself.
-import { createHash } from 'node:crypto';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { UserSettings } from '../dist/src/settings/resolve.js';
+import { digest, makeBytes } from './support/bytes.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { type Language, languages, startServer, venv } from './support/server.js';
@@ -88,16 +88,6 @@ async function serve(language: Language, settings: UserSettings = {}) {
       }
     }).length;
   return { ...running, folder, openFiles };
-}
-
-function makeBytes(size: number): Buffer {
-  const bytes = Buffer.allocUnsafe(size);
-  for (let n = 0; n < size; n += 1) bytes[n] = ((n * 2654435761) >>> 13) & 255;
-  return bytes;
-}
-
-function digest(bytes: Buffer): string {
-  return createHash('sha1').update(bytes).digest('hex');
 }
 
 function upload(path: string, body: Buffer): Buffer {

@@ -1,11 +1,10 @@
 // What goes beside an answer's head and body: early hints ahead of it, trailers behind it. RFC 8297; RFC 9110, section 6.5.
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import lido from '../dist/src/fastify.js';
-import { createHandler } from '../dist/src/index.js';
+import { serveByNode } from './support/handler.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { type RunningServer, root, startServer, venv } from './support/server.js';
 
@@ -19,18 +18,6 @@ const kinds = Object.keys(files) as Kind[];
 const application = (kind: Kind, name: string) => ({ application: `${files[kind]}:${name}`, python: venv });
 
 const serve = (kind: Kind, name: string): Promise<RunningServer> => startServer(application(kind, name));
-
-async function serveByNode(kind: Kind, name: string): Promise<number> {
-  const handler = await createHandler({ ...application(kind, name), threads: 1 });
-  const server = createServer(handler).listen(0, '127.0.0.1');
-  onTestFinished(async () => {
-    server.closeAllConnections();
-    server.close();
-    await handler.close();
-  });
-  await new Promise((resolve) => server.once('listening', resolve));
-  return (server.address() as AddressInfo).port;
-}
 
 async function serveByFastify(kind: Kind, name: string): Promise<number> {
   const app = fastify();
@@ -70,13 +57,15 @@ describe.each(kinds)('early hints of %s', (kind) => {
 
   it('are nothing for a client of HTTP/1.0', async () => {
     const { port } = await serve(kind, 'hints');
-    const port2 = await serveByNode(kind, 'hints');
+    const port2 = await serveByNode(application(kind, 'hints'));
     for (const each of [port, port2])
       expect(await readHints(each, 'GET / HTTP/1.0\r\n\r\n')).toEqual({ heads: [[200]], body: 'whole!' });
   });
 
   it('go out by node:http and Fastify, too', async () => {
-    expect(await readHints(await serveByNode(kind, 'hints'), get('/'))).toMatchObject({ heads: hinted });
+    expect(await readHints(await serveByNode(application(kind, 'hints')), get('/'))).toMatchObject({
+      heads: hinted,
+    });
     expect(await readHints(await serveByFastify(kind, 'hints'), get('/'))).toMatchObject({ heads: hinted });
   });
 
@@ -143,7 +132,7 @@ describe('trailers', () => {
   });
 
   it('go out by node:http and Fastify, too', async () => {
-    const byNode = await serveByNode('asgi', 'trailers');
+    const byNode = await serveByNode(application('asgi', 'trailers'));
     const byFastify = await serveByFastify('asgi', 'trailers');
     expect(await read(byNode, get('/', asks), behind)).toMatch(/\r\ntrailer: x-sum, x-time\r\n/i);
     expect(await read(byNode, get('/?empty', asks), behind)).toContain(`\r\n\r\n${behind}`);
@@ -154,7 +143,10 @@ describe('trailers', () => {
 
   it('are not announced where something else says how long the body is', async () => {
     const { port } = await serve('asgi', 'trailers');
-    const others = [await serveByNode('asgi', 'trailers'), await serveByFastify('asgi', 'trailers')];
+    const others = [
+      await serveByNode(application('asgi', 'trailers')),
+      await serveByFastify('asgi', 'trailers'),
+    ];
     const text = readFileSync(files.asgi);
     for (const each of [port, ...others]) {
       const { headers, body } = await exchange(each, get('/?file', asks));

@@ -1,5 +1,4 @@
 // A client that sends or takes slowly, or not at all, occupies nobody but itself.
-import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
@@ -9,6 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { createHandler } from '../dist/src/index.js';
 import type { UserSettings } from '../dist/src/settings/resolve.js';
+import { digest, makeBytes } from './support/bytes.js';
 import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { createMemoryLog, type Language, languages, startServer, venv } from './support/server.js';
@@ -86,16 +86,6 @@ async function serve(language: Language, settings: UserSettings = {}) {
     return (await Promise.all(links)).filter((link) => link.startsWith(`${directory}/lido-`));
   };
   return { ...running, path, answers, openFiles };
-}
-
-function makeBytes(size: number): Buffer {
-  const bytes = Buffer.allocUnsafe(size);
-  for (let n = 0; n < size; n += 1) bytes[n] = ((n * 2654435761) >>> 13) & 255;
-  return bytes;
-}
-
-function digest(bytes: Buffer): string {
-  return createHash('sha1').update(bytes).digest('hex');
 }
 
 function expectedBlocks(count: number): Buffer {

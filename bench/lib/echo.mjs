@@ -1,5 +1,6 @@
 /** WebSockets at once, each of which says something as soon as it has heard what it said last. */
 import { connect } from 'node:net';
+import { describeLatencies } from './latencies.mjs';
 
 const SAID = 'the same thirty-two bytes again.';
 /** RFC 6455, section 5.2: a client's frame is masked, here with zeros, a server's is not. */
@@ -42,15 +43,7 @@ export default async function echo({ port, connections, seconds }) {
   isOver = true;
   const passed = performance.now() - started;
   for (const socket of clients) socket.destroy();
-  latencies.sort((one, other) => one - other);
-  return {
-    requests: latencies.length,
-    rate: (latencies.length * 1000) / passed,
-    p50: latencies[Math.floor(latencies.length * 0.5)],
-    p99: latencies[Math.floor(latencies.length * 0.99)],
-    max: latencies.at(-1),
-    errors,
-  };
+  return describeLatencies(latencies, passed, errors);
 }
 
 /** Resolves with a connection on which the handshake is done; rejects where the server does not accept it. */

@@ -1,5 +1,6 @@
 /** Event streams at once: something is published as soon as everybody has heard of what was published last. */
 import { connect } from 'node:net';
+import { describeLatencies } from './latencies.mjs';
 import { askFor, openStreams } from './streams.mjs';
 
 export default async function fanOut({ port, connections, seconds }) {
@@ -25,13 +26,5 @@ export default async function fanOut({ port, connections, seconds }) {
   isOver = true;
   const passed = performance.now() - started;
   for (const socket of [publisher, ...sockets]) socket.removeAllListeners('close').destroy();
-  latencies.sort((one, other) => one - other);
-  return {
-    requests: latencies.length,
-    rate: (latencies.length * 1000) / passed,
-    p50: latencies[Math.floor(latencies.length * 0.5)],
-    p99: latencies[Math.floor(latencies.length * 0.99)],
-    max: latencies.at(-1),
-    errors: missing < 0 ? -missing : 0,
-  };
+  return describeLatencies(latencies, passed, missing < 0 ? -missing : 0);
 }

@@ -1,3 +1,4 @@
+import { asgiContestants, asgiContestantsForMany } from '../lib/asgi-contestants.mjs';
 import { CORES, enter } from '../lib/contestants.mjs';
 
 const hello = { path: '/', body: 'Hello, world!\n' };
@@ -6,23 +7,7 @@ const item = { name: 'towel', price: 1200, count: 3, tags: ['cotton', 'blue'] };
 const post = JSON.stringify(item);
 const django = { processes: CORES };
 
-const all = [
-  enter('Lido'),
-  enter('Lido', { processes: CORES }),
-  enter('Lido', { threads: CORES }),
-  enter('uvicorn'),
-  enter('uvicorn', { processes: CORES }),
-  enter('granian ASGI'),
-  enter('granian ASGI', { processes: CORES }),
-  enter('hypercorn'),
-];
-/**
- * Lido runs a thousand requests at once in a loop, and granian takes as many connections, unless they are told otherwise. A stream
- * whose client has left keeps its place until it has something to send: those of the warm-up are still there.
- */
-const lidoOfMany = enter('Lido', { options: ['--concurrency', '16000'] });
-const granianOfMany = enter('granian ASGI', { options: ['--backlog', '8000', '--backpressure', '8000'] });
-const single = [lidoOfMany, enter('uvicorn'), granianOfMany, enter('hypercorn')];
+const all = [...asgiContestants, enter('Lido', { threads: CORES })];
 
 export default {
   title: 'ASGI',
@@ -78,7 +63,7 @@ export default {
         { name: '256 clients', kind: 'fanOut', connections: 256, unit: 'events/s' },
         { name: '5,000 clients', kind: 'fanOut', connections: 5000, unit: 'events/s', rounds: 1 },
       ],
-      contestants: single,
+      contestants: asgiContestantsForMany,
     },
     {
       name: 'Event streams',
@@ -95,7 +80,7 @@ export default {
           rounds: 1,
         },
       ],
-      contestants: single,
+      contestants: asgiContestantsForMany,
     },
   ],
 };

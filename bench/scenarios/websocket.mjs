@@ -1,8 +1,4 @@
-import { CORES, enter } from '../lib/contestants.mjs';
-
-/** Lido runs a thousand requests at once in a loop, and granian takes as many connections, unless they are told otherwise. */
-const lidoOfMany = enter('Lido', { options: ['--concurrency', '8000'] });
-const granianOfMany = enter('granian ASGI', { options: ['--backlog', '8000', '--backpressure', '8000'] });
+import { asgiContestants, asgiContestantsForMany } from '../lib/asgi-contestants.mjs';
 
 export default {
   title: 'WebSocket',
@@ -17,15 +13,7 @@ export default {
         { name: '256 clients', kind: 'echo', connections: 256, unit: 'messages/s' },
         { name: '1,000 clients', kind: 'echo', connections: 1000, unit: 'messages/s', rounds: 1 },
       ],
-      contestants: [
-        enter('Lido'),
-        enter('Lido', { processes: CORES }),
-        enter('uvicorn'),
-        enter('uvicorn', { processes: CORES }),
-        enter('granian ASGI'),
-        enter('granian ASGI', { processes: CORES }),
-        enter('hypercorn'),
-      ],
+      contestants: asgiContestants,
     },
     {
       name: 'WebSockets',
@@ -42,7 +30,7 @@ export default {
           rounds: 1,
         },
       ],
-      contestants: [lidoOfMany, enter('uvicorn'), granianOfMany, enter('hypercorn')],
+      contestants: asgiContestantsForMany,
     },
   ],
 };
