@@ -9,6 +9,8 @@ import { exchange, get, RawClient } from './support/raw-client.js';
 import { type Language, languages, startServer, venv } from './support/server.js';
 
 const MiB = 2 ** 20;
+/** A machine that does other work as well. */
+const SOON = { timeout: 10_000 };
 
 /**
  * /digest reads in pieces and lines of all sizes. /waits reads a part, says so and reads on once there is a file of that name;
@@ -103,7 +105,7 @@ describe.each(languages)('a body in a file, of a %s application', (language) => 
       client.send(upload('/digest', body));
       expect((await client.readResponse()).body.toString()).toBe(digest(body));
     }
-    await vi.waitUntil(() => openFiles() === 0);
+    await vi.waitUntil(() => openFiles() === 0, SOON);
   });
 
   it('is open twice while it is read, so that it is read to its end although its client is gone', async () => {
@@ -118,7 +120,7 @@ describe.each(languages)('a body in a file, of a %s application', (language) => 
     expect(openFiles()).toBe(2);
     writeFileSync(join(folder, 'go'), '');
     await findLine(({ msg }) => msg === digest(body));
-    await vi.waitUntil(() => openFiles() === 0);
+    await vi.waitUntil(() => openFiles() === 0, SOON);
   });
 
   it('is as whole for the request behind, and closed where the client of that one goes', async () => {
@@ -127,16 +129,16 @@ describe.each(languages)('a body in a file, of a %s application', (language) => 
     const first = exchange(port, upload(`/waits?${folder}/go`, body));
     await findLine(({ msg }) => msg === 'has begun');
     const second = exchange(port, upload('/digest', body));
-    await vi.waitUntil(() => openFiles() === 3);
+    await vi.waitUntil(() => openFiles() === 3, SOON);
     const third = new RawClient(port);
     third.send(upload('/digest', body));
-    await vi.waitUntil(() => openFiles() === 4);
+    await vi.waitUntil(() => openFiles() === 4, SOON);
     third.socket.resetAndDestroy();
-    await vi.waitUntil(() => openFiles() === 3);
+    await vi.waitUntil(() => openFiles() === 3, SOON);
     writeFileSync(join(folder, 'go'), '');
     expect((await first).body.toString()).toBe(digest(body));
     expect((await second).body.toString()).toBe(digest(body));
-    await vi.waitUntil(() => openFiles() === 0);
+    await vi.waitUntil(() => openFiles() === 0, SOON);
   });
 
   it('keeps its request from being overdue while it is read', async () => {
@@ -177,7 +179,7 @@ it('a body in a file is closed where the worker that reads it dies', async () =>
   const { port, openFiles } = await serve('javascript');
   const body = makeBytes(3 * MiB);
   expect((await exchange(port, upload('/dies', body))).status).toBe(500);
-  await vi.waitUntil(() => openFiles() === 0);
+  await vi.waitUntil(() => openFiles() === 0, SOON);
   expect((await exchange(port, upload('/digest', body))).body.toString()).toBe(digest(body));
 });
 
