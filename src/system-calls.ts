@@ -67,7 +67,10 @@ export function bindAbstract(name: string): number {
   throw Object.assign(new Error(code), { code });
 }
 
-/** Lets nobody connect to a listening Unix socket any more; who is connected already can be accepted. Linux. */
+/**
+ * Lets nobody connect to a listening socket any more. Who is connected already can be accepted from a Unix socket, and is reset where
+ * it is one of TCP. Linux.
+ */
 export function refuseNewConnections(fd: number): void {
   shutdown(fd, SHUT_RD);
 }

@@ -170,6 +170,8 @@ describe('loading a Python application', () => {
     ['gateway_cases', 'Closing.missing', 'LIDO_CALLABLE_NOT_FOUND'],
     ['gateway_cases', 'not_callable', 'LIDO_NOT_CALLABLE'],
     ['gateway_cases', 'not_callable()', 'LIDO_NOT_CALLABLE'],
+    ['gateway_cases', 'create', 'LIDO_OTHER_ARGUMENTS'],
+    ['cannot_be_told', null, 'LIDO_IMPORT_FAILED'],
     ['gateway_cases', 'create("missing")', 'LIDO_FACTORY_FAILED'],
     ['asynchronous', 'coroutine', 'LIDO_COROUTINE_FUNCTION'],
     ['asynchronous', 'generator', 'LIDO_COROUTINE_FUNCTION'],
@@ -187,6 +189,15 @@ describe('loading a Python application', () => {
     });
     const missing = (await open('no_such_module').catch((error: unknown) => error)) as Error;
     expect(missing.message).toContain(`sys.path of ${by}`);
+  });
+
+  it('says what is no application by the name that it was found by', async () => {
+    await expect(open('no_application')).rejects.toMatchObject({
+      message: 'no_application:app is an int, not callable',
+    });
+    await expect(open('gateway_cases', 'create')).rejects.toMatchObject({
+      message: 'gateway_cases takes (name, *, twice=False), and is called with environ and start_response',
+    });
   });
 
   it('shows the traceback of a failed import, from the application on', async () => {

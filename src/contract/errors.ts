@@ -210,6 +210,12 @@ export const catalogue = {
     message: '%s is %s, not callable',
     remedy: 'a WSGI application is a callable that takes environ and start_response',
   },
+  LIDO_OTHER_ARGUMENTS: {
+    group: 'Loading the application',
+    exit: EXIT_APPLICATION,
+    message: '%s takes %s, and is called with environ and start_response',
+    remedy: 'where it makes the application, write the call, such as shop:create_app(), or say --factory',
+  },
   LIDO_ASGI_APPLICATION: {
     group: 'Loading the application',
     exit: EXIT_APPLICATION,

@@ -12,7 +12,7 @@ import type { Settings } from '../settings/resolve.js';
 import { explainBindError, openAbstract, removeStaleSocket, setSocketMode } from './bind.js';
 import type { Door } from './door.js';
 import { createHttpListener } from './http.js';
-import { handleOf, type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
+import { freeAddress, handleOf, type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
 import type { Certificates } from './tls.js';
 
 /** A client that is heard no more for so long at the end has asked nothing that is still on its way. Milliseconds. */
@@ -154,6 +154,7 @@ export class Listener {
       else if ('abstract' in this.#address) await shutAbstractDoor(this.#sockets, handle);
       else await shutDoor(handle);
       await takeIn(this.#sockets);
+      await freeAddress(handle);
     }
     this.#sockets.close();
     this.#heardAt = performance.now();

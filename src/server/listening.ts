@@ -39,6 +39,16 @@ export async function shutDoor({ fd }: ListeningHandle): Promise<void> {
   dropNewConnections(fd);
 }
 
+/**
+ * Ends what nobody is to listen on any more, for all who have it: a process that the application forked off has it too, and would
+ * keep the address taken, and clients waiting, until its own end. Close the server in the same turn.
+ */
+export async function freeAddress({ fd }: ListeningHandle): Promise<void> {
+  if (process.platform !== 'linux' || fd === undefined) return;
+  const { refuseNewConnections } = await import('../system-calls.js');
+  refuseNewConnections(fd);
+}
+
 /** Waits until the kernel's queue is empty: the end of a listening socket resets the connections in it. */
 export async function takeIn(server: Server): Promise<void> {
   let isNew = false;

@@ -11,7 +11,7 @@ import { getSystemErrorName } from 'node:util';
 import { type BindAddress, formatAddress } from '../settings/address.js';
 import type { Settings } from '../settings/resolve.js';
 import { explainBindError, openAbstract, removeStaleSocket, setSocketMode } from './bind.js';
-import { type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
+import { freeAddress, type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
 
 /** What Node's own cluster module makes its sockets with: bound, and not yet listened on. */
 interface WithHandles {
@@ -106,7 +106,10 @@ export class SharedSocket {
     if ('host' in this.#address) await shutDoor(this.#handle);
     if ('abstract' in this.#address) await shutAbstractDoor(this.#server, this.#handle);
     // What waits in a socket that outlives this process is for whoever is started next.
-    if (!('fd' in this.#address)) await takeIn(this.#server);
+    if (!('fd' in this.#address)) {
+      await takeIn(this.#server);
+      await freeAddress(this.#handle);
+    }
     this.#server.close();
   }
 }

@@ -64,7 +64,8 @@ def fill(code, args):
 
 
 def name_type(value):
-    return "None" if value is None else f"a {type(value).__name__}"
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def show(value):

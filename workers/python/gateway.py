@@ -5,6 +5,7 @@ left: `call()` does what the desk asks for, a buffer that both sides see (calls.
 """
 
 import json
+import sys
 import threading
 from codecs import latin_1_decode
 from io import BytesIO
@@ -224,6 +225,12 @@ class Worker(Speaker):
         words[self.acked] = 0
         return False
 
+    def part_from_fork(self, end):
+        """This is a process that the application forked off: what it returns or raises is its `end()`, and nobody's answer."""
+        self.meter = None
+        self.__class__ = _ForkedWorker
+        _ForkedWorker.end = staticmethod(end)
+
     def check_thread(self, request):
         """The callbacks belong to this worker's thread: from another one they would bring the process to a halt."""
         if get_ident() != self.thread:
@@ -287,6 +294,25 @@ class Worker(Speaker):
         if self.chunks.passed >= BODY_WINDOW // 2:
             self.say("credit", self.consumed)
             self.consumed = self.chunks.passed = 0
+
+
+class _ForkedWorker(Worker):
+    """The same in a process that the application forked off, where nobody takes what it says."""
+
+    __slots__ = ()
+
+    end = None
+
+    def log(self, text):
+        print(text, file=sys.stderr)
+
+    def say(self, *_message):
+        pass
+
+    def put(self, *_record):
+        self.end()
+
+    ask = fail = put
 
 
 def start(settings, call, desk):

@@ -65,6 +65,7 @@ def load(details):
         _refuse_greenlets(module_name)
     if callable_text is None:
         callable_text = _find_default(module, module_name)
+        spec = f"{spec}:{callable_text}"
     application = _look_up(module, module_name, callable_text, spec, interpreter)
     if not callable(application):
         raise LoadError("LIDO_NOT_CALLABLE", spec, name_type(application))
@@ -90,7 +91,9 @@ def _import(name, path, interpreter):
 def _find_refused(error):
     """The extension module that refuses an interpreter with a GIL of its own, which may have been caught on the way."""
     while error is not None:
-        found = re.match(r"module (\S+) does not support loading in subinterpreters", str(error))
+        # Not str(error), at which the class of any other may fail.
+        message = str(error.msg) if isinstance(error, ImportError) else ""
+        found = re.match(r"module (\S+) does not support loading in subinterpreters", message)
         if found:
             return found[1]
         error = error.__cause__ or error.__context__

@@ -6,6 +6,7 @@ from time import time
 
 # Before an application puts others in the place of what they take from the standard library: eventlet does with os.read().
 from . import bell, failures, meter, rings, waker
+from .forks import part_from_forks
 from .output import take_over
 from .signals import keep_signals
 
@@ -14,6 +15,7 @@ def prepare(messages, log_fd):
     """`messages` are the catalogue of errors; `log_fd` is where a JSON log is that the application's output goes to, or None."""
     failures.messages.update(messages)
     keep_signals()
+    part_from_forks()
     take_over(log_fd)
     share_standard_streams()
     keep_no_fresh_bytecode()

@@ -1,5 +1,6 @@
 """Signals belong to the server: an application that wants to handle one of the server's is told so, and goes on."""
 
+import _signal
 import os
 import signal
 import sys
@@ -38,6 +39,24 @@ def keep_signals():
     server = os.getpid()
     guarded.keeps_signals = True
     signal.signal = guarded
+
+
+def hold_signals():
+    """Lets none of them come to this thread; returns what let_signals_in() takes."""
+    return _signal.pthread_sigmask(_signal.SIG_BLOCK, _SERVERS)
+
+
+def let_signals_in(mask):
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
+def give_back_signals():
+    """In a process that was forked off, where Python's main thread is the one that forked: all are as Python begins with them."""
+    for number, name in _SERVERS.items():
+        # Python ignores it, too.
+        if name != "SIGPIPE":
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def _tell_of(name, frame):

@@ -127,10 +127,10 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
       .on('close', () => this.#end());
   }
 
-  /** Ends the connection unless an answer is due or on its way. */
+  /** Ends the connection unless an answer is due or on its way. The client is told, though a forked process may have the socket, too. */
   closeIdle(): void {
     const isBusy = this.#state === 'request' || this.#state === 'taken';
-    if (!isBusy && this.#socket.writableLength === 0) this.#socket.destroy();
+    if (!isBusy && this.#socket.writableLength === 0) this.#socket.destroySoon();
   }
 
   destroy(): void {

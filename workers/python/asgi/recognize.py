@@ -19,6 +19,8 @@ def settle_interface(application, wanted, spec):
         raise LoadError("LIDO_COROUTINE_FUNCTION", spec)
     if wanted == "wsgi" and spoken == "asgi":
         raise LoadError("LIDO_ASGI_APPLICATION", spec)
+    if spoken is None:
+        _refuse_factory(application, spec)
     return "asgi" if spoken == "asgi" else "wsgi"
 
 
@@ -44,6 +46,21 @@ _VARARGS, _COROUTINE, _ASYNC_GENERATOR = 0x4, 0x80, 0x200
 def _is_plain(application):
     """A function that nothing is said of but by its code, which tells at once what inspect takes milliseconds to be loaded for."""
     return type(application) is FunctionType and not vars(application)
+
+
+def _refuse_factory(application, spec):
+    """What cannot be called with two arguments would fail at each request; most often it makes the application."""
+    import inspect
+
+    try:
+        # As it is called: what a decorator wraps may take others.
+        signature = inspect.signature(application, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind("environ", "start_response")
+    except TypeError:
+        raise LoadError("LIDO_OTHER_ARGUMENTS", spec, str(signature)) from None
 
 
 def _is_asynchronous(application):

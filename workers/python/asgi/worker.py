@@ -69,6 +69,10 @@ class LoopWorker:
         #: What the application prints becomes lines of the log.
         self.captures = captures()
 
+    def part_from_fork(self, end):
+        """As that of the gateway for WSGI."""
+        self.outbox.put = self.outbox.post = lambda *_: end()
+
     # ---- The worker's life ----------------------------------------------------------------------------------
 
     def open(self, kind):

@@ -1,0 +1,9 @@
+"""What it raises cannot be made text of."""
+
+
+class Untold(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+raise Untold

@@ -1,0 +1,79 @@
+// Processes that a Python application forks off: they have its code, and nothing of the server's.
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { makeFolder, serveLido } from './support/command.js';
+import { venv } from './support/server.js';
+
+const APPLICATION = `import multiprocessing, os, sys, time
+
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/terminate':
+        child = multiprocessing.get_context('fork').Process(target=time.sleep, args=(300,))
+        child.start()
+        child.terminate()
+        child.join(10)
+        said = child.exitcode
+        child.kill()
+    elif path == '/stay':
+        child = os.fork()
+        if child == 0:
+            time.sleep(300)
+            os._exit(0)
+        said = child
+    else:
+        child = os.fork()
+        if child == 0:
+            environ['wsgi.errors'].write('the child is at %s\\n' % path)
+            if path == '/exit':
+                sys.exit(7)
+            if path == '/raise':
+                raise ValueError('not in the parent')
+        else:
+            said = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(said if child else 'nobody hears this').encode()]
+`;
+const words = ['--python', venv, '--threads', '1', 'app.py'];
+
+describe.each([['--supervise'], ['--no-supervise']])('a process that is forked off, %s,', (supervise) => {
+  const serve = (bind = '127.0.0.1:0') =>
+    serveLido([supervise, '--bind', bind, ...words], { cwd: makeFolder({ 'app.py': APPLICATION }) });
+  const ask = async (url: string, path: string) => (await fetch(url + path)).text();
+
+  it('is ended by a signal, which the server has no part in', async () => {
+    const { url, child, ended } = await serve();
+    // What is terminated at once is in the midst of its fork.
+    for (let times = 0; times < 5; times += 1) expect(await ask(url, '/terminate')).toBe('-15');
+    child.kill('SIGTERM');
+    expect((await ended).code).toBe(0);
+  });
+
+  it('ends where it returns from the application, with what it raised', async () => {
+    const { url, child, ended } = await serve();
+    expect(await ask(url, '/return')).toBe('0');
+    expect(await ask(url, '/exit')).toBe('7');
+    expect(await ask(url, '/raise')).toBe('1');
+    child.kill('SIGTERM');
+    const { code, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(stderr).toContain('the child is at /return\n');
+    expect(stderr).toContain('ValueError: not in the parent\n');
+  });
+
+  it.runIf(process.platform === 'linux')('keeps no address from the next server', async () => {
+    const { url, child } = await serve();
+    // It has the standard streams, too: these do not close.
+    const exited = once(child, 'exit');
+    const forked = Number(await ask(url, '/stay'));
+    try {
+      child.kill('SIGTERM');
+      expect(await exited).toEqual([0, null]);
+      await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+      const next = await serve(new URL(url).host);
+      expect(await ask(next.url, '/return')).toBe('0');
+    } finally {
+      process.kill(forked, 'SIGKILL');
+    }
+  });
+});
