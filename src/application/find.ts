@@ -12,6 +12,8 @@ import type { Settings } from '../settings/resolve.js';
 
 const JAVASCRIPT = ['.js', '.mjs', '.cjs', '.ts', '.mts'];
 const PYTHON = ['.py'];
+/** Others' config files are named where the application stands here: uwsgi uwsgi.ini. */
+const CONFIG_FILE = /\.(?:ini|toml|json|ya?ml|conf|cfg)$/;
 
 type Found = { readonly runtime: 'javascript' | 'cpython'; readonly file: string };
 
@@ -172,6 +174,11 @@ function refuseOtherFile(module: string, folder: string): void {
   const path = resolve(folder, module);
   const isKnown = [...JAVASCRIPT, ...PYTHON].includes(extname(module));
   if (isKnown || !isFile(path)) return;
+  if (CONFIG_FILE.test(module))
+    throw new LidoError('LIDO_WRONG_SETTING', [
+      'the application',
+      `takes MODULE:CALLABLE, and ${module} looks like a config file: Lido's own is named by --config`,
+    ]);
   const better = `${stemOf(path).replaceAll(/\W/g, '_')}.py`;
   throw new LidoError('LIDO_NOT_IMPORTABLE', [path, 'its ending tells no language', better]);
 }

@@ -69,7 +69,8 @@ export const catalogue = {
     group: 'Usage and settings',
     exit: EXIT_USAGE,
     message: '%s is none of %s',
-    remedy: 'write the config file in one of these: TOML and JSON need no code',
+    remedy:
+      'write the config file in one of these: TOML and JSON need no code; docs/from-gunicorn.md and docs/from-uwsgi.md say what becomes of each setting',
   },
   LIDO_CONFIG_UNREADABLE: {
     group: 'Usage and settings',

@@ -12,7 +12,14 @@ import type { Settings } from '../settings/resolve.js';
 import { explainBindError, openAbstract, removeStaleSocket, setSocketMode } from './bind.js';
 import type { Door } from './door.js';
 import { createHttpListener } from './http.js';
-import { freeAddress, handleOf, type ListeningHandle, shutAbstractDoor, shutDoor, takeIn } from './listening.js';
+import {
+  freeAddress,
+  handleOf,
+  type ListeningHandle,
+  shutAbstractDoor,
+  shutDoor,
+  takeIn,
+} from './listening.js';
 import type { Certificates } from './tls.js';
 
 /** A client that is heard no more for so long at the end has asked nothing that is still on its way. Milliseconds. */

@@ -128,7 +128,7 @@ export function openLibpython(python: PythonInstallation, deep = false) {
       const create = library.func('Py_NewInterpreterFromConfig', PyStatus, ['void *', 'void *']) as (
         thread: Buffer,
         config: Int32Array,
-      ) => { readonly type: number; readonly message: string | null };
+      ) => PyStatusFields;
       const thread = Buffer.alloc(8);
       const { type, message } = create(thread, ISOLATED);
       return type === 0 ? Number(thread.readBigUInt64LE()) : (message ?? 'no reason is given');
@@ -185,6 +185,7 @@ export function openLibpython(python: PythonInstallation, deep = false) {
     },
     /** Initialises Python; signals stay Node's. `site` is left to importSite(), here and in interpreters that are made later. */
     initializeWithoutSite(): void {
+      preinitialize(library);
       const flag = library.symbol('Py_NoSiteFlag');
       koffi.encode(flag, 'int', 1);
       initialize(0);
@@ -275,6 +276,28 @@ const PyStatus = koffi.struct({
   message: 'const char *',
   status: 'int',
 });
+interface PyStatusFields {
+  readonly type: number;
+  readonly message: string | null;
+}
+
+/** PyPreConfig is some ten ints: more room than any version of it needs. */
+const ENOUGH_INTS = 64;
+/** Its coerce_c_locale and coerce_c_locale_warn: they would set LC_CTYPE for Node, too. */
+const COERCE_C_LOCALE = [5, 6];
+
+/**
+ * Has Python begin as its own command does: where no locale is set, as in most containers, text is UTF-8 (PEP 540), and PYTHONUTF8
+ * counts. Where Python is embedded without this, open(), print() and the names of files are ASCII there.
+ */
+function preinitialize(library: ReturnType<typeof load>): void {
+  const config = new Int32Array(ENOUGH_INTS);
+  library.func('PyPreConfig_InitPythonConfig', 'void', ['void *'])(config);
+  for (const index of COERCE_C_LOCALE) config[index] = 0;
+  const { type, message } = library.func('Py_PreInitialize', PyStatus, ['void *'])(config) as PyStatusFields;
+  if (type !== 0) throw new LidoError('LIDO_LIBPYTHON_NOT_LOADED', [message ?? 'no reason is given']);
+}
+
 /**
  * PyInterpreterConfig: its own memory; no fork, whose child Python aborts outside of the first interpreter; exec, threads
  * and daemon threads, which nothing waits for since the interpreter stays; only extension modules that say they can be

@@ -129,6 +129,13 @@ describe('MODULE:CALLABLE', () => {
     );
   });
 
+  it('is no config file', async () => {
+    const folder = makeFolder({ 'uwsgi.ini': '' });
+    expect(await refuse(folder, { application: 'uwsgi.ini' })).toBe(
+      "LIDO_WRONG_SETTING the application: takes MODULE:CALLABLE, and uwsgi.ini looks like a config file: Lido's own is named by --config",
+    );
+  });
+
   it('is not looked for inside a file', async () => {
     const folder = makeFolder({ 'hello.py': '' });
     expect(await refuse(folder, { application: 'hello.py/app' })).toContain(
