@@ -120,6 +120,16 @@ describe('finding a Python', () => {
       code: 'LIDO_PYTHON_NOT_RUNNABLE',
       message: `${broken} could not be run: no such version`,
     });
+    const homeless = await script(
+      'homeless',
+      'printf "Fatal Python error\\nModuleNotFoundError: No module named encodings\\n\\nCurrent thread\\n  <no Python frame>" >&2; exit 1',
+    );
+    await expect(findPython(homeless, '/')).rejects.toMatchObject({
+      message: `${homeless} could not be run: ModuleNotFoundError: No module named encodings`,
+    });
+    const echoing = await script('echoing', 'echo "$@" | tr "\\n" " " >&2; exit 1');
+    const { message } = (await findPython(echoing, '/').catch((error: unknown) => error)) as Error;
+    expect(message.length).toBeLessThan(300 + echoing.length);
     const silent = await script('silent', 'exit 0');
     await expect(findPython(silent, '/')).rejects.toMatchObject({ code: 'LIDO_PYTHON_NOT_RUNNABLE' });
     const tell = (version: string) => `printf '\\0%s' /p ${version} cpython '' /no/lib.so`;

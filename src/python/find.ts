@@ -145,9 +145,15 @@ function findOnPath(command: string): string | null {
   return folders.map((folder) => join(folder, command)).find((path) => existsSync(path)) ?? null;
 }
 
+/** What is no Python may repeat all that it was asked. Characters. */
+const LONGEST_REASON = 200;
+
 function explainProbe({ killed, stderr, message }: ExecException): string {
   if (killed === true) return `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
-  return (stderr || message).trim().split('\n').at(-1) ?? message;
+  const lines = (stderr || message).trim().split('\n');
+  // A Python that cannot begin tells of its threads below what it raised.
+  const raised = lines.findLast((line) => /^\w+(?:Error|Exception): /.test(line));
+  return (raised ?? lines.at(-1) ?? message).slice(0, LONGEST_REASON);
 }
 
 async function probeInterpreter(interpreter: string): Promise<Probe> {

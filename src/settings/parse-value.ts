@@ -195,10 +195,10 @@ function parseSocket(value: unknown): string | Mistake {
   return address instanceof Mistake ? address : value;
 }
 
-function parseText({ choices }: Setting, value: unknown): string | Mistake {
+function parseText({ choices, synonyms }: Setting, value: unknown): string | Mistake {
   if (typeof value !== 'string' || value === '') return reject(choices?.join(', ') ?? 'a text', value);
   if (choices === undefined || choices.includes(value)) return value;
-  return suggest(reject(choices.join(', '), value), value, choices);
+  return suggest(reject(choices.join(', '), value), synonyms?.[value] ?? value, choices);
 }
 
 /** Adds "; did you mean warn?" where a choice is near. */

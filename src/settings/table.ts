@@ -53,6 +53,8 @@ export interface Setting {
   readonly value?: string;
   /** Values that are allowed, where they can be listed. */
   readonly choices?: readonly string[];
+  /** What others call one of these, for "did you mean". */
+  readonly synonyms?: Readonly<Record<string, string>>;
   /** The smallest number that is allowed. */
   readonly min?: number;
   /** The largest one. */
@@ -765,6 +767,7 @@ export const settings = {
     why: 'start, end and what went wrong; nothing for each request',
     value: 'LEVEL',
     choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    synonyms: { critical: 'fatal' },
     text: 'the least severe lines that are logged',
   },
   logFormat: {

@@ -86,9 +86,12 @@ describe('settings from several sources', () => {
   - lido.config.json:6: concurrency takes a whole number, from 1 to 16384, not "2"`);
   });
 
-  it('name the level that another server calls warning', () => {
-    expect(messageOf(() => resolveSettings([flagSource({ logLevel: 'warning' })]))).toContain(
-      'not "warning"; did you mean warn?',
+  it.each([
+    ['warning', 'warn'],
+    ['critical', 'fatal'],
+  ])('name the level that another server calls %s', (theirs, own) => {
+    expect(messageOf(() => resolveSettings([flagSource({ logLevel: theirs })]))).toContain(
+      `not "${theirs}"; did you mean ${own}?`,
     );
   });
 
