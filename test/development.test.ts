@@ -164,6 +164,16 @@ describe.each(languages)('%s', (language) => {
     await sees('mended');
   });
 
+  it('ends in the midst of a load without a word against the code', async () => {
+    const { folder, save, child, ended } = await develop(files, words);
+    save(module, ENDLESS[language]);
+    await vi.waitUntil(() => existsSync(join(folder, 'begun')), 60_000);
+    child.kill('SIGTERM');
+    const { code, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('ERROR');
+  });
+
   it('gives up a start that does not end, too', async () => {
     const folder = makeFolder({ ...files, [module]: ENDLESS[language] });
     const options = ['--bind', '127.0.0.1:0', '--reload', '--threads', '1'];

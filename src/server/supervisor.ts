@@ -173,8 +173,6 @@ export class Supervisor {
       this.#successor = successor;
       try {
         await successor.ready;
-      } catch (error) {
-        throw this.#closed === null ? error : new LidoError('LIDO_SHUTTING_DOWN');
       } finally {
         this.#successor = null;
       }
@@ -334,9 +332,14 @@ export class Supervisor {
   }
 
   #enqueue<T>(change: () => Promise<T>): Promise<T> {
-    const made = this.#changed.then(() => {
+    const made = this.#changed.then(async () => {
       if (this.#closed !== null) throw new LidoError('LIDO_SHUTTING_DOWN');
-      return change();
+      try {
+        return await change();
+      } catch (error) {
+        // What is being started is killed at the end: nothing is wrong with its code.
+        throw this.#closed === null ? error : new LidoError('LIDO_SHUTTING_DOWN');
+      }
     });
     this.#changed = made.catch(() => {});
     return made;
