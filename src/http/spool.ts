@@ -10,6 +10,8 @@ import type { SpoolFiles } from './spool-files.js';
 
 /** Written at once, so that what comes in small pieces does not go to the file in such. Bytes. */
 const WRITE_SIZE = BLOCK_SIZE;
+/** The system may look for as much memory in one piece as is written at once, and finds more than this slowly. Bytes. */
+const MOST_AT_ONCE = 2 * BLOCK_SIZE;
 /** A disk that is slower than its client may be so many bytes behind: with less, a quick client waits for each write. */
 const MOST_UNWRITTEN = 2 * 1024 * 1024;
 /** Read at once; the next is read while this one is used. Bytes. */
@@ -226,7 +228,7 @@ export class Spool implements Holder {
     this.#files.take(growth);
     this.#fileSize += growth;
     this.#file ??= await this.#files.open();
-    return writeAt(this.#file.fd, chunks, this.#to);
+    return writeAll(this.#file.fd, chunks, this.#to);
   }
 
   #goOn(wasFull: boolean, failure: LidoError | null): void {
@@ -296,6 +298,22 @@ export class Spool implements Holder {
     // Nothing is lost that anybody would read; a disk that fails says so elsewhere.
     file?.close().catch(() => {});
   }
+}
+
+/** Returns how many bytes were written: fewer where the disk is full. */
+async function writeAll(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
+  let written = 0;
+  for (let start = 0; start < chunks.length; ) {
+    let end = start;
+    let size = 0;
+    do size += (chunks[end++] as Uint8Array).length;
+    while (end < chunks.length && size + (chunks[end] as Uint8Array).length <= MOST_AT_ONCE);
+    const bytes = await writeAt(fd, chunks.slice(start, end), position + written);
+    written += bytes;
+    if (bytes < size) break;
+    start = end;
+  }
+  return written;
 }
 
 /** FileHandle's own takes three times as long to begin. */
