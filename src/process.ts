@@ -1,6 +1,7 @@
 /** Main thread of a process under the supervisor: one acceptor with its pool. Loaded by process-entry.ts, which has begun with it. */
 import { Socket } from 'node:net';
 import { describe, fromPayload, LidoError, toPayload } from './contract/errors.js';
+import { lull } from './http/wire/lull.js';
 import { capturesOutput, createLog, type Log, moveDescriptors } from './log.js';
 import { outliveReaders } from './log-output.js';
 import type { Question } from './observe/questions.js';
@@ -124,12 +125,21 @@ function meetSiblings(place: number, findServer: () => Server): Promise<Siblings
   });
 }
 
+/**
+ * Node's channel hands over one socket in a turn of the event loop, and a turn takes as long as to answer one request of every
+ * busy connection: of a thousand clients that connect at once, the last would wait for seconds while the first are served. From
+ * so many on that wait they go first.
+ */
+const CROWD = 16;
+
 /** A client that went away meanwhile leaves nothing to take. */
 function takeConnection(
   server: Server,
-  [, index, id, luggage]: Extract<ToProcess, readonly ['connection', ...unknown[]]>,
+  [, index, id, luggage, behind]: Extract<ToProcess, readonly ['connection', ...unknown[]]>,
   socket: unknown,
 ): void {
+  if (behind >= CROWD) lull.begin();
+  else if (behind === 0) lull.end();
   // Told before it is served: whoever ends amid a request must not leave it to another process, too.
   taken = id;
   void post(['taken', id]);

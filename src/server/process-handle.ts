@@ -19,6 +19,8 @@ import type { VacancyFile } from './vacancy-file.js';
 
 /** A process that has not taken a connection for so long stands still: one that was stopped, or gets no processor. Milliseconds. */
 const TAKING_PATIENCE_MS = 500;
+/** A request does not go to a process to which more connections are on their way: it would wait behind them. */
+const MOST_ON_THEIR_WAY = 8;
 
 /** More than connections ever weigh: whoever can begin at once comes first, then whoever answers. */
 const FULL_BURDEN = 1_000_000;
@@ -154,8 +156,11 @@ export class ProcessHandle {
   /** Gives it a connection. */
   give(arrival: Arrival): void {
     this.#given += 1;
-    this.#untaken.set(this.#given, { arrival, at: performance.now() });
-    this.#post(['connection', arrival.index, this.#given, arrival.luggage], arrival.socket);
+    const id = this.#given;
+    this.#untaken.set(id, { arrival, at: performance.now() });
+    // Node sends one socket at a time, and makes its message's text only then: those behind it may have come meanwhile.
+    const behind = { toJSON: () => this.#given - id } as unknown as number;
+    this.#post(['connection', arrival.index, id, arrival.luggage, behind], arrival.socket);
   }
 
   /** Connections that it will not take any more, for it has ended: they are for others. */
@@ -311,7 +316,7 @@ export class ProcessHandle {
     const socket = handle instanceof Socket ? handle : null;
     if (socket !== null) stopReading(socket);
     const other = socket === null ? null : this.#findOther(this, place);
-    if (socket === null || other === null) {
+    if (socket === null || other === null || other.#untaken.size > MOST_ON_THEIR_WAY) {
       socket?.destroy();
       this.#post(['stays', id]);
       return;

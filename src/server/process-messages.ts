@@ -16,8 +16,11 @@ export type ToProcess =
   | readonly [kind: 'start', start: ProcessStart]
   /** New code could not be loaded: answer every request with why. Only under --reload. */
   | readonly [kind: 'broken', failure: ErrorPayload]
-  /** Comes with a connection to the address of this index; answered with 'taken'. `luggage`: what another process has read of it. */
-  | readonly [kind: 'connection', index: number, id: number, luggage: Luggage | null]
+  /**
+   * Comes with a connection to the address of this index; answered with 'taken'. `luggage`: what another process
+   * has read of it. `behind`: how many are on their way behind it.
+   */
+  | readonly [kind: 'connection', index: number, id: number, luggage: Luggage | null, behind: number]
   /** What left under this number is the supervisor's now. */
   | readonly [kind: 'left', id: number]
   /** What left under this number is for nobody else: it is to be served where it is. */

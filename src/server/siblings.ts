@@ -10,6 +10,11 @@ import { Vacancies, type Vacancy } from './vacancies.js';
 
 /** How often a vacancy is told again that somebody claimed and did not use. Milliseconds. */
 const REPEAT_MS = 250;
+/**
+ * Connections that leave at a time. Node's channel takes one in each turn of the event loop, and where turns are long a request
+ * is answered here before its connection has left.
+ */
+const MOST_LEAVING = 8;
 
 export interface SiblingsOptions {
   /** Sends a message to the supervisor, with a socket that stays open here. Tells `failed` where that cannot be. */
@@ -74,7 +79,8 @@ export class Siblings {
   }
 
   #send(vacancy: Vacancy, exchange: Exchange): boolean {
-    const place = this.#isClosed ? null : vacancy.claim();
+    const mayLeave = !this.#isClosed && this.#leaving.size < MOST_LEAVING;
+    const place = mayLeave ? vacancy.claim() : null;
     if (place === null) return false;
     const departure = exchange.depart();
     if (departure === null) {

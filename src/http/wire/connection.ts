@@ -14,6 +14,7 @@ import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js'
 import { KeptBytes } from './kept-bytes.js';
 import { formatLastAnswer } from './last-answer.js';
 import { LongBodyReader } from './long-body.js';
+import { lull, type Waiting } from './lull.js';
 import { type BodyCarrier, type WireBody, WireRequest } from './request.js';
 import { type ResponseCarrier, WireSink } from './sink.js';
 import { stopReading } from './stop-reading.js';
@@ -58,7 +59,7 @@ const HALF_CLOSE_MS = 1000;
 /** Connections whose writes go out at the end of this turn. */
 const gathering: HttpConnection[] = [];
 
-export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
+export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier, Waiting {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
   readonly #parser: HeadParser;
@@ -129,7 +130,7 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   /** Ends the connection unless an answer is due or on its way. The client is told, though a forked process may have the socket, too. */
   closeIdle(): void {
-    const isBusy = this.#state === 'request' || this.#state === 'taken';
+    const isBusy = this.#state === 'request' || this.#state === 'taken' || this.#packets.length > 0;
     if (!isBusy && this.#socket.writableLength === 0) this.#socket.destroySoon();
   }
 
@@ -139,12 +140,14 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
 
   /** Since when nobody waits for an answer here, and none is on its way; null where somebody does. performance.now(). */
   get idleSince(): number | null {
-    return this.#state === 'idle' && this.#socket.writableLength === 0 ? this.#since : null;
+    const isIdle = this.#state === 'idle' && this.#packets.length === 0;
+    return isIdle && this.#socket.writableLength === 0 ? this.#since : null;
   }
 
   /** Ends what is overdue. To be called again and again. */
   check(now: number): void {
-    if (this.#state === 'taken') return;
+    // What has come in a lull may be what a time-out waits for.
+    if (this.#state === 'taken' || lull.isHere) return;
     const { headerTimeoutMs, keepAliveMs } = this.#options;
     const age = now - this.#since;
     const isFirst = this.#client === null;
@@ -195,7 +198,8 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#heardAt = performance.now();
     this.#packets.push(packet);
     this.#ahead += packet.length;
-    this.#read();
+    if (!lull.isHere || this.#ahead >= MAX_AHEAD) this.#read();
+    else if (this.#packets.length === 1) lull.keep(this);
   };
 
   /** Of a long body; nothing else comes with it. */
@@ -209,6 +213,11 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier {
     this.#isReading = false;
     this.#regulateSocket();
   };
+
+  /** The lull in which something came is over. */
+  goOn(): void {
+    if (this.#packets.length > 0) this.#read();
+  }
 
   readonly #hearEnd = (): void => {
     if (this.#state === 'over') return;
