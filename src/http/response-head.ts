@@ -8,7 +8,7 @@ export interface Head {
   readonly fields: readonly string[];
   /** As declared by the application; null when it declared none. */
   readonly contentLength: number | null;
-  /** False where RFC 9110 allows no body: 204 and 304. */
+  /** False where RFC 9110 allows no body: 204, 205 and 304. */
   readonly mayHaveBody: boolean;
   /** What would end a field or the head before its time; such a head is not sent. */
   readonly fault?: string;
@@ -32,7 +32,7 @@ export function parseHead(wire: string): Head {
 function parse(wire: string): Head {
   const [statusLine = '', ...all] = wire.split('\n');
   const status = Number(statusLine.slice(0, 3));
-  const mayHaveBody = status !== 204 && status !== 304;
+  const mayHaveBody = status !== 204 && status !== 205 && status !== 304;
   let fields: string[] = [];
   let contentLength: number | null = null;
   let announcesTrailers = false;
@@ -44,8 +44,10 @@ function parse(wire: string): Head {
     if (isLength) contentLength = Number(value);
     if (lower === 'trailer') announcesTrailers = true;
     // RFC 9110, section 8.6: no Content-Length in a 204.
-    if (!isLength || status !== 204) fields.push(name, value);
+    if (!isLength || (status !== 204 && status !== 205)) fields.push(name, value);
   }
+  // RFC 9110, section 15.3.6: clients look for a body behind a 205, and it says that there is none.
+  if (status === 205) fields.push('Content-Length', '0');
   // Behind a body that is counted is no place for them, RFC 9112, section 7.1.2; node:http throws where they are announced.
   if (announcesTrailers && contentLength !== null) fields = dropField(fields, 'trailer');
   const head = { status, reason: statusLine.slice(4), fields, contentLength, mayHaveBody };

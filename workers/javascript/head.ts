@@ -75,7 +75,8 @@ export function declaresLength(head: string): boolean {
 
 /** The head with a Content-Length, unless it has one or its status allows no body. */
 export function declareLength(head: string, length: number): string {
-  if (head.startsWith('204') || head.startsWith('304') || declaresLength(head)) return head;
+  const hasNoBody = head.startsWith('204') || head.startsWith('205') || head.startsWith('304');
+  if (hasNoBody || declaresLength(head)) return head;
   return `${head}\nContent-Length\n${length}`;
 }
 

@@ -57,7 +57,7 @@ def build_head(status, headers):
 
 def declare_length(head, length):
     """The head with a Content-Length, unless it has one or its status allows no body."""
-    if head[:3] in (b"204", b"304") or declares_length(head):
+    if head[:3] in (b"204", b"205", b"304") or declares_length(head):
         return head
     return b"%b\nContent-Length\n%d" % (head, length)
 

@@ -62,7 +62,7 @@ class Trailers:
 
 def are_wanted(scope, head):
     """Whether they can be sent, to a client that says that it takes them. RFC 9110, section 6.5, and RFC 9112, section 7.1.2."""
-    if scope["http_version"] != "1.1" or scope.get("method") == "HEAD" or head[:3] in (b"204", b"304"):
+    if scope["http_version"] != "1.1" or scope.get("method") == "HEAD" or head[:3] in (b"204", b"205", b"304"):
         return False
     codings = b",".join(value for name, value in scope["headers"] if name == b"te").lower().split(b",")
     asks = any(coding.partition(b";")[0].strip() == b"trailers" for coding in codings)
