@@ -1,7 +1,13 @@
 // Bodies on their way to a worker: within the request, in chunks, or in a file that the worker reads for itself.
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { text } from 'node:stream/consumers';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Spool } from '../dist/src/http/spool.js';
 import type { UserSettings } from '../dist/src/settings/resolve.js';
 import { digest, makeBytes } from './support/bytes.js';
 import { makeFolder } from './support/command.js';
@@ -243,5 +249,23 @@ describe('a long body', () => {
     client.send(makeBytes(3 * MiB));
     expect(await client.closes()).toBe(true);
     await vi.waitUntil(() => openFiles() === 0);
+  });
+
+  it('over TLS comes in packets, and is not copied for a reader that there cannot be', async () => {
+    const folder = makeFolder({});
+    const words =
+      '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a -keyout a.key -out a.pem';
+    execFileSync('openssl', ['req', '-x509', ...words.split(' ')], { cwd: folder, stdio: 'ignore' });
+    const room = vi.spyOn(Spool.prototype, 'room');
+    onTestFinished(() => room.mockRestore());
+    const certificate = { certfile: [join(folder, 'a.pem')], keyfile: [join(folder, 'a.key')] };
+    const { port } = await serve('javascript', certificate);
+    const body = makeBytes(3 * MiB);
+    const headers = { 'Content-Length': body.length };
+    const where = { host: '127.0.0.1', port, path: '/digest', rejectUnauthorized: false, agent: false };
+    const sent = request({ ...where, method: 'POST', headers }).end(body);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    expect(await text(response)).toBe(digest(body));
+    expect(room).not.toHaveBeenCalled();
   });
 });

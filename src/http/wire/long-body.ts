@@ -22,9 +22,15 @@ export class LongBodyReader {
    */
   static begin(socket: Socket, body: WireBody, take: (bytes: Buffer) => void): LongBodyReader | null {
     const left = body.longRest;
-    if (left === 0 || (body.receiver?.room() ?? null) === null) return null;
+    if (left === 0) return null;
     const fd = findDescriptor(socket);
-    if (fd === null || duplicate === null || !stopReading(socket)) return null;
+    if (fd === null) return null;
+    if (duplicate === null) {
+      load();
+      return null;
+    }
+    // Asked last: what has come is copied for it, which would be in vain where the next packet comes as this one did.
+    if ((body.receiver?.room() ?? null) === null || !stopReading(socket)) return null;
     const own = duplicate(fd);
     if (own >= 0) return new LongBodyReader(socket, own, body, left, take);
     readOn(socket);
@@ -82,7 +88,6 @@ export class LongBodyReader {
 
 /** Of a connection without TLS, all of whose bytes so far were taken. */
 function findDescriptor(socket: Socket): number | null {
-  if (duplicate === null) load();
   const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
   const isPlain = !('encrypted' in socket) && socket.readableLength === 0;
   return isPlain && handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : null;
