@@ -36,8 +36,9 @@ const sendto = libc.func(
 const bind = libc.func('int bind(int fd, const void *address, uint32_t length)');
 const shutdown = libc.func('int shutdown(int fd, int how)');
 const close = libc.func('int close(int fd)');
-const dup = libc.func('int dup(int fd)');
+const fcntl = libc.func('int fcntl(int fd, int command, ...)');
 const SHUT_RD = 0;
+const F_DUPFD_CLOEXEC = process.platform === 'darwin' ? 67 : 1030;
 
 /**
  * Sends one datagram to a Unix socket, which Node cannot. A path that begins with @ is an abstract one. False where nobody
@@ -135,7 +136,7 @@ export class DatagramSender {
   }
 }
 
-/** Another descriptor of the same file; -1 where there may be no more. */
+/** Another descriptor of the same file, which programs that are started do not get; -1 where there may be no more. */
 export function duplicate(fd: number): number {
-  return dup(fd);
+  return fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0);
 }

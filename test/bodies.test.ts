@@ -1,5 +1,5 @@
 // Bodies on their way to a worker: within the request, in chunks, or in a file that the worker reads for itself.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
@@ -190,16 +190,21 @@ it('a body in a file is closed where the worker that reads it dies', async () =>
 });
 
 describe('a long body', () => {
-  /** Connections that this process has open by two descriptors. */
-  function countTwins(): number {
-    const links = readdirSync('/proc/self/fd').map((fd) => {
+  /** What a process has open, by its number. */
+  function findSockets(pid: string): string[] {
+    const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
       try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
       } catch {
         return fd;
       }
     });
-    const sockets = links.filter((link) => link.startsWith('socket:'));
+    return links.filter((link) => link.startsWith('socket:'));
+  }
+
+  /** Connections that this process has open by two descriptors. */
+  function countTwins(): number {
+    const sockets = findSockets('self');
     return sockets.length - new Set(sockets).size;
   }
 
@@ -233,6 +238,17 @@ describe('a long body', () => {
     client.socket.end();
     expect((await client.readResponse()).status).toBe(400);
     await vi.waitUntil(() => openFiles() === 0 && countTwins() === 0);
+  });
+
+  it('has no part in programs that are started meanwhile: its client would wait for their end', async () => {
+    const { port } = await serve('javascript');
+    const before = findSockets('self');
+    await begin(port);
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    onTestFinished(() => void child.kill());
+    await once(child, 'spawn');
+    expect(findSockets('self').length).toBeGreaterThan(before.length);
+    expect(findSockets(String(child.pid)).filter((socket) => !before.includes(socket))).toEqual([]);
   });
 
   it('whose client is gone leaves nothing behind', async () => {
