@@ -47,6 +47,19 @@ describe('a lull', () => {
     expect(lull.isHere).toBe(true);
   });
 
+  it('puts off the time-outs of clients that have said something, and of no others', async () => {
+    const { port } = await startServer({ ...fixture('javascript', 'hello'), headerTimeout: 1 });
+    const [silent, other] = [new RawClient(port), new RawClient(port)];
+    const keep = vi.spyOn(lull, 'keep');
+    lull.begin(LONG_MS);
+    other.send(get('/'));
+    await vi.waitFor(() => expect(keep).toHaveBeenCalledTimes(1));
+    expect((await silent.readResponse()).status).toBe(408);
+    expect(other.socket.bytesRead).toBe(0);
+    lull.end();
+    expect((await other.readResponse()).status).toBe(200);
+  });
+
   it('does no harm where a client leaves meanwhile', async () => {
     const { port, server } = await startServer(fixture('javascript', 'hello'));
     const gone = new RawClient(port);

@@ -147,7 +147,8 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier, Wai
   /** Ends what is overdue. To be called again and again. */
   check(now: number): void {
     // What has come in a lull may be what a time-out waits for.
-    if (this.#state === 'taken' || lull.isHere) return;
+    const waitsForLull = lull.isHere && this.#packets.length > 0;
+    if (this.#state === 'taken' || waitsForLull) return;
     const { headerTimeoutMs, keepAliveMs } = this.#options;
     const age = now - this.#since;
     const isFirst = this.#client === null;
