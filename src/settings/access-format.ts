@@ -42,7 +42,7 @@ export const NAMED_FORMATS: Readonly<Record<string, string>> = {
 /** Reads a format: `%(NAME)s` among text, `%%` for a percent sign. Throws a RangeError that says what is wrong with it. */
 export function parseAccessFormat(format: string): readonly AccessPart[] {
   const parts: AccessPart[] = [];
-  const pattern = NAMED_FORMATS[format] ?? format;
+  const pattern = Object.hasOwn(NAMED_FORMATS, format) ? (NAMED_FORMATS[format] as string) : format;
   for (const [piece, name] of pattern.matchAll(/%\(([^)]*)\)s|%%|[^%]+|%/g)) {
     if (name !== undefined) parts.push(readName(name));
     else if (piece === '%') throw new RangeError('a percent sign that begins no %(NAME)s is written %%');

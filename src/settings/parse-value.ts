@@ -198,7 +198,9 @@ function parseSocket(value: unknown): string | Mistake {
 function parseText({ choices, synonyms }: Setting, value: unknown): string | Mistake {
   if (typeof value !== 'string' || value === '') return reject(choices?.join(', ') ?? 'a text', value);
   if (choices === undefined || choices.includes(value)) return value;
-  return suggest(reject(choices.join(', '), value), synonyms?.[value] ?? value, choices);
+  const isKnown = synonyms !== undefined && Object.hasOwn(synonyms, value);
+  const meant = isKnown ? (synonyms[value] as string) : value;
+  return suggest(reject(choices.join(', '), value), meant, choices);
 }
 
 /** Adds "; did you mean warn?" where a choice is near. */
