@@ -2,7 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import fastify from 'fastify';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import lido from '../dist/src/fastify.js';
+import lido, { type LidoOptions } from '../dist/src/fastify.js';
 import { serveByNode } from './support/handler.js';
 import { get, RawClient } from './support/raw-client.js';
 import { fixture, languages, startServer } from './support/server.js';
@@ -20,7 +20,7 @@ describe.each(languages)('of a %s application', (language) => {
     Fastify: async () => {
       const app = fastify();
       onTestFinished(() => app.close());
-      await app.register(lido, application);
+      await app.register(lido, application as LidoOptions);
       await app.listen({ port: 0, host: '127.0.0.1' });
       return (app.server.address() as AddressInfo).port;
     },
