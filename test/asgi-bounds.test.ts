@@ -1,5 +1,7 @@
 // ASGI: what clients can make a process hold, and run, has a bound in number as well as in bytes.
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { root, startServer, venv } from './support/server.js';
 
@@ -63,4 +65,31 @@ it('sends hundreds of thousands of single bytes, to clients that take them late 
     return (await client.readResponse()).body.toString();
   });
   expect(await Promise.all(bodies)).toEqual(Array.from({ length: 2 }, () => '0123456789'.repeat(30_000)));
+});
+
+/** Single bytes, without a turn for anybody else, save where there is no room for the next: then `waits` is made. */
+const OVERFLOWS = `import asyncio, os
+
+async def application(scope, receive, send):
+    assert scope['type'] == 'http'
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'begun', 'more_body': True})
+    asyncio.get_running_loop().call_soon(open, os.path.dirname(__file__) + '/waits', 'w')
+    for number in range(200000):
+        await send({'type': 'http.response.body', 'body': b'.', 'more_body': True})
+    await send({'type': 'http.response.body'})
+`;
+
+it('waits for room where so much is sent that the main thread does not come to it', async () => {
+  const folder = makeFolder({ 'overflows.py': OVERFLOWS });
+  const { port, lines } = await startServer({ application: `${folder}/overflows.py`, python: venv });
+  const client = new RawClient(port);
+  client.send(get('/'));
+  await client.readUntil('begun');
+  // This is the server's main thread, too: it reads nothing meanwhile.
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let count = 0; count < 1000 && !existsSync(`${folder}/waits`); count += 1)
+    Atomics.wait(pause, 0, 0, 10);
+  expect((await client.readUntil('0\r\n\r\n')).split('.')).toHaveLength(200_001);
+  expect(lines.filter(({ level }) => level >= 50)).toEqual([]);
 });

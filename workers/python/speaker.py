@@ -78,7 +78,11 @@ class Speaker(Interruptible):
             return False
         self.sent = (self.sent + len(piece)) & _MODULO
         self.put(BLOCK, b"", piece)
-        self.tell_in_time(perf_counter_ns())
+        # What was recalled still lies in the ring, and the application may take its time for the next block.
+        if self.requests.has_next():
+            self.tell_in_time(perf_counter_ns())
+        else:
+            self.tell_now()
         return True
 
     def is_gone(self):

@@ -30,7 +30,7 @@ class Outbox:
         #: What the ring has no room for: (kind, id, first, second). The windows of requests bound it, and MOST_WAITING.
         self.waiting = deque()
         #: Requests whose applications wait for that to be less.
-        self.hopeful = []
+        self.hopeful = set()
         #: In the midst of a turn of the inbox; what is said meanwhile is told at its end.
         self.is_gathering = False
         self.untold = 0
