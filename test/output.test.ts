@@ -12,9 +12,28 @@ def print_pieces(name):
     for number in range(200):
         print(name, number, name, number, 'end')
 
+keeps, may_end = threading.Event(), threading.Event()
+
+def keep(errors):
+    errors.write('begun in one request, ')
+    keeps.set()
+    may_end.wait()
+    errors.write('ended in another\\n')
+
 def application(environ, start_response):
+    global keeper
     path = environ['PATH_INFO']
+    errors = environ['wsgi.errors']
     body = b''
+    if path == '/keep':
+        keeper = threading.Thread(target=keep, args=(errors,))
+        keeper.start()
+        keeps.wait()
+    if path == '/end':
+        errors.write('of the other ')
+        may_end.set()
+        keeper.join()
+        errors.write('alone\\n')
     if path == '/all':
         print('printed', path)
         print('no line break', end='')
@@ -132,6 +151,14 @@ describe('in text, what a Python application prints', () => {
     expect(stderr()).toMatch(/\] ERROR: \[[0-9a-f]+-1\] to wsgi.errors\n/);
     expect((await fetch(`${url}/all`)).status).toBe(200);
     await expect.poll(stdout).toContain('without an endprinted /all\n');
+  });
+
+  it('stays in whole lines where a thread keeps wsgi.errors past its request', async () => {
+    const { url, stderr, waitFor } = await serve('prints.py');
+    for (const path of ['/keep', '/end']) expect((await fetch(url + path)).status).toBe(200);
+    await waitFor('alone');
+    expect(stderr()).toContain('\nbegun in one request, ended in another\n');
+    expect(stderr()).toMatch(/\] ERROR: \[[0-9a-f]+-2\] of the other alone\n/);
   });
 
   it('stays in whole lines, whoever prints at the same time', async () => {

@@ -98,7 +98,10 @@ class ChunkedInput(io.RawIOBase):
 
 
 class ErrorStream:
-    """Text that ends in Lido's log, line by line, beside the request that its worker runs."""
+    """
+    Text that ends in Lido's log, line by line, beside the request that its worker runs. A logging handler keeps the stream it was
+    made with, and other threads may write to it: what they write goes to stderr, which keeps their lines apart from the worker's.
+    """
 
     __slots__ = ("worker", "partial")
 
@@ -112,6 +115,8 @@ class ErrorStream:
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
+        if get_ident() != self.worker.thread:
+            return sys.stderr.write(text)
         if captures():
             lines, end, self.partial = (self.partial + text).rpartition("\n")
             if end:
@@ -127,16 +132,17 @@ class ErrorStream:
             self.write(line)
 
     def flush(self):
-        if self.partial:
+        if get_ident() != self.worker.thread:
+            sys.stderr.flush()
+        elif self.partial:
             text, self.partial = self.partial, ""
             self._log(text)
 
     def _log(self, line):
-        # A logging handler keeps the stream it was made with, and other threads may write to it: stderr takes those.
         worker = self.worker
         if captures():
             log_error(line)
-        elif worker.request and get_ident() == worker.thread:
+        elif worker.request:
             worker.log(line)
         else:
             sys.stderr.write(line + "\n")
