@@ -5,6 +5,11 @@ import { wrapFile } from './file-wrapper.js';
 
 /** Lists of keys remembered; the same clients send the same header names again and again. */
 const MAX_CACHED_KEYS = 512;
+/**
+ * Of requests with an environ up to this length, in characters: to remember a part of a text keeps all of it, and whoever makes
+ * names up may send a hundred fields of 8 KB.
+ */
+const MAX_CACHED_LENGTH = 16 * 1024;
 
 /** Makes environs for one worker; what is the same for every request is prepared once. */
 export class EnvironDecoder {
@@ -25,7 +30,7 @@ export class EnvironDecoder {
 
   decode(wire: string): Environ {
     const keysEnd = wire.indexOf(KEYS_END);
-    const keys = this.#lookUpKeys(wire.slice(0, keysEnd));
+    const keys = this.#lookUpKeys(wire.slice(0, keysEnd), wire.length <= MAX_CACHED_LENGTH);
     const values = wire.slice(keysEnd + KEYS_END.length).split('\0');
     // Not by spreading the constants: each object made so gets a hidden class of its own, which V8 then has to collect.
     const environ: Record<string, unknown> = {};
@@ -34,11 +39,11 @@ export class EnvironDecoder {
     return environ as unknown as Environ;
   }
 
-  #lookUpKeys(joined: string): readonly string[] {
+  #lookUpKeys(joined: string, isShort: boolean): readonly string[] {
     const known = this.#keys.get(joined);
     if (known !== undefined) return known;
     const keys = joined.split('\0');
-    if (this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(joined, keys);
+    if (isShort && this.#keys.size < MAX_CACHED_KEYS) this.#keys.set(joined, keys);
     return keys;
   }
 }

@@ -45,6 +45,8 @@ from .wire import (
 )
 
 _MAX_CACHED = 512
+# Characters of all names of header fields: browsers send a tenth of that, and whoever makes them up may send a hundred of 8 KB.
+_MAX_CACHED_SIZE = 4096
 _MODULO = 0xFFFFFFFF
 _SLOT_MASK = (1 << SLOT_BITS) - 1
 # So often at most the main thread is told that a body in a file is being read.
@@ -188,7 +190,7 @@ class Worker(Speaker):
         """These keys, and an environ that has them: to copy that is to have room for all, and what is the same for each request."""
         keys = tuple(joined.split("\0"))
         known = keys, {**self.environ, **dict.fromkeys(keys), "wsgi.input": None}
-        if len(self.known) < _MAX_CACHED:
+        if len(self.known) < _MAX_CACHED and len(joined) <= _MAX_CACHED_SIZE:
             self.known[joined] = known
         return known
 

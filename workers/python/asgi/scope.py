@@ -4,6 +4,8 @@ from ..wire import FIXED_KEYS
 from .head import is_token
 
 _MAX_CACHED = 512
+# Bytes of all names of header fields: browsers send a tenth of that, and whoever makes them up may send a hundred of 8 KB.
+_MAX_CACHED_SIZE = 4096
 _COUNT = len(FIXED_KEYS)
 # Where a value is among the fixed ones.
 (
@@ -86,7 +88,7 @@ class ScopeBuilder:
     def learn(self, joined):
         names = tuple(_name_field(key) for key in joined.split(b"\0")[_COUNT:])
         known = (names, None in names)
-        if len(self.names) < _MAX_CACHED:
+        if len(self.names) < _MAX_CACHED and len(joined) <= _MAX_CACHED_SIZE:
             self.names[joined] = known
         return known
 
