@@ -178,6 +178,7 @@ class HttpCycle:
                     # The next event of a stream, most often: there is room, and it is no task's turn to wait.
                     if len(block) > MAX_BLOCK or not self.put_block(block):
                         await self.send_block(block)
+                    self.outbox.tell_in_time()
                 elif len(block) <= STRING_BLOCK_LIMIT:
                     self.begin(block)
                 else:
@@ -284,6 +285,7 @@ class HttpCycle:
     def complete(self):
         """The request is over for the main thread; its task may go on, with what is to be done behind the answer."""
         self.state = COMPLETE
+        self.outbox.tell_in_time()
         self.worker.forget(self)
         self.tell_news()
 

@@ -45,7 +45,7 @@ class Listener:
         """Takes what is there, a part at a time, and lets the main thread ring once there is nothing more."""
         inbox = self.inbox
         inbox.give_sign()
-        self.outbox.is_gathering = True
+        self.outbox.gather()
         count = 0
         record = inbox.take()
         while record is not None:

@@ -1,6 +1,7 @@
 """[6] What a loop says to the main thread: by the ring of answers, for which the main thread is woken once for all of a turn."""
 
 from collections import deque
+from time import perf_counter_ns
 
 from .. import failures
 from ..failures import LidoTimeout, ProtocolError, describe_error, format_error
@@ -9,6 +10,8 @@ from ..wire import DESK_HEADER, IS_HELD_UP, MAX_BLOCK, MESSAGE, TOLD
 
 # Records of one turn after which the main thread is told of them: it can begin, and is not woken for each.
 _MOST_UNTOLD = 16
+# What took so long to make does not wait for the end of its turn: so long may take each that comes behind it. Nanoseconds.
+_LONG_NS = 1_000_000
 # Records that wait for room in the ring, from which on applications wait before they send more: short ones take little of a window.
 MOST_WAITING = 1024
 # Of what went wrong, in characters: of a traceback the end.
@@ -34,6 +37,8 @@ class Outbox:
         #: In the midst of a turn of the inbox; what is said meanwhile is told at its end.
         self.is_gathering = False
         self.untold = 0
+        #: When a turn of the inbox began, or the last answer or message was whole; perf_counter_ns().
+        self.moved_at = 0
 
     def attach(self, ring, words, fence):
         self.ring, self.words, self.fence = ring, words, fence
@@ -50,7 +55,7 @@ class Outbox:
             self.untold += 1
             if not self.is_gathering:
                 if self.untold == 1:
-                    self.loop.call_soon(self.tell_main)
+                    self.loop.call_soon(self.tell_gathered)
                 elif self.untold >= _MOST_UNTOLD:
                     self.tell_main()
 
@@ -84,6 +89,18 @@ class Outbox:
         self.words[IS_HELD_UP] = 1
         self.fence()
         return self.ring.put(*record)
+
+    def gather(self):
+        """A turn of the inbox begins: what is said in it is told of at its end."""
+        self.is_gathering = True
+        self.moved_at = perf_counter_ns()
+
+    def tell_in_time(self):
+        """An answer, an event or a message is whole."""
+        now = perf_counter_ns()
+        if self.untold and now - self.moved_at >= _LONG_NS:
+            self.tell_main()
+        self.moved_at = now
 
     def tell_gathered(self):
         """The turn is over."""

@@ -144,6 +144,7 @@ class WebSocketCycle(HttpCycle):
             self.outbox.put(PART, self.request, b"", content[rest : rest + MAX_BLOCK])
             rest += MAX_BLOCK
         self.outbox.put(kind, self.request, b"", content[rest:])
+        self.outbox.tell_in_time()
 
     def leave(self, message):
         code, reason = message.get("code", _NORMAL), message.get("reason") or ""
