@@ -41,11 +41,14 @@ it('are forgotten by a JavaScript worker', () => {
   const decoder = new EnvironDecoder(constants);
   collect();
   const before = process.memoryUsage().heapUsed;
+  let right = 0;
   for (let count = 0; count < 200; count += 1) {
     const name = `HTTP_${count}${'A'.repeat(100_000)}`;
     const wire = Buffer.from(`PATH_INFO\0${name}\0\0/\0value`).toString('latin1');
-    expect(decoder.decode(wire)).toMatchObject({ PATH_INFO: '/', [name]: 'value' });
+    // Not by expect(), which keeps names itself.
+    if ((decoder.decode(wire) as unknown as Record<string, unknown>)[name] === 'value') right += 1;
   }
   collect();
+  expect(right).toBe(200);
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
 });
