@@ -30,7 +30,8 @@ export class Distribution {
 
   /** For a connection that leaves one process: the one at `place`, which had room for it, or another that serves; null where none does. */
   readonly findOther = (leaving: ProcessHandle, place: number): ProcessHandle | null => {
-    for (const each of this.#processes) if (each.place === place && each.isServing) return each;
+    for (const each of this.#processes)
+      if (each.place === place && each.isServing && !each.standsStill) return each;
     const other = this.#choose();
     return other === leaving ? null : other;
   };

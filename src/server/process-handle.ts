@@ -144,12 +144,18 @@ export class ProcessHandle {
     return this.isAdmitted && !this.isStopped && !this.#hasEnded;
   }
 
+  /** It has not taken what it was given for long; connections are taken in their order. */
+  get standsStill(): boolean {
+    const [oldest] = this.#untaken.values();
+    return oldest !== undefined && performance.now() - oldest.at > TAKING_PATIENCE_MS;
+  }
+
   /** How much less than others it should be given a connection; the smallest is the one. */
   get burden(): number {
     const { connections, taken, isOccupied } = this.#report;
     const isFull = this.place !== null && this.#vacancies?.isVacant(this.place) === false;
     const connectionsToBe = connections + this.#given - taken;
-    const isAway = isOccupied || this.#takesNothing();
+    const isAway = isOccupied || this.standsStill;
     return connectionsToBe + (isFull ? FULL_BURDEN : 0) + (isAway ? OCCUPIED_BURDEN : 0);
   }
 
@@ -240,12 +246,6 @@ export class ProcessHandle {
       this.#whenAnswered.set(token, answer);
       this.#post(['ask', token, question]);
     });
-  }
-
-  /** They are taken in their order. */
-  #takesNothing(): boolean {
-    const [oldest] = this.#untaken.values();
-    return oldest !== undefined && performance.now() - oldest.at > TAKING_PATIENCE_MS;
   }
 
   #see(snapshot: ProcessSnapshot): void {
