@@ -488,6 +488,14 @@ export const catalogue = {
     message: 'there are %s connections already',
     remedy: 'raise --max-connections if the machine has room, or let the load balancer try elsewhere',
   },
+  LIDO_NO_DESCRIPTORS: {
+    group: 'What befell the request',
+    status: 503,
+    message:
+      '%s of the %s descriptors that this process may have are in use, and the rest is kept for files: raise ulimit -n, or set --max-connections',
+    remedy:
+      'raise the limit (ulimit -n, LimitNOFILE of systemd, --ulimit nofile of a container), set --max-connections below it, or mend what the application leaves open',
+  },
   LIDO_TOO_MANY_FROM_ADDRESS: {
     group: 'What befell the request',
     status: 429,

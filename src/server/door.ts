@@ -1,6 +1,6 @@
 /**
- * Main thread. Who is let in: how many connections there may be at once, in all and from one address. Where there is no
- * such limit, there is no door.
+ * Main thread. Who is let in: how many connections there may be at once, in all, from one address, and by the descriptors that the
+ * process may have. Where there is no such limit, there is no door.
  */
 import type { Socket } from 'node:net';
 import { LidoError } from '../contract/errors.js';
@@ -10,12 +10,15 @@ import { formatLastAnswer } from '../http/wire/last-answer.js';
 import type { Log } from '../log.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
+import { type DescriptorLimit, descriptorOf, readDescriptorLimit } from './descriptors.js';
 
 /** Who was not let in has so long to read why. Milliseconds. */
 const FAREWELL_MS = 1000;
 /** So many are told why at a time; others are only ended, for each holds a descriptor as long as it is told. */
 const MOST_FAREWELLS = 64;
-/** The log says at most so often that some were not let in. Milliseconds. */
+/** So many idle connections are ended at a time where descriptors run out: the next few find room. */
+const MOST_ENDED = 64;
+/** The log says at most so often that some were not let in, or were ended for others. Milliseconds. */
 const LOG_PAUSE_MS = 10_000;
 const RETRY_AFTER = 'Retry-After: 1\r\n';
 
@@ -34,9 +37,11 @@ type DoorSettings = Pick<
 
 /** Null where everybody is let in. */
 export function createDoor(settings: DoorSettings, options: DoorOptions): Door | null {
-  return settings.maxConnections + settings.maxConnectionsPerAddress === 0
+  const descriptors = readDescriptorLimit();
+  const isOpen = settings.maxConnections + settings.maxConnectionsPerAddress === 0;
+  return isOpen && descriptors.most === Number.POSITIVE_INFINITY
     ? null
-    : new Door(settings, options);
+    : new Door(settings, descriptors, options);
 }
 
 export class Door {
@@ -47,29 +52,33 @@ export class Door {
   /** Who is at the other end is known later. */
   readonly #isProxied: boolean;
   readonly #isSecure: boolean;
+  readonly #descriptors: DescriptorLimit;
   readonly #options: DoorOptions;
   #count = 0;
   readonly #counts = new Map<string, number>();
   readonly #farewells = new Set<Socket>();
-  #unlogged = 0;
-  #loggedAt = Number.NEGATIVE_INFINITY;
+  readonly #refused = new Tally();
+  readonly #ended = new Tally();
 
-  constructor(settings: DoorSettings, options: DoorOptions) {
+  constructor(settings: DoorSettings, descriptors: DescriptorLimit, options: DoorOptions) {
     this.#most = settings.maxConnections;
     this.#mostFromOne = settings.maxConnectionsPerAddress;
     this.#isProxy = trustProxies(settings.forwardedAllowIps, []).includes;
     this.#isProxied = settings.proxyProtocol;
     this.#isSecure = settings.certfile.length > 0;
+    this.#descriptors = descriptors;
     this.#options = options;
   }
 
   /** Counts a connection until it ends. One too many is told so and ended: then false. */
   admit(socket: Socket): boolean {
-    return this.#admitToAll(socket) && (this.#isProxied || this.admitFrom(socket, describeSocket(socket)));
+    if (!this.#admitToProcess(socket) || !this.#admitToAll(socket)) return false;
+    return this.#mostFromOne === 0 || this.#isProxied || this.admitFrom(socket, describeSocket(socket));
   }
 
   /** The same by its address alone, which a proxy may have told only after the connection was let in. */
   readonly admitFrom = (socket: Socket, client: Connection): boolean => {
+    if (this.#mostFromOne === 0) return true;
     const network = networkOf(client.remoteAddress);
     if (!this.#isCounted(network, client.remoteAddress)) return true;
     const count = this.#counts.get(network) ?? 0;
@@ -84,6 +93,7 @@ export class Door {
   /** Counts a connection that another process let in. */
   count(socket: Socket, { remoteAddress }: Connection): void {
     this.#countInAll(socket);
+    if (this.#mostFromOne === 0) return;
     const network = networkOf(remoteAddress);
     if (this.#isCounted(network, remoteAddress)) this.#countFrom(socket, network);
   }
@@ -102,7 +112,30 @@ export class Door {
     return true;
   }
 
+  /**
+   * A descriptor of those that are kept is lent where idle connections were ended for it, so that the next ones are free; and no
+   * more than half of them are.
+   */
+  #admitToProcess(socket: Socket): boolean {
+    const { most, kept } = this.#descriptors;
+    const over = descriptorOf(socket) - (most - kept);
+    if (!(over >= 0)) return true;
+    const ended = this.#endIdle(Math.min(kept, MOST_ENDED));
+    const error = new LidoError('LIDO_NO_DESCRIPTORS', [most - kept, most]);
+    if (ended > 0) this.#log(this.#ended, ended, 'idle and ended for others', error);
+    if (ended > 0 && over < kept / 2) return true;
+    this.#refuse(socket, error);
+    return false;
+  }
+
+  #endIdle(most: number): number {
+    let ended = 0;
+    while (ended < most && this.#options.makeRoom()) ended += 1;
+    return ended;
+  }
+
   #countInAll(socket: Socket): void {
+    if (this.#most === 0) return;
     this.#count += 1;
     socket.once('close', () => {
       this.#count -= 1;
@@ -111,7 +144,7 @@ export class Door {
 
   /** A Unix socket has no address. */
   #isCounted(network: string, address: string): boolean {
-    return this.#mostFromOne > 0 && network !== '' && !this.#isProxy(address);
+    return network !== '' && !this.#isProxy(address);
   }
 
   #countFrom(socket: Socket, network: string): void {
@@ -126,9 +159,9 @@ export class Door {
   /** A client that still sends would lose the answer if its connection were closed at once. */
   #refuse(socket: Socket, error: LidoError): void {
     this.#options.refused(error);
-    this.#log(error);
+    this.#log(this.#refused, 1, 'not let in', error);
     // A handshake for a farewell would cost more than what is spared.
-    if (this.#isSecure || this.#farewells.size >= MOST_FAREWELLS) {
+    if (this.#isSecure || this.#farewells.size >= Math.min(MOST_FAREWELLS, this.#descriptors.kept / 2)) {
       socket.destroy();
       return;
     }
@@ -147,16 +180,29 @@ export class Door {
       );
   }
 
-  #log({ code, message }: LidoError): void {
-    this.#unlogged += 1;
-    const now = performance.now();
-    if (now - this.#loggedAt < LOG_PAUSE_MS) return;
-    const count = this.#unlogged;
-    this.#loggedAt = now;
-    this.#unlogged = 0;
+  #log(tally: Tally, count: number, what: string, { code, message }: LidoError): void {
+    const all = tally.add(count);
+    if (all === null) return;
     this.#options.log.warn(
       { code },
-      `${count === 1 ? 'a client was' : `${count} clients were`} not let in: ${message}`,
+      `${all === 1 ? 'a client was' : `${all} clients were`} ${what}: ${message}`,
     );
+  }
+}
+
+/** Counts what the log tells of now and then. */
+class Tally {
+  #count = 0;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  /** All since it was told last; null where that was a moment ago. */
+  add(count: number): number | null {
+    this.#count += count;
+    const now = performance.now();
+    if (now - this.#toldAt < LOG_PAUSE_MS) return null;
+    const all = this.#count;
+    this.#toldAt = now;
+    this.#count = 0;
+    return all;
   }
 }

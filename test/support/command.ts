@@ -18,6 +18,8 @@ export interface Ended {
 export interface Place {
   readonly cwd: string;
   readonly env?: Record<string, string>;
+  /** How many descriptors it may have. */
+  readonly descriptors?: number;
 }
 
 export interface Running {
@@ -56,9 +58,13 @@ export async function serveLido(words: readonly string[], place: Place): Promise
 }
 
 /** Starts the command; it is killed after the test. */
-export function startLido(words: readonly string[], { cwd, env = {} }: Place): Omit<Running, 'url'> {
+export function startLido(
+  words: readonly string[],
+  { cwd, env = {}, descriptors }: Place,
+): Omit<Running, 'url'> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LIDO_'));
-  const child = spawn(process.execPath, [CLI, ...words], {
+  const limit = descriptors === undefined ? '' : `ulimit -n ${descriptors};`;
+  const child = spawn('sh', ['-c', `${limit} exec "$0" "$@"`, process.execPath, CLI, ...words], {
     cwd,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

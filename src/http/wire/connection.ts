@@ -138,9 +138,9 @@ export class HttpConnection implements BodyCarrier, Holder, ResponseCarrier, Wai
     this.#socket.destroy();
   }
 
-  /** Since when nobody waits for an answer here, and none is on its way; null where somebody does. performance.now(). */
+  /** Since when nobody waits for an answer here, and none is on its way; null where somebody does, or it is over. performance.now(). */
   get idleSince(): number | null {
-    const isIdle = this.#state === 'idle' && this.#packets.length === 0;
+    const isIdle = this.#state === 'idle' && this.#packets.length === 0 && !this.#socket.destroyed;
     return isIdle && this.#socket.writableLength === 0 ? this.#since : null;
   }
 

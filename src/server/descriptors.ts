@@ -1,0 +1,36 @@
+/**
+ * Main thread. How many descriptors this process may have: one for each connection and file that is open. Where all are in use, the
+ * kernel's queue is emptied by libuv, which resets whoever waits there, and Node.js tells nobody.
+ */
+import { readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+
+/** What is kept of them for files, threads and the application: a sixteenth, and so many at least. */
+const KEPT_SHARE = 16;
+const LEAST_KEPT = 8;
+
+export interface DescriptorLimit {
+  /** Infinity where there is none, or the system does not tell. */
+  readonly most: number;
+  /** How many of these are kept for other things than connections. */
+  readonly kept: number;
+}
+
+/** What this process may have by now: Node.js has raised it to the hard limit. */
+export function readDescriptorLimit(): DescriptorLimit {
+  const most = Number(/^Max open files\s+(\d+)/m.exec(readLimits())?.[1] ?? Number.POSITIVE_INFINITY);
+  return { most, kept: Math.max(LEAST_KEPT, Math.floor(most / KEPT_SHARE)) };
+}
+
+/** Whoever comes gets the lowest number that is free, so all below it are in use. -1 where it is not known. */
+export function descriptorOf(socket: Socket): number {
+  return (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,70 @@
+// A process may have so many descriptors: who comes when they run out is served or told, and so is the operator.
+import { expect, it, onTestFinished } from 'vitest';
+import { makeFolder, type Running, serveLido } from './support/command.js';
+import { get, RawClient } from './support/raw-client.js';
+
+const HELLO = `export function application(environ, start) { start('200 OK', []); return ['hello']; }`;
+/** A client in the midst of a request is not idle. */
+const HALF_A_HEAD = 'GET / HTTP/1.1\r\nHost: lido';
+const LIMIT = 64;
+const IN_USE = '56 of the 64 descriptors that this process may have are in use';
+
+async function serveWithFew(words: readonly string[] = []): Promise<Running> {
+  const place = { cwd: makeFolder({ 'hello.mjs': HELLO }), descriptors: LIMIT };
+  const server = await serveLido(['--threads', '1', ...words, 'hello.mjs'], place);
+  onTestFinished(async () => {
+    server.child.kill('SIGTERM');
+    await server.ended;
+  });
+  return server;
+}
+
+const portOf = ({ url }: Running) => Number(new URL(url).port);
+
+it.each([
+  ['one process', []],
+  ['two processes', ['--processes', '2']],
+])(
+  'ends idle connections of %s for new ones, and says what there is to do',
+  async (_name, words) => {
+    const server = await serveWithFew(words);
+    let refused = 0;
+    // Whoever was idle for less than a second may be about to ask: until then some are refused.
+    for (let served = 0; served < 2 * LIMIT; ) {
+      const client = new RawClient(portOf(server));
+      client.send(get('/'));
+      const { status } = await client.readResponse();
+      if (status === 503) refused += 1;
+      else served += 1;
+    }
+    expect(refused).toBeGreaterThan(0);
+    expect(server.stderr()).toMatch(
+      new RegExp(`LIDO_NO_DESCRIPTORS (a client was|\\d+ clients were) idle and ended for others: ${IN_USE}`),
+    );
+  },
+  30_000,
+);
+
+it('answers with 503 where nobody is idle, and says so', async () => {
+  const server = await serveWithFew();
+  // Each is known to have come before the next one does, and the first that is answered was one too many.
+  let answered: RawClient | null = null;
+  const clients: RawClient[] = [];
+  while (answered === null) {
+    const client = new RawClient(portOf(server));
+    client.send(HALF_A_HEAD);
+    client.socket.once('data', () => {
+      answered ??= client;
+    });
+    await new Promise((resolve) => client.socket.once('connect', resolve));
+    clients.push(client);
+  }
+  const { status, headers } = await (answered as RawClient).readResponse();
+  expect([status, headers.connection, headers['retry-after']]).toEqual([503, 'close', '1']);
+  await server.waitFor(`LIDO_NO_DESCRIPTORS a client was not let in: ${IN_USE}`);
+  expect(server.stderr()).toContain('raise ulimit -n, or set --max-connections');
+  // Whoever was let in is served.
+  const [first] = clients;
+  first?.send('.test\r\n\r\n');
+  expect((await first?.readResponse())?.status).toBe(200);
+});
