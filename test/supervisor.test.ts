@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -222,18 +222,27 @@ ${WHO}`,
     },
   );
 
-  it('are killed a second after the graceful time-out when they do not end', async () => {
-    const server = await serveLido(['--graceful-timeout', '0.1', ...two, 'who.mjs'], {
-      cwd: makeFolder({ 'who.mjs': WHO }),
-    });
-    const [stopped = 0] = await findProcesses(server.url, 2);
-    process.kill(stopped, 'SIGSTOP');
-    server.child.kill('SIGTERM');
-    expect(await server.ended).toMatchObject({ code: 0, signal: null });
-    expect(server.stderr()).toContain(
-      `killing what did not end within the graceful time-out: process ${stopped}\n`,
-    );
-  });
+  it.each([0, 8])(
+    'are killed a second after the graceful time-out when they do not end, with %i connections on their way',
+    async (count) => {
+      const server = await serveLido(['--graceful-timeout', '0.1', ...two, 'who.mjs'], {
+        cwd: makeFolder({ 'who.mjs': WHO }),
+      });
+      const [stopped = 0] = await findProcesses(server.url, 2);
+      process.kill(stopped, 'SIGSTOP');
+      const { port } = new URL(server.url);
+      for (let index = 0; index < count; index += 1) {
+        const client = connect(Number(port), '127.0.0.1').on('error', () => {});
+        onTestFinished(() => void client.destroy());
+        await once(client, 'connect');
+      }
+      server.child.kill('SIGTERM');
+      expect(await server.ended).toMatchObject({ code: 0, signal: null });
+      expect(server.stderr()).toContain(
+        `killing what did not end within the graceful time-out: process ${stopped}\n`,
+      );
+    },
+  );
 
   async function serveStuck(words: readonly string[]): Promise<Running> {
     const server = await serveLido([...words, ...two, '--timeout', '0', '--python', venv, 'stuck.py'], {

@@ -67,6 +67,25 @@ async function end(server: Running, pid: number): Promise<void> {
 }
 
 describe('SIGUSR2', () => {
+  it('is told of again while the command that it starts has not begun', async () => {
+    const isSuccessor = 'process.env.LIDO_TAKEOVER !== undefined';
+    const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 7000)';
+    const hello =
+      "export const application = (environ, start) => { start('200 OK', []); return ['hello']; };";
+    const cwd = makeFolder({ 'hello.mjs': hello, 'first.cjs': `if (${isSuccessor}) ${wait}` });
+    const server = await serveLido(['--supervise', '--pidfile', 'lido.pid', 'hello.mjs'], {
+      cwd,
+      env: { NODE_OPTIONS: '--require ./first.cjs' },
+    });
+    const ended = firstEnds(server);
+    server.child.kill('SIGUSR2');
+    await ended;
+    expect(server.stderr()).toMatch(
+      /process (\d+) has not come to Lido's code for 5 s: [^\n]*\n(.*\n)*.*process \1 takes over/,
+    );
+    await end(server, Number(readFileSync(join(cwd, 'lido.pid'), 'utf8')));
+  }, 30_000);
+
   it.each([
     ['one process', []],
     ['two processes', ['--processes', '2']],

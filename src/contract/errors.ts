@@ -712,8 +712,13 @@ export function describe(thrown: unknown): string {
   }
 }
 
-/** Lido's own code, and the pool that called it: of no use to whoever mends an application. */
-const OWN_FRAMES = [new URL('../../workers/', import.meta.url).pathname, '/piscina/dist/'];
+/** Lido's own code, and the pool that called it: of no use to whoever mends an application. The sources where Node reads source maps. */
+const OWN_FRAMES = [
+  new URL('../../workers/', import.meta.url).pathname,
+  decodeURIComponent(new URL('../../../workers/', import.meta.url).pathname),
+  '/piscina/dist/',
+  '/piscina/src/',
+];
 
 /** The stack of what was thrown, whatever it is, without Lido's own frames, with the stacks of its causes. */
 export function traceOf(thrown: unknown): string {

@@ -7,11 +7,16 @@ import { statSync } from 'node:fs';
 /** Holds what a process that was started by SIGUSR2 takes over; no setting, and gone from the environment at once. */
 const VARIABLE = 'LIDO_TAKEOVER';
 
+/** What whoever started this process to take its place is told at once. */
+export const BEGUN = 'lido: begun';
+
 /** Who started this process to take its place. */
 export interface Predecessor {
   readonly pid: number;
   /** Descriptors of its listening sockets, by the address as the setting `bind` has it. */
   readonly sockets: Readonly<Record<string, number>>;
+  /** It listens for BEGUN. One of an older Lido does not, and would take it for a failure. */
+  readonly hearsOfBegin?: boolean;
 }
 
 export interface Birth {
@@ -32,6 +37,7 @@ function recordBirth(): Birth {
   const text = process.env[VARIABLE];
   delete process.env[VARIABLE];
   const predecessor = text === undefined ? null : (JSON.parse(text) as Predecessor);
+  if (predecessor?.hearsOfBegin === true) process.send?.(BEGUN, undefined, {}, () => {});
   // systemd names the one process that its sockets and its watchdog are for.
   for (const name of ['LISTEN_PID', 'WATCHDOG_PID'])
     if (predecessor !== null && process.env[name] === String(predecessor.pid))

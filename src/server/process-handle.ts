@@ -182,14 +182,11 @@ export class ProcessHandle {
     return arrivals;
   }
 
-  /** Resolves once no connection is on its way to it. */
-  async settle(): Promise<void> {
-    const ended = this.ended.then(() => {});
-    while (this.#untaken.size > 0 && !this.#hasEnded)
-      await Promise.race([
-        ended,
-        new Promise<void>((resolve) => this.#child.once('message', () => resolve())),
-      ]);
+  /** Resolves once no connection is on its way to it, or after so long: one that stands still takes none. */
+  async settle(longestMs: number): Promise<void> {
+    const over = Promise.race([this.ended, sleep(longestMs, null, { ref: false })]).then(() => false);
+    const told = () => new Promise<true>((resolve) => this.#child.once('message', () => resolve(true)));
+    while (this.#untaken.size > 0) if (!(await Promise.race([over, told()]))) return;
   }
 
   /** Lets it answer every request with what keeps its successor from being loaded. */

@@ -3,14 +3,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT, readCgroupLimits } from '../cgroup.js';
 import type { Log } from '../log.js';
-import type { ProcessHandle } from './process-handle.js';
 
 /** When it is told first; then after each time twice as long. Milliseconds. */
 const FIRST_MS = 5000;
 const LONGEST_MS = 10 * 60 * 1000;
 
+/** A process that was just begun: one under the supervisor, or a command that is to take this one's place. */
+interface Born {
+  readonly pid: number;
+  /** Lido's own code runs in it. */
+  readonly hasBegun: boolean;
+  readonly ended: Promise<unknown>;
+}
+
 /** Until it has begun, from where on it tells by itself what takes long, or has ended. */
-export async function tellWhileUnbegun(born: ProcessHandle, log: Log): Promise<void> {
+export async function tellWhileUnbegun(born: Born, log: Log): Promise<void> {
   const over = new AbortController();
   void born.ended.then(() => over.abort());
   const since = performance.now();

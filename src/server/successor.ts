@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { LidoError } from '../contract/errors.js';
-import { birth, describeTakeover } from './birth.js';
+import { BEGUN, birth, describeTakeover } from './birth.js';
 
 /** The new one serves. */
 const READY = 'lido: ready';
@@ -16,13 +16,21 @@ export class Successor {
   readonly pid: number;
   /** Resolves when it serves; rejects with LIDO_SUCCESSOR_FAILED where it ended before. */
   readonly ready: Promise<void>;
+  /** Resolves when it is gone, or could not be started. */
+  readonly ended: Promise<unknown>;
+  /** Lido's own code runs in it. */
+  hasBegun = false;
   readonly #child: ChildProcess;
 
   /** Starts it as this one was started. `sockets`: descriptors by the addresses that they listen on. */
   constructor(sockets: Readonly<Record<string, number>>) {
     const descriptors = Object.values(sockets);
     const numbered = Object.keys(sockets).map((bind, index) => [bind, 3 + index] as const);
-    const takeover = describeTakeover({ pid: process.pid, sockets: Object.fromEntries(numbered) });
+    const takeover = describeTakeover({
+      pid: process.pid,
+      sockets: Object.fromEntries(numbered),
+      hearsOfBegin: true,
+    });
     this.#child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
       cwd: birth.folder,
       env: { ...birth.environment, ...takeover },
@@ -31,13 +39,18 @@ export class Successor {
     this.pid = this.#child.pid ?? 0;
     this.ready = new Promise((resolve, reject) => {
       const fail = (how: string) => reject(new LidoError('LIDO_SUCCESSOR_FAILED', [how]));
-      this.#child.once('message', (message) => (message === READY ? resolve() : fail(`said ${message}`)));
+      this.#child.on('message', (message) => {
+        if (message === BEGUN) this.hasBegun = true;
+        else if (message === READY) resolve();
+        else fail(`said ${message}`);
+      });
       this.#child.once('exit', (code, signal) =>
         fail(signal ? `ended by ${signal}` : `ended with status ${code}`),
       );
       this.#child.once('error', (error) => fail(`could not be started: ${error.message}`));
     });
     this.ready.catch(() => {});
+    this.ended = new Promise((resolve) => this.#child.once('exit', resolve).once('error', resolve));
   }
 
   /** It may have what this process has let go of. */

@@ -171,6 +171,7 @@ export class Supervisor {
       const descriptors = this.#asked.bind.map((bind, index) => [bind, handles[index]?.fd ?? -1]);
       const successor = new Successor(Object.fromEntries(descriptors));
       this.#successor = successor;
+      void tellWhileUnbegun(successor, this.#log);
       try {
         await successor.ready;
       } finally {
@@ -232,14 +233,18 @@ export class Supervisor {
 
   /** Unless it is the last, another goes on with the sockets. */
   async #stop(isLast: boolean): Promise<boolean> {
+    const end = performance.now() + this.#settings.gracefulTimeout * 1000;
     this.#successor?.kill();
     this.#alarms.clear();
     this.#spare.end();
-    for (const each of this.#processes) if (each.servingSince === null) each.kill();
+    this.abandonStart();
     await this.#sockets.close(isLast);
-    await Promise.all([...this.#processes].map((each) => each.settle()));
-    for (const each of this.#processes) this.#retire(each, isLast && this.#isAlone && each.isServing);
-    await Promise.all([...this.#processes].map(({ ended }) => ended));
+    const finish = async (each: ProcessHandle) => {
+      await each.settle(end - performance.now());
+      this.#retire(each, end - performance.now(), isLast && this.#isAlone && each.isServing);
+      await each.ended;
+    };
+    await Promise.all([...this.#processes].map(finish));
     this.#distribution.close();
     this.#vacancies?.close();
     await this.admin.close();
@@ -300,11 +305,10 @@ export class Supervisor {
   }
 
   #fork(settings: Settings, probes: Promise<Probes>, failure: LidoError | null): ProcessHandle {
-    const vacancies = this.#vacancies;
-    const child = this.#spare.take(vacancies) ?? forkProcess(settings, vacancies);
+    const child = this.#spare.take(this.#vacancies) ?? forkProcess(settings, this.#vacancies);
     const start = { settings, probes, hookFile: this.#hookFile, failure };
     const forked = new ProcessHandle(child, start, this.#isAlone ? this.#sockets.handles : [], {
-      vacancies,
+      vacancies: this.#vacancies,
       findOther: (leaving, place) =>
         this.#closed === null ? this.#distribution.findOther(leaving, place) : null,
       loaded: this.#loaded,
@@ -322,9 +326,9 @@ export class Supervisor {
   }
 
   /** Lets a process finish what it runs and end, and kills it when that takes too long. */
-  #retire(old: ProcessHandle, isLast = false): void {
+  #retire(old: ProcessHandle, graceMs = this.#settings.gracefulTimeout * 1000, isLast = false): void {
     old.stop(isLast);
-    const spare = this.#alarms.set(this.#settings.gracefulTimeout * 1000 + KILL_AFTER_MS, () => {
+    const spare = this.#alarms.set(graceMs + KILL_AFTER_MS, () => {
       this.#log.warn(`killing what did not end within the graceful time-out: process ${old.pid}`);
       old.kill();
     });
