@@ -63,8 +63,13 @@ export function startLido(
   { cwd, env = {}, descriptors }: Place,
 ): Omit<Running, 'url'> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LIDO_'));
-  const limit = descriptors === undefined ? '' : `ulimit -n ${descriptors};`;
-  const child = spawn('sh', ['-c', `${limit} exec "$0" "$@"`, process.execPath, CLI, ...words], {
+  const command = [process.execPath, CLI, ...words];
+  // A shell alone can set the limit; it changes PWD, too.
+  const [program = '', ...rest] =
+    descriptors === undefined
+      ? command
+      : ['sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, ...command];
+  const child = spawn(program, rest, {
     cwd,
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
