@@ -2,8 +2,7 @@
  * Main thread. How many descriptors this process may have: one for each connection and file that is open. Where all are in use, the
  * kernel's queue is emptied by libuv, which resets whoever waits there, and Node.js tells nobody.
  */
-import { readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { readResourceLimit } from './resource-limits.js';
 
 /** What is kept of them for files, threads and the application: a sixteenth, and so many at least. */
 const KEPT_SHARE = 16;
@@ -16,21 +15,11 @@ export interface DescriptorLimit {
   readonly kept: number;
 }
 
-/** What this process may have by now: Node.js has raised it to the hard limit. */
+/**
+ * What this process may have by now: Node.js has raised it to the hard limit. Whoever comes gets the
+ * lowest number that is free, so all below it are in use.
+ */
 export function readDescriptorLimit(): DescriptorLimit {
-  const most = Number(/^Max open files\s+(\d+)/m.exec(readLimits())?.[1] ?? Number.POSITIVE_INFINITY);
+  const most = readResourceLimit('Max open files') ?? Number.POSITIVE_INFINITY;
   return { most, kept: Math.max(LEAST_KEPT, Math.floor(most / KEPT_SHARE)) };
-}
-
-/** Whoever comes gets the lowest number that is free, so all below it are in use. -1 where it is not known. */
-export function descriptorOf(socket: Socket): number {
-  return (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
-}
-
-function readLimits(): string {
-  try {
-    return readFileSync('/proc/self/limits', 'latin1');
-  } catch {
-    return '';
-  }
 }

@@ -6,11 +6,12 @@ import type { Socket } from 'node:net';
 import { LidoError } from '../contract/errors.js';
 import { type Connection, describeSocket } from '../http/connection.js';
 import { networkOf } from '../http/network.js';
+import { descriptorOf } from '../http/wire/descriptor.js';
 import { formatLastAnswer } from '../http/wire/last-answer.js';
 import type { Log } from '../log.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
-import { type DescriptorLimit, descriptorOf, readDescriptorLimit } from './descriptors.js';
+import { type DescriptorLimit, readDescriptorLimit } from './descriptors.js';
 
 /** Who was not let in has so long to read why. Milliseconds. */
 const FAREWELL_MS = 1000;

@@ -1,8 +1,9 @@
 /** Main thread of the supervisor. Says of a process in which Node does not begin what may keep it: the system gives it no threads. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT, readCgroupLimits } from '../cgroup.js';
 import type { Log } from '../log.js';
+import { readResourceLimit } from './resource-limits.js';
 
 /** When it is told first; then after each time twice as long. Milliseconds. */
 const FIRST_MS = 5000;
@@ -33,11 +34,11 @@ export async function tellWhileUnbegun(born: Born, log: Log): Promise<void> {
 
 /** "it has 5, limited by ulimit -u to 15". What the system does not tell is left out. */
 function describeThreads(pid: number): string {
-  const most = /^Max processes\s+(\d+)/m.exec(readText(`/proc/${pid}/limits`))?.[1];
+  const most = readResourceLimit('Max processes', pid);
   const group = { controller: 'pids', file: 'pids.max', oldFiles: ['pids.max'] };
   const inGroup = readCgroupLimits(group, ROOT).filter((limit) => limit !== 'max');
   const limits = [
-    ...(most === undefined ? [] : [`${most} for its user (ulimit -u)`]),
+    ...(most === null ? [] : [`${most} for its user (ulimit -u)`]),
     ...inGroup.map((limit) => `${limit} for its control group (pids.max)`),
   ];
   const bounds = limits.length === 0 ? 'the system tells of no limit' : `the limit is ${limits.join(', ')}`;
@@ -49,13 +50,5 @@ function countThreads(pid: number): string {
     return String(readdirSync(`/proc/${pid}/task`).length);
   } catch {
     return 'an unknown number';
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return '';
   }
 }

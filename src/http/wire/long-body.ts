@@ -3,6 +3,7 @@
  * packet, and to fetch that, fill it and collect it takes as long as to receive what comes.
  */
 import { Socket } from 'node:net';
+import { descriptorOf } from './descriptor.js';
 import type { WireBody } from './request.js';
 import { readOn, stopReading } from './stop-reading.js';
 
@@ -23,8 +24,8 @@ export class LongBodyReader {
   static begin(socket: Socket, body: WireBody, take: (bytes: Buffer) => void): LongBodyReader | null {
     const left = body.longRest;
     if (left === 0) return null;
-    const fd = findDescriptor(socket);
-    if (fd === null) return null;
+    const fd = canBeReadElsewhere(socket) ? descriptorOf(socket) : -1;
+    if (fd < 0) return null;
     if (duplicate === null) {
       load();
       return null;
@@ -86,11 +87,9 @@ export class LongBodyReader {
   }
 }
 
-/** Of a connection without TLS, all of whose bytes so far were taken. */
-function findDescriptor(socket: Socket): number | null {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null };
-  const isPlain = !('encrypted' in socket) && socket.readableLength === 0;
-  return isPlain && handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : null;
+/** It has no TLS, and all of its bytes so far were taken. */
+function canBeReadElsewhere(socket: Socket): boolean {
+  return !('encrypted' in socket) && socket.readableLength === 0;
 }
 
 /** The first long body does not wait for it. Without it, all bodies come in packets. */
