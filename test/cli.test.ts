@@ -113,7 +113,9 @@ describe('the lido command', () => {
   ])('exits with 0 when it is told to stop while Python imports, and that %s', async (_how, answer) => {
     const cwd = makeFolder({ 'slow.py': IMPORTS_UNTIL_TOLD });
     const python = fileURLToPath(new URL('../.venv', import.meta.url));
-    const { child, waitFor, ended } = startLido(['--python', python, 'slow.py'], { cwd });
+    const { child, waitFor, ended } = startLido(['--bind', '127.0.0.1:0', '--python', python, 'slow.py'], {
+      cwd,
+    });
     await waitFor('it imports');
     child.kill('SIGTERM');
     await waitFor('SIGTERM: finishing what runs');
