@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { makeFolder, runLido, serveLido } from './support/command.js';
 
@@ -234,6 +236,20 @@ export default defineConfig({
   it('of a kind that is not read is not passed over', async () => {
     const cwd = makeFolder({ 'lido.config.yaml': 'threads: 1\n' });
     expect((await runLido(['config'], { cwd })).stderr).toContain('lido.config.yaml is none of .ts');
+  });
+
+  it.each([
+    ['lido.toml', 'lido.toml is here, which is not read: a config file is called lido.config.toml'],
+    ['lido.json', 'lido.json is here, which is not read: a config file is called lido.config.json'],
+    ['lido.yml', 'lido.yml is none of .ts'],
+  ])('of a name that is not read is not passed over: %s', async (name, message) => {
+    const cwd = makeFolder({ 'site.mjs': APPLICATION, [name]: '{}' });
+    expect(await runLido(['config', 'site.mjs'], { cwd })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(message),
+    });
+    writeFileSync(join(cwd, 'lido.config.toml'), '');
+    expect(await runLido(['config', 'site.mjs'], { cwd })).toMatchObject({ code: 0, stderr: '' });
   });
 
   it('beside another one, missing, or of no known kind is refused', async () => {

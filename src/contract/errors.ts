@@ -72,6 +72,13 @@ export const catalogue = {
     remedy:
       'write the config file in one of these: TOML and JSON need no code; docs/from-gunicorn.md and docs/from-uwsgi.md say what becomes of each setting',
   },
+  LIDO_CONFIG_MISNAMED: {
+    group: 'Usage and settings',
+    exit: EXIT_USAGE,
+    message: '%s is here, which is not read: a config file is called lido.config.%s',
+    remedy:
+      'rename it, or name it with --config; where it is of something else, a config file beside it, even an empty one, says so',
+  },
   LIDO_CONFIG_UNREADABLE: {
     group: 'Usage and settings',
     exit: EXIT_USAGE,

@@ -13,6 +13,9 @@ const ENDINGS = ['ts', 'mts', 'js', 'mjs', 'json', 'toml'];
 /** Endings that other tools read. Lido does not read such a file, and says so rather than to start without its settings. */
 const FOREIGN_ENDINGS = ['cjs', 'cts', 'yaml', 'yml'];
 
+/** What is called lido, and holds settings: what ends in .js or .ts may as well be an application. */
+const MISNAMED = ['toml', 'json', 'yaml', 'yml'].map((ending) => `lido.${ending}`);
+
 /** `import { defineConfig } from 'lido'` works also where lido is installed globally, beside a Python project. */
 const OWN_MODULE = { lido: fileURLToPath(new URL('../index.js', import.meta.url)) };
 
@@ -26,16 +29,22 @@ export interface ConfigFile extends Source {
   readonly hooks: HookSource;
 }
 
-/** The config file of a directory, or null. Throws LIDO_CONFIG_AMBIGUOUS where there is more than one, LIDO_CONFIG_KIND_UNKNOWN where all are of foreign kinds. */
+/**
+ * The config file of a directory, or null. Throws LIDO_CONFIG_AMBIGUOUS where there is more than one, LIDO_CONFIG_KIND_UNKNOWN
+ * where all are of foreign kinds, LIDO_CONFIG_MISNAMED where there is none but a file that seems to be meant for one.
+ */
 export function findConfig(folder: string): string | null {
-  const pick = (endings: readonly string[]) =>
-    endings.map((ending) => join(folder, `lido.config.${ending}`)).filter((path) => existsSync(path));
-  const found = pick(ENDINGS);
-  if (found.length > 1)
-    throw new LidoError('LIDO_CONFIG_AMBIGUOUS', [found.map((path) => basename(path)).join(' and ')]);
-  const [foreign] = found.length === 0 ? pick(FOREIGN_ENDINGS) : [];
-  if (foreign !== undefined) throw describeForeign(foreign);
-  return found[0] ?? null;
+  const pick = (names: readonly string[]) => names.filter((name) => existsSync(join(folder, name)));
+  const named = (endings: readonly string[]) => pick(endings.map((ending) => `lido.config.${ending}`));
+  const found = named(ENDINGS);
+  if (found.length > 1) throw new LidoError('LIDO_CONFIG_AMBIGUOUS', [found.join(' and ')]);
+  if (found[0] !== undefined) return join(folder, found[0]);
+  const [meant] = [...named(FOREIGN_ENDINGS), ...pick(MISNAMED)];
+  if (meant === undefined) return null;
+  const ending = extname(meant).slice(1);
+  throw ENDINGS.includes(ending)
+    ? new LidoError('LIDO_CONFIG_MISNAMED', [meant, ending])
+    : describeForeign(meant);
 }
 
 function describeForeign(path: string): LidoError {
