@@ -4,8 +4,39 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { makeFolder } from './support/command.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
-import { fixture, languages, root, startServer } from './support/server.js';
+import { fixture, type Language, languages, root, startServer, venv } from './support/server.js';
+
+/** Reads the body, and says of it as another error where it cannot be read to its end: /as-another. */
+const READER: Record<Language, readonly [string, string]> = {
+  javascript: [
+    'reader.mjs',
+    `export function application(environ, startResponse) {
+      environ['wsgi.errors'].write('reads\\n');
+      startResponse('200 OK', []);
+      try {
+        return [String(environ['wsgi.input'].read().length)];
+      } catch (cause) {
+        throw environ.PATH_INFO === '/as-another' ? new Error('the upload broke off', { cause }) : cause;
+      }
+    }`,
+  ],
+  python: [
+    'reader.py',
+    `
+def application(environ, start_response):
+    environ['wsgi.errors'].write('reads\\n')
+    start_response('200 OK', [])
+    try:
+        return [str(len(environ['wsgi.input'].read())).encode()]
+    except OSError as error:
+        if environ['PATH_INFO'] == '/as-another':
+            raise RuntimeError('the upload broke off') from error
+        raise
+`,
+  ],
+};
 
 describe.each(languages)('a %s worker', (language) => {
   const serve = (settings = {}) => startServer({ ...fixture(language, 'misbehaves'), ...settings });
@@ -161,6 +192,27 @@ describe.each(languages)('a %s worker', (language) => {
       client.socket.destroy();
       const response = await exchange(port, `${get('/', 'Content-Length: 3\r\n', 'POST')}abc`);
       expect(response.body.toString()).toBe('abc');
+    },
+  );
+
+  test.each(['/as-it-comes', '/as-another'])(
+    "a client that leaves amid an upload is no failure of the application's: %s",
+    async (path) => {
+      const [name, text] = READER[language];
+      const application = join(makeFolder({ [name]: text }), name);
+      const { port, lines, findLine } = await startServer({
+        application,
+        python: venv,
+        requestBuffering: false,
+      });
+      const client = new RawClient(port);
+      client.send(`${get(path, 'Content-Length: 1000000\r\n', 'POST')}${'x'.repeat(200_000)}`);
+      await findLine(({ msg }) => msg === 'reads');
+      client.socket.resetAndDestroy();
+      // What its worker does next is done behind that.
+      const next = await exchange(port, `${get(path, 'Content-Length: 3\r\n', 'POST')}abc`);
+      expect(next.body.toString()).toBe('3');
+      expect(lines.map(({ msg }) => msg)).toEqual(['reads', 'reads']);
     },
   );
 

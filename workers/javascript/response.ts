@@ -111,6 +111,11 @@ export class Response {
       this.#sender.log('error', traceOf(error));
       return;
     }
+    // Nobody's failure, and nobody waits for an answer.
+    if (comesOfDeparture(error)) {
+      this.abandon();
+      return;
+    }
     this.#state = 'over';
     const payload = toPayload(error);
     this.#sender.fail({ ...payload, traceback: payload.traceback ?? traceOf(error) });
@@ -131,6 +136,12 @@ export class Response {
     if (this.#state === 'over') throw new LidoError('LIDO_WRONG_THREAD', ['its request is over']);
     return bytes;
   }
+}
+
+/** The client left while its request's body was read, or that was thrown on as another error's cause. */
+function comesOfDeparture(error: unknown): boolean {
+  const reasons = error instanceof Error ? [error, error.cause] : [];
+  return reasons.some((reason) => reason instanceof LidoError && reason.code === 'LIDO_CLIENT_GONE');
 }
 
 /** What a value is, in words for an error message. */

@@ -2,7 +2,7 @@
 
 from types import GeneratorType
 
-from .failures import LidoTimeout, ProtocolError, describe_error, format_error, name_type
+from .failures import ClientGone, LidoTimeout, ProtocolError, describe_error, format_error, name_type
 from .head import build_head, declare_length
 from .streams import FileWrapper
 from .wire import END, MAX_HEAD, RESPONSE, SMALL_FILE, STRING_BLOCK_LIMIT, WHOLE
@@ -204,6 +204,10 @@ class Response:
         worker = self.worker
         if worker.errors.partial:
             worker.errors.flush()
+        # Nobody's failure, and nobody waits for an answer.
+        if _comes_of_departure(error) and self.state != _OVER:
+            self.finish(END, b"", b"")
+            return
         trace = _clean(format_error(error))[-_MAX_TRACE:]
         if self.state == _OVER:
             worker.log(trace)
@@ -216,6 +220,11 @@ class Response:
             code, arguments = "LIDO_APPLICATION_RAISED", (describe_error(error),)
         worker.fail(code, [_clean(str(argument))[:_MAX_TEXT] for argument in arguments], trace)
         self.state = _OVER
+
+
+def _comes_of_departure(error):
+    """The client left while its request's body was read, or that was raised on as another error, as frameworks do."""
+    return isinstance(error, ClientGone) or isinstance(error.__cause__, ClientGone)
 
 
 def _clean(text):
