@@ -62,6 +62,11 @@ export class Successor {
   kill(): void {
     this.#child.kill('SIGKILL');
   }
+
+  /** For slow-birth.ts. */
+  abandon(): void {
+    this.kill();
+  }
 }
 
 /** The new one's end: says that it serves, and resolves when what only one can have is free, or the old one is gone. */
