@@ -9,6 +9,7 @@ import { rememberProbes } from './python/find.js';
 import { endPython, exitPastPython, onStuckPython } from './python/host.js';
 import { LoadedFiles } from './server/development/loaded-files.js';
 import type { ListeningHandle } from './server/listening.js';
+import { onLostHandle } from './server/lost-handles.js';
 import type { FromProcess, ProcessStart, ToProcess } from './server/process-messages.js';
 import { PROCESS_DESCRIPTORS } from './server/process-output.js';
 import { reportRegularly } from './server/process-report.js';
@@ -64,6 +65,7 @@ async function serve({
     else if (message[0] === 'left') siblings?.letGo(message[1]);
     else if (message[0] === 'stays') siblings?.takeBack(message[1]);
   });
+  onLostHandle(process, () => siblings?.lose());
   loseSupervisor = () => {
     log.warn('the supervisor is gone: finishing what runs');
     siblings?.takeAllBack();

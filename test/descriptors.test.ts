@@ -1,5 +1,5 @@
 // A process may have so many descriptors: who comes when they run out is served or told, and so is the operator.
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { makeFolder, type Running, serveLido } from './support/command.js';
 import { get, RawClient } from './support/raw-client.js';
 
@@ -9,8 +9,8 @@ const HALF_A_HEAD = 'GET / HTTP/1.1\r\nHost: lido';
 const LIMIT = 64;
 const IN_USE = '56 of the 64 descriptors that this process may have are in use';
 
-async function serveWithFew(words: readonly string[] = []): Promise<Running> {
-  const place = { cwd: makeFolder({ 'hello.mjs': HELLO }), descriptors: LIMIT };
+async function serveWithFew(words: readonly string[] = [], application = HELLO): Promise<Running> {
+  const place = { cwd: makeFolder({ 'hello.mjs': application }), descriptors: LIMIT };
   const server = await serveLido(['--threads', '1', ...words, 'hello.mjs'], place);
   onTestFinished(async () => {
     server.child.kill('SIGTERM');
@@ -45,8 +45,8 @@ it.each([
   30_000,
 );
 
-it('answers with 503 where nobody is idle, and says so', async () => {
-  const server = await serveWithFew();
+/** Lets clients come that are amid a request until one is not let in: those that were, and that one. */
+async function fill(server: Running): Promise<readonly [readonly RawClient[], RawClient]> {
   // Each is known to have come before the next one does, and the first that is answered was one too many.
   let answered: RawClient | null = null;
   const clients: RawClient[] = [];
@@ -59,7 +59,13 @@ it('answers with 503 where nobody is idle, and says so', async () => {
     await new Promise((resolve) => client.socket.once('connect', resolve));
     clients.push(client);
   }
-  const { status, headers } = await (answered as RawClient).readResponse();
+  return [clients, answered];
+}
+
+it('answers with 503 where nobody is idle, and says so', async () => {
+  const server = await serveWithFew();
+  const [clients, answered] = await fill(server);
+  const { status, headers } = await answered.readResponse();
   expect([status, headers.connection, headers['retry-after']]).toEqual([503, 'close', '1']);
   await server.waitFor(`LIDO_NO_DESCRIPTORS a client was not let in: ${IN_USE}`);
   expect(server.stderr()).toContain('raise ulimit -n, or set --max-connections');
@@ -68,3 +74,33 @@ it('answers with 503 where nobody is idle, and says so', async () => {
   first?.send('.test\r\n\r\n');
   expect((await first?.readResponse())?.status).toBe(200);
 });
+
+it('gives a connection to another process where one has no descriptor left for it, until that has some again', async () => {
+  const leaks = `import { closeSync, openSync } from 'node:fs';
+    const held = [];
+    export function application({ PATH_INFO }, start) {
+      if (PATH_INFO === '/leak') try { for (;;) held.push(openSync('/dev/null')); } catch {}
+      if (PATH_INFO === '/mend') for (const fd of held.splice(0)) closeSync(fd);
+      start('200 OK', []);
+      return [String(process.pid)];
+    }`;
+  const server = await serveWithFew(['--processes', '2'], leaks);
+  const ask = async (client: RawClient, path: string) => {
+    client.send(get(path));
+    return (await client.readResponse()).body.toString();
+  };
+  const leaking = new RawClient(portOf(server));
+  const pid = await ask(leaking, '/leak');
+  for (let count = 0; count < 6; count += 1)
+    expect(await ask(new RawClient(portOf(server)), '/')).not.toBe(pid);
+  expect(server.stderr()).toContain('could not be given to a process that has no descriptor left');
+  await ask(leaking, '/mend');
+  // It is tried again after a while.
+  const tries = { timeout: 20_000, interval: 100 };
+  await vi.waitUntil(async () => {
+    const client = new RawClient(portOf(server));
+    const answer = await ask(client, '/');
+    client.socket.destroy();
+    return answer === pid;
+  }, tries);
+}, 30_000);

@@ -16,7 +16,7 @@ export interface DescriptorLimit {
 }
 
 /**
- * What this process may have by now: Node.js has raised it to the hard limit. Whoever comes gets the
+ * What this process may have: Node.js has raised it to the hard limit at its start, and an operator may raise that. Whoever comes gets the
  * lowest number that is free, so all below it are in use.
  */
 export function readDescriptorLimit(): DescriptorLimit {

@@ -1,6 +1,9 @@
 /** Main thread of the supervisor. Which process gets a connection, where there are several. */
 import { formatLastAnswer } from '../http/wire/last-answer.js';
-import type { Arrival, ProcessHandle } from './process-handle.js';
+import type { Log } from '../log.js';
+import type { Arrival } from './deliveries.js';
+import type { ProcessHandle } from './process-handle.js';
+import { Tally } from './tally.js';
 
 /** Connections kept for a process that is yet to serve; with more, who comes is refused. */
 const MOST_WAITING = 1024;
@@ -11,11 +14,14 @@ const UNAVAILABLE = { status: 503, reason: 'no process serves' };
 export class Distribution {
   readonly #processes: ReadonlySet<ProcessHandle>;
   readonly #waiting: Arrival[] = [];
+  readonly #log: Log;
+  readonly #lost = new Tally();
   /** Takes turns among those who have as little to do. */
   #last: ProcessHandle | null = null;
 
-  constructor(processes: ReadonlySet<ProcessHandle>) {
+  constructor(processes: ReadonlySet<ProcessHandle>, log: Log) {
     this.#processes = processes;
+    this.#log = log;
   }
 
   /** Gives a connection to the process that answers and has the fewest; keeps it while none serves. */
@@ -36,6 +42,18 @@ export class Distribution {
     return other === leaving ? null : other;
   };
 
+  /** For a connection that did not come to a process, which had no descriptor left for it. */
+  readonly giveAnew = (arrival: Arrival, loser: ProcessHandle): void => {
+    const all = this.#lost.add(1);
+    if (all !== null)
+      this.#log.warn(
+        `${all === 1 ? 'a connection' : `${all} connections`} could not be given to a process that has no descriptor left, process ${loser.pid} at last: another one has what it can; see what its application leaves open, or raise ulimit -n`,
+      );
+    const other = this.#choose(loser);
+    if (other === null) refuse(arrival);
+    else other.give(arrival);
+  };
+
   /** Gives out what waits: a process has begun to serve. */
   resume(): void {
     for (const arrival of this.#waiting.splice(0)) this.give(arrival);
@@ -46,8 +64,8 @@ export class Distribution {
     for (const arrival of this.#waiting.splice(0)) refuse(arrival);
   }
 
-  #choose(): ProcessHandle | null {
-    const serving = [...this.#processes].filter(({ isServing }) => isServing);
+  #choose(besides: ProcessHandle | null = null): ProcessHandle | null {
+    const serving = [...this.#processes].filter((each) => each.isServing && each !== besides);
     const after = this.#last === null ? 0 : serving.indexOf(this.#last) + 1;
     const inTurn = [...serving.slice(after), ...serving.slice(0, after)];
     let chosen: ProcessHandle | null = null;

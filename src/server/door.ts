@@ -12,6 +12,7 @@ import type { Log } from '../log.js';
 import type { Settings } from '../settings/resolve.js';
 import { trustProxies } from '../settings/trusted-proxies.js';
 import { type DescriptorLimit, readDescriptorLimit } from './descriptors.js';
+import { Tally } from './tally.js';
 
 /** Who was not let in has so long to read why. Milliseconds. */
 const FAREWELL_MS = 1000;
@@ -19,8 +20,8 @@ const FAREWELL_MS = 1000;
 const MOST_FAREWELLS = 64;
 /** So many idle connections are ended at a time where descriptors run out: the next few find room. */
 const MOST_ENDED = 64;
-/** The log says at most so often that some were not let in, or were ended for others. Milliseconds. */
-const LOG_PAUSE_MS = 10_000;
+/** Where descriptors run out, how many there may be is looked at again at most so often. Milliseconds. */
+const READ_AGAIN_MS = 1000;
 const RETRY_AFTER = 'Retry-After: 1\r\n';
 
 export interface DoorOptions {
@@ -53,7 +54,8 @@ export class Door {
   /** Who is at the other end is known later. */
   readonly #isProxied: boolean;
   readonly #isSecure: boolean;
-  readonly #descriptors: DescriptorLimit;
+  #descriptors: DescriptorLimit;
+  #descriptorsReadAt = performance.now();
   readonly #options: DoorOptions;
   #count = 0;
   readonly #counts = new Map<string, number>();
@@ -118,15 +120,31 @@ export class Door {
    * more than half of them are.
    */
   #admitToProcess(socket: Socket): boolean {
+    const descriptor = descriptorOf(socket);
+    if (!this.#isOver(descriptor)) return true;
+    this.#readDescriptorsAgain();
+    if (!this.#isOver(descriptor)) return true;
     const { most, kept } = this.#descriptors;
-    const over = descriptorOf(socket) - (most - kept);
-    if (!(over >= 0)) return true;
+    const over = descriptor - (most - kept);
     const ended = this.#endIdle(Math.min(kept, MOST_ENDED));
     const error = new LidoError('LIDO_NO_DESCRIPTORS', [most - kept, most]);
     if (ended > 0) this.#log(this.#ended, ended, 'idle and ended for others', error);
     if (ended > 0 && over < kept / 2) return true;
     this.#refuse(socket, error);
     return false;
+  }
+
+  #isOver(descriptor: number): boolean {
+    const { most, kept } = this.#descriptors;
+    return descriptor >= most - kept;
+  }
+
+  /** Who is told that the limit is too low may raise it for the process that runs: prlimit(1). */
+  #readDescriptorsAgain(): void {
+    const now = performance.now();
+    if (now - this.#descriptorsReadAt < READ_AGAIN_MS) return;
+    this.#descriptorsReadAt = now;
+    this.#descriptors = readDescriptorLimit();
   }
 
   #endIdle(most: number): number {
@@ -188,22 +206,5 @@ export class Door {
       { code },
       `${all === 1 ? 'a client was' : `${all} clients were`} ${what}: ${message}`,
     );
-  }
-}
-
-/** Counts what the log tells of now and then. */
-class Tally {
-  #count = 0;
-  #toldAt = Number.NEGATIVE_INFINITY;
-
-  /** All since it was told last; null where that was a moment ago. */
-  add(count: number): number | null {
-    this.#count += count;
-    const now = performance.now();
-    if (now - this.#toldAt < LOG_PAUSE_MS) return null;
-    const all = this.#count;
-    this.#toldAt = now;
-    this.#count = 0;
-    return all;
   }
 }

@@ -3,7 +3,6 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fromPayload, LidoError, toPayload } from '../contract/errors.js';
-import type { Luggage } from '../http/departure.js';
 import { stopReading } from '../http/wire/stop-reading.js';
 import { capturesOutput } from '../log.js';
 import { type AnswerTo, patienceFor, type Question } from '../observe/questions.js';
@@ -11,14 +10,14 @@ import type { ProcessSnapshot } from '../observe/snapshot.js';
 import type { Probes } from '../python/find.js';
 import { expandMounts } from '../settings/mounts.js';
 import type { Settings } from '../settings/resolve.js';
+import { type Arrival, Deliveries } from './deliveries.js';
 import { PROCESS_FILE, takeEarly } from './early-process.js';
 import type { ListeningHandle } from './listening.js';
+import { onLostHandle } from './lost-handles.js';
 import type { FromProcess, ProcessReport, ToProcess } from './process-messages.js';
 import { arrangeDescriptors, logOutput } from './process-output.js';
 import type { VacancyFile } from './vacancy-file.js';
 
-/** A process that has not taken a connection for so long stands still: one that was stopped, or gets no processor. Milliseconds. */
-const TAKING_PATIENCE_MS = 500;
 /** A request does not go to a process to which more connections are on their way: it would wait behind them. */
 const MOST_ON_THEIR_WAY = 8;
 
@@ -31,14 +30,6 @@ const LAST_WORDS_MS = 500;
 
 /** What an answer may take of a process that has other things to do. Milliseconds. */
 const LOOK_PATIENCE_MS = 500;
-
-/** A connection, and the index of the address it came to. */
-export interface Arrival {
-  readonly index: number;
-  readonly socket: Socket;
-  /** What a process has read of it that could not serve it soon; null where none has. */
-  readonly luggage: Luggage | null;
-}
 
 /** Finds another process for a connection that leaves one, at `place` if that serves; null where there is none. */
 export type FindOther = (leaving: ProcessHandle, place: number) => ProcessHandle | null;
@@ -57,6 +48,8 @@ export interface StartOrder {
 export interface Surroundings {
   readonly vacancies: VacancyFile | null;
   readonly findOther: FindOther;
+  /** Told of a connection that did not come to it, and is for others. */
+  readonly lost: (arrival: Arrival, loser: ProcessHandle) => void;
   /** Told under --reload of files that the application consists of, which were loaded at that moment or later; Date.now(). */
   readonly loaded: (files: readonly string[], since: number) => void;
 }
@@ -87,9 +80,7 @@ export class ProcessHandle {
   #hasEnded = false;
   #isKilled = false;
   readonly #child: ChildProcess;
-  /** Connections on their way to it: the supervisor keeps its hold of each until the process has it. */
-  readonly #untaken = new Map<number, { readonly arrival: Arrival; readonly at: number }>();
-  #given = 0;
+  readonly #deliveries: Deliveries;
   #report: ProcessReport = { connections: 0, taken: 0, isOccupied: false };
   readonly #loaded: Surroundings['loaded'];
   readonly #vacancies: VacancyFile | null;
@@ -102,13 +93,20 @@ export class ProcessHandle {
     child: ChildProcess,
     { settings, probes, hookFile, failure }: StartOrder,
     sockets: readonly ListeningHandle[],
-    { vacancies, findOther, loaded }: Surroundings,
+    { vacancies, findOther, lost, loaded }: Surroundings,
   ) {
     const finishOutput = child.stdout === null ? null : logOutput(child);
     this.#child = child;
     this.#loaded = loaded;
     this.#vacancies = vacancies;
     this.#findOther = findOther;
+    this.#deliveries = new Deliveries(({ index, socket, luggage }, id, behind) =>
+      this.#post(['connection', index, id, luggage, behind as unknown as number], socket),
+    );
+    onLostHandle(child, () => {
+      const arrival = this.#deliveries.lose();
+      if (arrival !== null) lost(arrival, this);
+    });
     this.place = vacancies?.takePlace() ?? null;
     this.pid = child.pid ?? 0;
     this.ended = new Promise((resolve) => {
@@ -144,29 +142,22 @@ export class ProcessHandle {
     return this.isAdmitted && !this.isStopped && !this.#hasEnded;
   }
 
-  /** It has not taken what it was given for long; connections are taken in their order. */
+  /** What it is given now it would not take soon. */
   get standsStill(): boolean {
-    const [oldest] = this.#untaken.values();
-    return oldest !== undefined && performance.now() - oldest.at > TAKING_PATIENCE_MS;
+    return this.#deliveries.areHeldUp;
   }
 
   /** How much less than others it should be given a connection; the smallest is the one. */
   get burden(): number {
     const { connections, taken, isOccupied } = this.#report;
     const isFull = this.place !== null && this.#vacancies?.isVacant(this.place) === false;
-    const connectionsToBe = connections + this.#given - taken;
+    const connectionsToBe = connections + this.#deliveries.given - taken;
     const isAway = isOccupied || this.standsStill;
     return connectionsToBe + (isFull ? FULL_BURDEN : 0) + (isAway ? OCCUPIED_BURDEN : 0);
   }
 
-  /** Gives it a connection. */
   give(arrival: Arrival): void {
-    this.#given += 1;
-    const id = this.#given;
-    this.#untaken.set(id, { arrival, at: performance.now() });
-    // Node sends one socket at a time, and makes its message's text only then: those behind it may have come meanwhile.
-    const behind = { toJSON: () => this.#given - id } as unknown as number;
-    this.#post(['connection', arrival.index, id, arrival.luggage, behind], arrival.socket);
+    this.#deliveries.give(arrival);
   }
 
   /** Connections that it will not take any more, for it has ended: they are for others. */
@@ -177,16 +168,13 @@ export class ProcessHandle {
         new Promise((resolve) => this.#child.once('disconnect', resolve)),
         sleep(LAST_WORDS_MS),
       ]);
-    const arrivals = [...this.#untaken.values()].map(({ arrival }) => arrival);
-    this.#untaken.clear();
-    return arrivals;
+    return this.#deliveries.takeBack();
   }
 
   /** Resolves once no connection is on its way to it, or after so long: one that stands still takes none. */
-  async settle(longestMs: number): Promise<void> {
-    const over = Promise.race([this.ended, sleep(longestMs, null, { ref: false })]).then(() => false);
-    const told = () => new Promise<true>((resolve) => this.#child.once('message', () => resolve(true)));
-    while (this.#untaken.size > 0) if (!(await Promise.race([over, told()]))) return;
+  settle(longestMs: number): Promise<void> {
+    const nextMessage = () => new Promise<void>((resolve) => this.#child.once('message', () => resolve()));
+    return this.#deliveries.settle(longestMs, this.ended, nextMessage);
   }
 
   /** Lets it answer every request with what keeps its successor from being loaded. */
@@ -214,6 +202,11 @@ export class ProcessHandle {
   /** Ends it at once, with what it runs. */
   kill(): void {
     this.#isKilled = true;
+    this.#child.kill('SIGKILL');
+  }
+
+  /** For slow-birth.ts: nobody asked for its end, so that it has not begun is why it ends. */
+  abandon(): void {
     this.#child.kill('SIGKILL');
   }
 
@@ -270,7 +263,7 @@ export class ProcessHandle {
             reject(fromPayload(received[1]));
             return;
           case 'taken':
-            this.#letGo(received[1]);
+            this.#deliveries.letGo(received[1]);
             return;
           case 'leaves':
             this.#passOn(received, handle);
@@ -313,7 +306,7 @@ export class ProcessHandle {
     const socket = handle instanceof Socket ? handle : null;
     if (socket !== null) stopReading(socket);
     const other = socket === null ? null : this.#findOther(this, place);
-    if (socket === null || other === null || other.#untaken.size > MOST_ON_THEIR_WAY) {
+    if (socket === null || other === null || other.#deliveries.count > MOST_ON_THEIR_WAY) {
       socket?.destroy();
       this.#post(['stays', id]);
       return;
@@ -322,12 +315,6 @@ export class ProcessHandle {
     // Told before the other one has it: it is not to be served twice, whoever ends in between.
     this.#post(['left', id]);
     other.give({ index, socket, luggage });
-  }
-
-  /** Only this process's hold of it: the connection goes on in the other. */
-  #letGo(id: number): void {
-    this.#untaken.get(id)?.arrival.socket.destroy();
-    this.#untaken.delete(id);
   }
 
   /** A process that is gone takes no message; that it is gone is seen by its end. */

@@ -29,6 +29,8 @@ export class Siblings {
   /** What the supervisor has not said that it has, by its number. */
   readonly #leaving = new Map<number, Departure>();
   #left = 0;
+  /** What was sent last; Node.js sends one socket at a time, and makes its message's text only then. */
+  #travelling = 0;
   #isClosed = false;
 
   private constructor(vacancies: Vacancies, options: SiblingsOptions) {
@@ -66,6 +68,11 @@ export class Siblings {
     if (departure !== undefined) this.#options.takeBack(departure);
   }
 
+  /** What was sent last did not come to the supervisor. */
+  lose(): void {
+    this.takeBack(this.#travelling);
+  }
+
   /** There is no supervisor any more. */
   takeAllBack(): void {
     this.close();
@@ -91,7 +98,12 @@ export class Siblings {
     const id = this.#left;
     const { address, socket, luggage } = departure;
     this.#leaving.set(id, departure);
-    this.#options.post(['leaves', id, address, luggage, place], socket, () => this.takeBack(id));
+    const toJSON = () => {
+      this.#travelling = id;
+      return place;
+    };
+    const made = { toJSON } as unknown as number;
+    this.#options.post(['leaves', id, address, luggage, made], socket, () => this.takeBack(id));
     return true;
   }
 }

@@ -48,7 +48,7 @@ export class Supervisor {
   #hookFile: string | null;
   readonly #sockets = new SharedSockets();
   readonly #processes = new ProcessGroup();
-  readonly #distribution = new Distribution(this.#processes);
+  readonly #distribution: Distribution;
   /** True where the one process takes connections itself; from the second process on they are given out. */
   #isAlone = true;
   /** Where processes say whether they could begin a request; null where there are not several. */
@@ -74,6 +74,7 @@ export class Supervisor {
     this.#settings = settings;
     this.#hookFile = hooks.file;
     this.#log = log;
+    this.#distribution = new Distribution(this.#processes, log);
     this.admin = new Admin(settings, log, {
       refresh: () => this.#processes.look(this.admin.hub),
       ask: (question) => this.#processes.ask(question),
@@ -311,6 +312,7 @@ export class Supervisor {
       vacancies: this.#vacancies,
       findOther: (leaving, place) =>
         this.#closed === null ? this.#distribution.findOther(leaving, place) : null,
+      lost: this.#distribution.giveAnew,
       loaded: this.#loaded,
     });
     this.#processes.add(forked);
