@@ -34,6 +34,40 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [str(said if child else 'nobody hears this').encode()]
 `;
+/** A thread of the application's own forks, and the child comes back from what the thread runs. */
+const IN_A_THREAD = `import os, sys, threading
+def application(environ, start_response):
+    said = []
+    def run():
+        child = os.fork()
+        if child:
+            said.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        elif environ['PATH_INFO'] == '/raise':
+            raise ValueError('not in the parent')
+        elif environ['PATH_INFO'] == '/print':
+            print('the child of a thread')
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(said[0]).encode()]
+`;
+/** The import forks, three times: the children come back from it in each way that there is. */
+const AT_IMPORT = `import os, sys
+statuses = []
+def fork(ends):
+    child = os.fork()
+    if child == 0:
+        ends()
+    else:
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return child
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(statuses).encode()]
+if fork(lambda: None) and fork(lambda: sys.exit(7)):
+    fork(lambda: 1 / 0)
+`;
 const words = ['--python', venv, '--threads', '1', 'app.py'];
 
 describe.each([['--supervise'], ['--no-supervise']])('a process that is forked off, %s,', (supervise) => {
@@ -75,5 +109,21 @@ describe.each([['--supervise'], ['--no-supervise']])('a process that is forked o
     } finally {
       process.kill(forked, 'SIGKILL');
     }
+  });
+});
+
+describe('a process that is forked off elsewhere', () => {
+  it("ends with the application's thread that forked it, as in any Python", async () => {
+    const server = await serveLido(words, { cwd: makeFolder({ 'app.py': IN_A_THREAD }) });
+    for (const path of ['/return', '/raise', '/print'])
+      expect(await (await fetch(server.url + path)).text()).toBe('0');
+    expect(server.stderr()).toContain('ValueError: not in the parent');
+    expect(server.stdout()).toBe('the child of a thread\n');
+  });
+
+  it('ends where the import that forked it is over', async () => {
+    const server = await serveLido(words, { cwd: makeFolder({ 'app.py': AT_IMPORT }) });
+    expect(await (await fetch(server.url)).text()).toBe('[0, 7, 1]');
+    expect(server.stderr()).toContain('ZeroDivisionError: division by zero');
   });
 });

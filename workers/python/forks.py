@@ -2,9 +2,9 @@
 
 import os
 import sys
-from threading import get_ident
+from threading import get_ident, local
 
-from .failures import format_error
+from .failures import LoadError, format_error
 from .interrupts import workers
 from .log import voices
 from .output import write_rest
@@ -13,6 +13,8 @@ from .signals import give_back_signals, hold_signals, let_signals_in
 # The signals that threads in the midst of a fork had blocked before, by their identities.
 _masks = {}
 _registered = []
+# What goes with its thread.
+_thread = local()
 
 
 def part_from_forks():
@@ -33,7 +35,8 @@ def _go_on():
 def _part():
     """
     Node's handlers write into pipes that its parent has, too: the server would end in the place of a child that is told to. Of
-    threads there is this one alone, so what comes back from the application ends here: V8 has none of the threads that it needs.
+    threads there is this one alone, so what comes back from the application ends here: V8 has none of the threads that it needs,
+    not even to end.
     """
     give_back_signals()
     _go_on()
@@ -41,12 +44,29 @@ def _part():
     workers.clear()
     voices.clear()
     if worker is not None:
-        worker.part_from_fork(_end)
+        worker.part_from_fork(end)
+    else:
+        _thread.end = _EndOfThread()
 
 
-def _end():
+class _EndOfThread:
+    """A thread of the application's own takes the process along; Python has told what it raised."""
+
+    def __del__(self):
+        _leave(0)
+
+
+def end_if_child(parent):
+    """For what may be a process that the application forked off from `parent`."""
+    if os.getpid() != parent:
+        end()
+
+
+def end():
     """Ends the process as Python does, with what was raised or without."""
     error = sys.exc_info()[1]
+    if isinstance(error, LoadError):
+        error = error.__context__
     status = 0 if error is None else 1
     if not isinstance(error, SystemExit):
         sys.stderr.write(format_error(error) if error else "")
@@ -56,6 +76,10 @@ def _end():
         status = 0
     else:
         print(error.code, file=sys.stderr)
+    _leave(status)
+
+
+def _leave(status):
     write_rest()
     sys.stdout.flush()
     os._exit(status)

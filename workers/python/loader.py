@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import json
+import os
 import re
 import sys
 from contextvars import Context
@@ -11,6 +12,7 @@ from threading import get_ident
 
 from .asgi.recognize import settle_interface
 from .failures import LoadError, describe_failure, format_error, name_type
+from .forks import end_if_child
 from .log import voices
 
 #: Used when MODULE comes without a callable, in this order.
@@ -31,12 +33,15 @@ def load_shared(details_json):
     """
     lines = []
     voices[get_ident()] = lines.append
+    process = os.getpid()
     try:
         *application, speaks = load_application(json.loads(details_json))
+        end_if_child(process)
     except LoadError as error:
+        end_if_child(process)
         return json.dumps({"number": 0, "failure": describe_failure(error), "lines": lines})
     finally:
-        del voices[get_ident()]
+        voices.pop(get_ident(), None)
     number = next(_numbers)
     shared[number] = application
     return json.dumps({"number": number, "speaks": speaks, "lines": lines})
