@@ -121,8 +121,9 @@ wait_for_database()
 ${DEMO}`;
     const cwd = makeFolder({ 'slow.py': source });
     const { waitFor } = startLido(['--bind', '127.0.0.1:0', '--python', venv, 'slow.py'], { cwd });
-    await waitFor('slow.py has been loading for 5 s; it stands here');
-    await waitFor(`slow.py", line 8, in <module>\n`);
+    await waitFor(
+      `slow.py has been loading for 5 s; it stands here\n      File "${cwd}/slow.py", line 8, in <module>\n`,
+    );
     await waitFor(', in wait_for_database');
     writeFileSync(`${cwd}/there`, '');
     await waitFor('serving slow.py');

@@ -9,6 +9,8 @@ import { startThreads, type Threads } from '../dispatch/piscina.js';
 import { WorkerPool } from '../dispatch/pool.js';
 import { RefusalLog } from '../dispatch/refusal-log.js';
 import type { ThreadLimits } from '../dispatch/scaling.js';
+import { findStuckStack } from '../dispatch/stuck-stack.js';
+import { canProfileAlone } from '../dispatch/thread-profile.js';
 import { createRequestNaming } from '../http/request-naming.js';
 import type { SpoolStore } from '../http/spool.js';
 import { GOING_AWAY, SERVICE_RESTART } from '../http/websocket/connection.js';
@@ -22,7 +24,7 @@ import { findAvailableCores } from './available-cores.js';
 import { chooseConnection, readGateLimits, readTrust } from './client-limits.js';
 import { resolveApplication } from './find.js';
 import { openWebSockets } from './open-websockets.js';
-import { tellWhileSlow } from './slow-start.js';
+import { type Place, tellWhileSlow } from './slow-start.js';
 import { checkConcurrency, chooseConcurrency, chooseThreads, PREFETCH, sharesGil } from './threads.js';
 import { declareExhausted, watch } from './watches.js';
 import { chooseOutput, describeWorkers } from './worker-settings.js';
@@ -87,7 +89,8 @@ export async function startApplication(
   );
   const running = { application, host, ...parts };
   try {
-    const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log);
+    const findPlace = () => findLoading(application, parts.pool);
+    const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log, findPlace);
     return { runtime, ...running };
   } catch (error) {
     await unload(running);
@@ -177,8 +180,20 @@ async function loadShared(
   if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
     return application;
   const loading = host.load(application, log);
-  const loaded = await tellWhileSlow(loading, application.spec, log, () => host.findStack());
+  const findPlace = async () => ({ stack: await host.findStack(), reason: '' });
+  const loaded = await tellWhileSlow(loading, application.spec, log, findPlace);
   return { ...application, ...loaded };
+}
+
+/** Where the application stands that a worker loads. */
+async function findLoading(application: ApplicationSpec, pool: WorkerPool): Promise<Place> {
+  if (application.runtime === 'javascript') {
+    const thread = pool.findStartingThread();
+    if (thread !== undefined && canProfileAlone(thread)) return await findStuckStack(thread);
+  }
+  const isImported =
+    application.runtime === 'cpython' && application.interface === 'asgi' && application.shared > 0;
+  return { stack: '', reason: isImported ? 'it has yet to send lifespan.startup.complete' : '' };
 }
 
 async function unload({
@@ -227,7 +242,7 @@ function assemble(
     backlogTimeoutMs: settings.backlogTimeout * 1000,
     elsewhere,
   });
-  const pool = new WorkerPool({
+  const pool: WorkerPool = new WorkerPool({
     settings: describeWorkers(settings, application, threads, concurrency, host, runsOnce),
     piscina,
     threads,
@@ -235,7 +250,8 @@ function assemble(
     dispatcher,
     endLimitMs: Math.max(LEAST_END_MS, settings.gracefulTimeout * 1000),
     waker: host?.waker ?? null,
-    tellWhileSlow: (loading) => tellWhileSlow(loading, application.spec, log),
+    tellWhileSlow: (loading) =>
+      tellWhileSlow(loading, application.spec, log, () => findLoading(application, pool)),
     events: {
       measured: (exchange, manner) => dispatcher.measured(exchange, manner),
       released: (session) => dispatcher.released(session),

@@ -6,15 +6,21 @@ import type { Log } from '../log.js';
 const FIRST_MS = 5000;
 const LONGEST_MS = 10 * 60 * 1000;
 
-/** Resolves and rejects as `loading` does. `findStack` finds where it stands, '' where that is not to be known. */
+/** Where it stands: `stack` is '' where that is not to be known, and `reason` says why, or what it waits for; '' where nobody knows. */
+export interface Place {
+  readonly stack: string;
+  readonly reason: string;
+}
+
+/** Resolves and rejects as `loading` does. */
 export async function tellWhileSlow<T>(
   loading: Promise<T>,
   spec: string,
   log: Log,
-  findStack: () => Promise<string> = async () => '',
+  findPlace: () => Promise<Place>,
 ): Promise<T> {
   const over = new AbortController();
-  void tell(spec, log, findStack, over.signal);
+  void tell(spec, log, findPlace, over.signal);
   try {
     return await loading;
   } finally {
@@ -25,16 +31,16 @@ export async function tellWhileSlow<T>(
 async function tell(
   spec: string,
   log: Log,
-  findStack: () => Promise<string>,
+  findPlace: () => Promise<Place>,
   over: AbortSignal,
 ): Promise<void> {
   const began = performance.now();
   for (let pauseMs = FIRST_MS; !over.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_MS)) {
     await pause(pauseMs, undefined, { signal: over, ref: false }).catch(() => {});
     if (over.aborted) return;
-    const traceback = await findStack();
-    const seconds = Math.round((performance.now() - began) / 1000);
-    if (traceback === '') log.warn(`${spec} has been loading for ${seconds} s`);
-    else log.warn({ traceback }, `${spec} has been loading for ${seconds} s; it stands here`);
+    const { stack, reason } = await findPlace();
+    const text = `${spec} has been loading for ${Math.round((performance.now() - began) / 1000)} s`;
+    if (stack !== '') log.warn({ traceback: stack }, `${text}; it stands here`);
+    else log.warn(reason === '' ? text : `${text}: ${reason}`);
   }
 }

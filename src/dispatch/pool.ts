@@ -120,6 +120,12 @@ export class WorkerPool {
     return this.#piscina.threads.find(({ threadId }) => threadId === thread);
   }
 
+  /** A thread in which the application is yet to be loaded; undefined where there is none. */
+  findStartingThread(): Worker | undefined {
+    const loaded = new Set([...this.#members.keys()].map(({ thread }) => thread));
+    return this.#piscina.threads.find(({ threadId }) => !loaded.has(threadId));
+  }
+
   /** Answers for a worker what it runs, with `verdict`, and puts another in its place at once. It gets nothing more. */
   abandon(session: Session, verdict: LidoError): void {
     const member = this.#members.get(session);

@@ -45,9 +45,11 @@ export function formatThreads(threads: readonly PythonThread[]): string {
 
 /** In the order of a traceback: the innermost last. */
 function formatFrames(rows: readonly string[]): string {
-  const frames = rows.flatMap((row) => {
+  const frames = rows.flatMap((row, index) => {
     const { file, line, name } = FRAME.exec(row)?.groups ?? {};
-    return file === undefined || name === undefined || isOwn(file, name)
+    // What JavaScript runs has no file, and nobody called it.
+    const isCode = file === '<string>' && index === rows.length - 1;
+    return file === undefined || name === undefined || isCode || isOwn(file, name)
       ? []
       : [`  File "${file}", line ${line}, in ${name}\n`];
   });

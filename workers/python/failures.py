@@ -113,6 +113,9 @@ def is_own(filename):
 def format_stack(frame):
     """Where a thread stands, without Lido's own frames, and those in which each of threading's begins."""
     stack = traceback.extract_stack(frame)
+    # What JavaScript runs has no file, and nobody called it.
+    if stack and stack[0].filename == "<string>":
+        del stack[0]
     own = [entry for entry in stack if not is_own(entry.filename) and not _begins_thread(entry)]
     return "".join(traceback.format_list(own))
 
