@@ -14,7 +14,7 @@ import { bench, lidoCommand, pythonApps, venv } from './lib/paths.mjs';
 import { python } from './lib/peers.mjs';
 import { compareResults, loadLastResult, saveResult } from './lib/results.mjs';
 import { runScenario } from './lib/rounds.mjs';
-import { buildTable, listFailures } from './lib/table.mjs';
+import { buildTable, listDisturbed, listFailures } from './lib/table.mjs';
 
 // What is counted, not timed, is a program of its own.
 if (process.argv[2] === 'operate') {
@@ -101,7 +101,10 @@ async function runAndReport(name) {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   console.log(`\n# ${scenario.title}\n\n${scenario.text}`);
   for (const group of groups) {
-    for (const load of group.loads) console.log(`\n## ${group.name}: ${load.name}\n\n${buildTable(load)}`);
+    for (const load of group.loads) {
+      console.log(`\n## ${group.name}: ${load.name}\n\n${buildTable(load)}`);
+      if (listDisturbed(load) !== '') console.log(`\n${listDisturbed(load)}`);
+    }
     if (listFailures(group) !== '') console.log(`\n${listFailures(group)}`);
   }
   const { rounds, seconds } = values;

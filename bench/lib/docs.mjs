@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { docs } from './paths.mjs';
 import { buildPlot } from './plot.mjs';
 import { loadLastResult } from './results.mjs';
-import { buildTable } from './table.mjs';
+import { buildTable, listDisturbed } from './table.mjs';
 
 const BEGIN = '<!-- measured: written by npm run bench -- --docs -->';
 const END = '<!-- end of measured -->';
@@ -35,7 +35,8 @@ function writeGroups({ groups }) {
       const name = `${title.toLowerCase().replace(/[^a-z0-9]+/g, '-')}.svg`;
       if (plot !== null) writeFileSync(`${docs}/plots/${name}`, plot);
       const image = plot === null ? '' : `![${title}](plots/${name})\n\n`;
-      return `### ${title}\n\n${image}${buildTable(load)}\n`;
+      const remark = listDisturbed(load) === '' ? '' : `\n${listDisturbed(load)}\n`;
+      return `### ${title}\n\n${image}${buildTable(load)}\n${remark}`;
     }),
   );
 }

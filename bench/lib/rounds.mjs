@@ -7,6 +7,7 @@ import { measureOwnCost } from './own-cost.mjs';
 import { peers } from './peers.mjs';
 import { saturate } from './saturate.mjs';
 import { checkAnswer, startServer } from './server.mjs';
+import { measureSteadily } from './steadiness.mjs';
 
 /** wrk counts in whole seconds. A load may ask for more. */
 const WARM_UP_SECONDS = 1;
@@ -46,7 +47,7 @@ async function runRound(group, entry, round, { seconds, environment, ownCosts })
       else if (load.kind === 'echo' || load.kind === 'fanOut')
         await measure(server, { ...load, seconds: WARM_UP_SECONDS });
       const timing = { seconds: seconds * (load.secondsFactor ?? 1), seed: round + 1 };
-      const figures = await measure(server, { ...load, ...timing });
+      const figures = await measureSteadily(() => measure(server, { ...load, ...timing }));
       entry.loads[index].push(withoutOwn(figures, ownCosts[index]));
     }
     await checkAnswer(server, group.expect);

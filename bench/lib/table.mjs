@@ -43,6 +43,14 @@ export function listFailures(group) {
   return failed.map((entry) => `Left out: ${entry.label}: ${entry.failed}`).join('\n');
 }
 
+/** Of a load's figures, which the machine had a part in. */
+export function listDisturbed(load) {
+  const labels = load.entries
+    .filter(({ rounds }) => rounds.length > 0 && rounds.every((round) => round.disturbed))
+    .map((entry) => entry.label);
+  return labels.length === 0 ? '' : `The machine was slower than itself beside: ${labels.join(', ')}.`;
+}
+
 function buildRow(load, entry, owners) {
   const row = { server: entry.label };
   for (const [figure, format] of FIGURES) {
