@@ -224,6 +224,12 @@ export default defineConfig({
     }
   });
 
+  it('is not made to load the server a second time by what it imports of lido', async () => {
+    const text = `import * as lido from 'lido';\nexport default { env: ['HAS=' + Object.keys(lido).join()] };\n`;
+    const cwd = makeFolder({ 'site.mjs': APPLICATION, 'lido.config.mjs': text });
+    expect((await runLido(['config', 'site.mjs'], { cwd })).stdout).toContain('HAS=LidoError,defineConfig');
+  });
+
   it('with a chdir that is nowhere is told so beside its other mistakes', async () => {
     const cwd = makeFolder({ 'lido.config.json': '{\n"chdir": "none",\n"threads": 0\n}' });
     const { code, stderr } = await runLido([], { cwd });
