@@ -33,6 +33,8 @@ export class ServedApplication {
   #running: RunningApplication | null = null;
   #isStarting = false;
   #draining = false;
+  /** What is being loaded is not waited for any more. */
+  readonly #abandoned = new AbortController();
   /** What is loaded from here on comes too late. */
   #isClosed = false;
   /** When the grace period ends. performance.now(). */
@@ -62,6 +64,8 @@ export class ServedApplication {
     this.#isStarting = true;
     try {
       this.#running = await this.#startAnother();
+    } catch (error) {
+      throw this.#abandoned.signal.aborted ? new LidoError('LIDO_SHUTTING_DOWN') : error;
     } finally {
       this.#isStarting = false;
     }
@@ -156,18 +160,22 @@ export class ServedApplication {
 
   /**
    * Ends the workers; call drain() first. Resolves with false when one is stuck inside Python and only the process's end
-   * ends it, and at once when the application is still being imported, which nothing interrupts. A reload may take what is left
-   * of the grace period.
+   * ends it, and at once when the application is still being imported: a thread of JavaScript is ended then, Python's main thread,
+   * which nothing interrupts, keeps the process from its end no more. A reload may take what is left of the grace period.
    */
   async close(): Promise<boolean> {
     this.#draining = true;
-    if (this.#isStarting) return false;
+    if (this.#isStarting) {
+      this.#abandoned.abort();
+      return false;
+    }
     const graceMs = Math.max(0, this.#graceEnd - performance.now());
     const isLoaded = await Promise.race([
       this.#reloaded.then(() => true),
       sleep(graceMs, false, { ref: false }),
     ]);
     this.#isClosed = true;
+    if (!isLoaded) this.#abandoned.abort();
     const limitMs = this.#graceEnd - performance.now();
     const ended = this.#running === null || (await endApplication(this.#running, limitMs));
     return ended && isLoaded;
@@ -200,6 +208,7 @@ export class ServedApplication {
       this.#elsewhere,
       isDraining,
       this.#runsOnce,
+      this.#abandoned.signal,
     );
   }
 }

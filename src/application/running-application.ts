@@ -53,7 +53,7 @@ export interface RunningApplication {
   readonly stopWatching: () => void;
 }
 
-/** Finds the application and starts its workers. Rejects with a LidoError. */
+/** Finds the application and starts its workers. Rejects with a LidoError. `abandoned`: nobody waits for it any more. */
 export async function startApplication(
   settings: Settings,
   log: Log,
@@ -62,13 +62,14 @@ export async function startApplication(
   elsewhere: Elsewhere<Exchange> | null,
   isDraining: () => boolean,
   runsOnce: boolean,
+  abandoned: AbortSignal = new AbortController().signal,
 ): Promise<RunningApplication> {
   const { privateFiles } = settings;
   const substitute = privateFiles === null ? null : await openPrivateFiles(privateFiles);
   const found = await resolveApplication(settings);
   checkConcurrency(settings, found);
   const piscina = startThreads(chooseThreads(settings, found), found.runtime);
-  const [host, application] = await loadBeside(piscina, found, settings, log);
+  const [host, application] = await loadBeside(piscina, found, settings, log, abandoned);
   const { count: min, most: max } = chooseThreads(settings, application);
   const threads = { min, max };
   const webSockets = speaksAsgi(application) ? await openWebSockets(settings, store.budget) : null;
@@ -90,7 +91,8 @@ export async function startApplication(
   const running = { application, host, ...parts };
   try {
     const findPlace = () => findLoading(application, parts.pool);
-    const runtime = await tellWhileSlow(parts.pool.start(), found.spec, log, findPlace);
+    const starting = orAbandon(abandoned, parts.pool.start(), () => parts.pool.abandonStart());
+    const runtime = await tellWhileSlow(starting, found.spec, log, findPlace);
     return { runtime, ...running };
   } catch (error) {
     await unload(running);
@@ -101,7 +103,7 @@ export async function startApplication(
       error.code === 'LIDO_ASGI_APPLICATION'
     ) {
       const asgi: Settings = { ...settings, interface: 'asgi' };
-      return startApplication(asgi, log, store, observer, elsewhere, isDraining, runsOnce);
+      return startApplication(asgi, log, store, observer, elsewhere, isDraining, runsOnce, abandoned);
     }
     throw error;
   }
@@ -160,11 +162,12 @@ async function loadBeside(
   found: ApplicationSpec,
   settings: Settings,
   log: Log,
+  abandoned: AbortSignal,
 ): Promise<readonly [PythonHost | null, ApplicationSpec]> {
   try {
     const host =
       found.runtime === 'cpython' ? await startPythonHost(found.python, chooseOutput(settings)) : null;
-    return [host, await loadShared(found, host, log)];
+    return [host, await loadShared(found, host, log, abandoned)];
   } catch (error) {
     await piscina.destroy();
     throw error;
@@ -176,13 +179,25 @@ async function loadShared(
   application: ApplicationSpec,
   host: PythonHost | null,
   log: Log,
+  abandoned: AbortSignal,
 ): Promise<ApplicationSpec> {
   if (application.runtime !== 'cpython' || application.interpreter === 'isolated' || host === null)
     return application;
-  const loading = host.load(application, log);
+  const loading = orAbandon(abandoned, host.load(application, log), () => void host.letGo());
   const findPlace = async () => ({ stack: await host.findStack(), reason: '' });
   const loaded = await tellWhileSlow(loading, application.spec, log, findPlace);
   return { ...application, ...loaded };
+}
+
+/** Settles as `loading` does; `abandon` is called where nobody waits for that any more. */
+async function orAbandon<T>(abandoned: AbortSignal, loading: Promise<T>, abandon: () => void): Promise<T> {
+  if (abandoned.aborted) abandon();
+  else abandoned.addEventListener('abort', abandon);
+  try {
+    return await loading;
+  } finally {
+    abandoned.removeEventListener('abort', abandon);
+  }
 }
 
 /** Where the application stands that a worker loads. */

@@ -80,6 +80,12 @@ export class WorkerPool {
     }
   }
 
+  /** Nobody waits for start() any more, which then rejects. Never for a thread inside Python. */
+  abandonStart(): void {
+    if (this.#options.settings.application.runtime === 'javascript')
+      for (const { abort } of this.#members.values()) abort.abort();
+  }
+
   /** Workers that load the application, or are about to. */
   get starting(): number {
     return this.startingNumbers.length;

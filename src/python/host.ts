@@ -200,6 +200,19 @@ export class PythonHost extends EventEmitter<{ stuck: [error: LidoError] }> {
     return { shared: answer[2], interface: answer[3] };
   }
 
+  /**
+   * Nobody waits for what it loads, which nothing interrupts: it does not keep the program alive, nor from its end, which waits for
+   * each thread.
+   */
+  async letGo(): Promise<void> {
+    this.#worker.unref();
+    const { exitAtOnce } = await import('../system-calls.js');
+    const exit = (status: number) => {
+      if (this.#loading > 0) exitAtOnce(status);
+    };
+    if (isMainThread) process.once('exit', exit);
+  }
+
   /** Where the threads of an interpreter stand: of this worker's own, or for null of the one that the process has first. Never rejects. */
   async look(target: InterruptTarget | null): Promise<PythonLook> {
     const state = target?.isIsolated === true ? target.state : 0;
