@@ -19,6 +19,7 @@ import {
   LENGTH_BIT,
   lookUpName,
 } from '../grammar.js';
+import type { KeptText } from './kept-text.js';
 
 export interface HeadLimits {
   /** Longest request line, in bytes. */
@@ -63,6 +64,7 @@ const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/;
 /** Reads one head after the other. */
 export class HeadParser {
   readonly #limits: HeadLimits;
+  readonly #kept: KeptText | null;
   /** The pieces of a line whose end has not come. */
   #pieces: string[] = [];
   #piecesLength = 0;
@@ -84,8 +86,10 @@ export class HeadParser {
   /** What is wrong; nothing behind it is looked at. */
   refusal: Refusal | null = null;
 
-  constructor(limits: HeadLimits) {
+  /** `kept`: where the text of heads is kept as it came; null where nobody wants it. */
+  constructor(limits: HeadLimits, kept: KeptText | null = null) {
     this.#limits = limits;
+    this.#kept = kept;
   }
 
   /** True while a head has begun and is not whole. The half of an empty line before it is no beginning. */
@@ -99,7 +103,9 @@ export class HeadParser {
     let position = start;
     while (position < packet.length && this.head === null && this.refusal === null) {
       const text = packet.toString('latin1', position, Math.min(position + WINDOW, packet.length));
-      position += this.#readText(text);
+      const end = this.#readText(text);
+      this.#kept?.keep(text.slice(0, end));
+      position += end;
     }
     return position;
   }

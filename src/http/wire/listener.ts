@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net';
 import { type Connection, describeSocket } from '../connection.js';
 import type { Luggage } from '../departure.js';
-import { type ConnectionOptions, HttpConnection } from './connection.js';
+import { HttpConnection } from './connection.js';
+import type { ConnectionOptions } from './connection-options.js';
 import { type ProxyOptions, readProxyHeader } from './proxied-socket.js';
 import { readOn } from './stop-reading.js';
 

@@ -121,6 +121,11 @@ export class WireBody implements BodyFlow {
     return this.reader.isWhole;
   }
 
+  /** Whether what comes now is read, to be given to the receiver or to be dropped. */
+  get isOpen(): boolean {
+    return !this.isWhole && !this.isBroken && (this.isWanted || this.isStopped);
+  }
+
   /** Bytes that are still to come where they are worth a way of their own; else 0. */
   get longRest(): number {
     return this.isWanted && !this.isStopped && !this.isBroken ? this.reader.longRest : 0;
@@ -134,6 +139,12 @@ export class WireBody implements BodyFlow {
   pause(): void {
     this.isWanted = false;
     this.#carrier.regulate(this);
+  }
+
+  /** What came is no body. */
+  break(status: number): void {
+    this.isBroken = true;
+    this.receiver?.fail(status);
   }
 
   stop(): void {
