@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Connection } from '../dist/src/http/connection.js';
 import { resolveForwarded } from '../dist/src/http/forwarded.js';
 import { resolveUserSettings, type UserSettings } from '../dist/src/settings/resolve.js';
 import { type ForwardedField, trustProxies } from '../dist/src/settings/trusted-proxies.js';
+import { makeFolder } from './support/command.js';
 import { exchange, get } from './support/raw-client.js';
 import { fixture, startServer } from './support/server.js';
 
@@ -264,6 +266,20 @@ describe('forwardedAllowIps', () => {
       'shop.test',
     ]);
   });
+
+  it.each(['javascript', 'python'] as const)(
+    'never leaves the port empty, which a Unix socket has not: PEP 3333 forbids that (%s)',
+    async (language) => {
+      const path = join(makeFolder({}), 'lido.sock');
+      const settings = { bind: [`unix:${path}`], forwardedAllowIps: ['unix'], forwardedFields: xForwarded };
+      await startServer({ ...fixture(language, 'showEnviron'), ...settings });
+      const portAfter = async (told: string) =>
+        /^SERVER_PORT=(.*)$/m.exec((await exchange(path, get('/', told))).body.toString())?.[1];
+      expect(await portAfter('')).toBe('80');
+      expect(await portAfter('X-Forwarded-Proto: https\r\n')).toBe('443');
+      expect(await portAfter('X-Forwarded-Port: 8443\r\n')).toBe('8443');
+    },
+  );
 
   it('refuses what is no proxy, and fields that contradict each other', () => {
     const resolve = (settings: UserSettings) => () =>

@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { findPython } from '../dist/src/python/find.js';
 import { APPS, findPythons, openPython, PythonProcess } from './support/python-process.js';
 
@@ -102,6 +103,39 @@ describe('finding a Python', () => {
     vi.stubEnv('VIRTUAL_ENV', join(lost, '.venv'));
     await expect(findPython(null, '/')).rejects.toMatchObject(refused('$VIRTUAL_ENV'));
     expect((await findPython(interpreter, lost)).reason).toBe('as it was named');
+    vi.unstubAllEnvs();
+  });
+
+  it('says of an interpreter that is a link where it leads, and who may not go there', async () => {
+    const place = await mkdtemp(join(tmpdir(), 'lido-link-'));
+    onTestFinished(() => rm(place, { recursive: true }));
+    await chmod(place, 0o755);
+    const [home, venv] = [join(place, 'home'), join(place, 'venv')];
+    for (const each of [home, join(venv, 'bin')]) await mkdir(each, { recursive: true });
+    const [link, end] = [join(venv, 'bin', 'python'), join(home, 'python3')];
+    await symlink('python3', join(venv, 'bin', 'python'));
+    await symlink(end, join(venv, 'bin', 'python3'));
+    await expect(findPython(venv, '/')).rejects.toMatchObject({
+      message: `no Python found: tried ${link}, a link to ${end}, which is not there`,
+    });
+    const options = { uid: 54_321, gid: 54_321, cwd: '/', encoding: 'utf8' as const };
+    const module = resolve('dist/src/python/find.js');
+    // It takes root to be somebody else, and sources that others may read.
+    if (process.getuid?.() !== 0 || spawnSync('test', ['-r', module], options).status !== 0) return;
+    await symlink(interpreter, end);
+    await chmod(home, 0o700);
+    const find = `import(${JSON.stringify(pathToFileURL(module).href)})
+      .then(({ findPython }) => findPython(process.argv[1], '/')).catch(({ message }) => console.log(message))`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', find, venv], options);
+    expect(stdout, stderr).toBe(
+      `no Python found: tried ${link}, a link to ${end}, which user 54321 may not reach\n`,
+    );
+  });
+
+  it('says that PYTHONHOME is set where a Python cannot begin', async () => {
+    vi.stubEnv('PYTHONHOME', '/gone');
+    const found = findPython(interpreter, '/');
+    await expect(found).rejects.toThrow(/encodings.* \(\$PYTHONHOME is \/gone: unset it/);
     vi.unstubAllEnvs();
   });
 

@@ -270,6 +270,7 @@ describe('the validator', () => {
   it.each<[what: string, changes: Record<string, unknown>, message: string]>([
     ['HTTP_CONTENT_TYPE', { HTTP_CONTENT_TYPE: 'a/b' }, 'name it CONTENT_TYPE'],
     ['a number', { SERVER_PORT: 80 }, 'set SERVER_PORT to 80'],
+    ['an empty port', { SERVER_PORT: '' }, 'left SERVER_PORT empty'],
     ['text that is not bytes', { PATH_INFO: '/\u20ac' }, 'no character above U+00FF'],
     ['another version', { 'wsgi.version': [2, 0] }, 'set wsgi.version'],
     ['another scheme', { 'wsgi.url_scheme': 'ftp' }, 'set wsgi.url_scheme'],

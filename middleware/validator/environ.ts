@@ -15,6 +15,8 @@ const REQUIRED = [
   'wsgi.multiprocess',
   'wsgi.run_once',
 ];
+/** "SERVER_NAME and SERVER_PORT strings can never be empty." */
+const NEVER_EMPTY = ['SERVER_NAME', 'SERVER_PORT'];
 /** CGI has these two without HTTP_ before them. */
 const MISNAMED = ['HTTP_CONTENT_TYPE', 'HTTP_CONTENT_LENGTH'];
 const INPUT_METHODS = ['read', 'readline', 'readlines', Symbol.iterator];
@@ -27,6 +29,9 @@ const BYTES_AS_TEXT = /^[\x00-\xff]*$/;
 /** Throws a ProtocolError against the server, or the middleware in its place. */
 export function checkEnviron(environ: Environ): void {
   for (const key of REQUIRED) if (!(key in environ)) throw wrong(`left ${key} out of environ`, 'set it');
+  for (const key of NEVER_EMPTY)
+    if (environ[key] === '')
+      throw wrong(`left ${key} empty`, 'name the host, and the port of the scheme where there is none');
   for (const key of MISNAMED)
     if (key in environ) throw wrong(`set ${key}`, `name it ${key.slice('HTTP_'.length)}`);
   for (const [key, value] of Object.entries(environ)) if (!key.includes('.')) checkText(key, value);

@@ -55,12 +55,17 @@ export function describeConnection(request: IncomingMessage): Connection {
   return stateOf(request);
 }
 
+/** What a host that names no port means. */
+export function defaultPort(scheme: Connection['scheme']): string {
+  return scheme === 'https' ? '443' : '80';
+}
+
 /** What a socket tells of its two ends. */
 export function describeSocket(socket: Socket): Connection {
   return {
     scheme: 'encrypted' in socket ? 'https' : 'http',
     host: null,
-    // A Unix socket has neither address nor port; PEP 3333 wants both keys to be there.
+    // A Unix socket has neither address nor port.
     serverName: socket.localAddress ?? 'localhost',
     serverPort: String(socket.localPort ?? ''),
     remoteAddress: socket.remoteAddress ?? '',

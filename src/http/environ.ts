@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { FIXED_KEYS, KEYS_END } from '../contract/protocol.js';
-import type { Connection } from './connection.js';
+import { type Connection, defaultPort } from './connection.js';
 import { lookUpName } from './grammar.js';
 import { parseTarget } from './target.js';
 
@@ -19,7 +19,7 @@ export interface EnvironContext {
   readonly contentLength: number | null;
   /** Keys that an embedding service adds, such as REMOTE_USER. */
   readonly extra: Readonly<Record<string, string>> | null;
-  /** A field that is repeated stands there as often as it came, as ASGI wants it; in WSGI its values are joined. */
+  /** For ASGI: a field that is repeated stands there as often as it came; in WSGI its values are joined. */
   readonly separates?: boolean;
 }
 
@@ -65,7 +65,9 @@ export function composeEnviron(
   if (context.extra !== null) {
     for (const [key, value] of Object.entries(context.extra)) fields.set(key, value.replaceAll('\0', ''));
   }
-  const values = `${method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${connection.serverPort}\0HTTP/${version}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
+  // A Unix socket has no port: PEP 3333 allows none to be empty, and ASGI wants it said that there is none.
+  const port = connection.serverPort || (context.separates ? '' : defaultPort(connection.scheme));
+  const values = `${method}\0${context.scriptName}\0${pathInfo}\0${target.query}\0${url}\0${url}\0${connection.serverName}\0${port}\0HTTP/${version}\0${connection.remoteAddress}\0${connection.remoteAddress}\0${connection.remotePort}\0${connection.scheme}\0${context.requestId}`;
   if (context.separates) fields.separate();
   return FIXED + fields.joinKeys() + KEYS_END + values + fields.joinValues();
 }

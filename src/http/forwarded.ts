@@ -1,7 +1,7 @@
 /** Main thread. Who is at the other end of a connection, seen through proxies that are trusted. Pure. */
 import { isIP } from 'node:net';
 import type { ForwardedField, Trust } from '../settings/trusted-proxies.js';
-import type { Connection } from './connection.js';
+import { type Connection, defaultPort } from './connection.js';
 import { isHost } from './grammar.js';
 import type { HttpRequest } from './request.js';
 
@@ -120,10 +120,6 @@ function parseNode(text: string | undefined): Address | null {
 
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) > 0 && Number(text) < 65_536;
-}
-
-function defaultPort(scheme: 'http' | 'https'): string {
-  return scheme === 'https' ? '443' : '80';
 }
 
 /** A host that came without its port gets the one that was told apart from it. */

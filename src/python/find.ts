@@ -5,6 +5,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { LidoError } from '../contract/errors.js';
 import type { PythonInstallation } from '../contract/protocol.js';
+import { explainAbsence } from './absence.js';
 
 const run = promisify(execFile);
 
@@ -121,7 +122,8 @@ function locateInterpreter(named: string | null, folder: string): Located {
 /** `name` is what people call the environment. */
 function findInEnvironment(environment: string, name: string): string {
   const interpreter = join(environment, 'bin', 'python');
-  if (!existsSync(interpreter)) throw new LidoError('LIDO_VIRTUAL_ENV_DEAD', [name, interpreter]);
+  if (!existsSync(interpreter))
+    throw new LidoError('LIDO_VIRTUAL_ENV_DEAD', [name, explainAbsence(interpreter)]);
   return interpreter;
 }
 
@@ -129,14 +131,15 @@ function locateNamed(named: string, folder: string): string {
   const path = resolve(folder, named);
   if (!existsSync(path)) {
     const found = named.includes('/') ? null : findOnPath(named);
-    if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [path]);
+    if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [explainAbsence(path)]);
     return found;
   }
   if (!statSync(path).isDirectory()) return path;
   const interpreter = ['python', 'python3']
     .map((name) => join(path, 'bin', name))
     .find((candidate) => existsSync(candidate));
-  if (interpreter === undefined) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [join(path, 'bin', 'python')]);
+  if (interpreter === undefined)
+    throw new LidoError('LIDO_PYTHON_NOT_FOUND', [explainAbsence(join(path, 'bin', 'python'))]);
   return interpreter;
 }
 
@@ -153,7 +156,10 @@ function explainProbe({ killed, stderr, message }: ExecException): string {
   const lines = (stderr || message).trim().split('\n');
   // A Python that cannot begin tells of its threads below what it raised.
   const raised = lines.findLast((line) => /^\w+(?:Error|Exception): /.test(line));
-  return (raised ?? lines.at(-1) ?? message).slice(0, LONGEST_REASON);
+  const home = process.env.PYTHONHOME ?? '';
+  // Every Python looks for its library there, whichever it is.
+  const hint = home === '' ? '' : ` ($PYTHONHOME is ${home}: unset it, it is hardly ever needed)`;
+  return (raised ?? lines.at(-1) ?? message).slice(0, LONGEST_REASON) + hint;
 }
 
 async function probeInterpreter(interpreter: string): Promise<Probe> {
