@@ -55,11 +55,6 @@ export function describeConnection(request: IncomingMessage): Connection {
   return stateOf(request);
 }
 
-/** What a host that names no port means. */
-export function defaultPort(scheme: Connection['scheme']): string {
-  return scheme === 'https' ? '443' : '80';
-}
-
 /** What a socket tells of its two ends. */
 export function describeSocket(socket: Socket): Connection {
   return {

@@ -4,9 +4,9 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { FIXED_KEYS, KEYS_END } from '../contract/protocol.js';
-import { type Connection, defaultPort } from './connection.js';
+import type { Connection } from './connection.js';
 import { lookUpName } from './grammar.js';
-import { parseTarget } from './target.js';
+import { defaultPort, parseTarget } from './target.js';
 
 /** What the environ tells beside the request and its connection. */
 export interface EnvironContext {

@@ -1,9 +1,10 @@
 /** Main thread. Who is at the other end of a connection, seen through proxies that are trusted. Pure. */
 import { isIP } from 'node:net';
 import type { ForwardedField, Trust } from '../settings/trusted-proxies.js';
-import { type Connection, defaultPort } from './connection.js';
+import type { Connection } from './connection.js';
 import { isHost } from './grammar.js';
 import type { HttpRequest } from './request.js';
+import { defaultPort } from './target.js';
 
 type Headers = HttpRequest['headers'];
 

@@ -28,3 +28,8 @@ function splitQuery(url: string): { path: string; query: string } {
   const mark = url.indexOf('?');
   return mark < 0 ? { path: url, query: '' } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
 }
+
+/** Where an authority without a port leads. RFC 9110, section 4.2. */
+export function defaultPort(scheme: 'http' | 'https'): string {
+  return scheme === 'https' ? '443' : '80';
+}
