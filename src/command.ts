@@ -1,6 +1,8 @@
 /** Main thread. The lido command: its words, its settings, and what it is to do. Loaded by cli.ts. */
+import { existsSync } from 'node:fs';
 import { dirname, resolve as resolvePath } from 'node:path';
 import { CommanderError } from 'commander';
+import { servesPython } from './application/find.js';
 import { EXIT_USAGE, LidoError } from './contract/errors.js';
 import { createLog } from './log.js';
 import { exitPastPython } from './python/host.js';
@@ -9,6 +11,7 @@ import { type Action, parseCommandLine } from './server/cli-command.js';
 import { describeNodeRelease } from './server/node-release.js';
 import type { Configuration } from './server/operated.js';
 import { readPassedSockets } from './server/systemd.js';
+import { findUnread } from './server/unread.js';
 import { findAddress, findServer } from './server/whereabouts.js';
 import { findConfig, loadConfig } from './settings/config-file.js';
 import { loadEnvFiles } from './settings/env-file.js';
@@ -122,7 +125,9 @@ async function perform(action: Action, resolved: Prepared, flags: Source): Promi
   }
   const { settings } = resolved;
   const log = createLog(settings);
+  const warnings = describeUnread(resolved);
   if (action === 'check') {
+    for (const warning of warnings) log.warn(warning);
     const { createServer } = await import('./server/server.js');
     for (const { application, runtime } of await createServer(settings, { log }).check())
       process.stdout.write(`${application} is ready to be served by ${runtime}\n`);
@@ -141,7 +146,18 @@ async function perform(action: Action, resolved: Prepared, flags: Source): Promi
   const { serve } = await import('./server/serve.js');
   await serve(resolved, log, resolved.readAgain, resolved.configFile);
   const release = describeNodeRelease(process.versions.node);
-  if (release !== null) log.warn(release);
+  if (release !== null) warnings.push(release);
+  for (const warning of warnings) log.warn(warning);
+}
+
+function describeUnread(resolved: Prepared): string[] {
+  return findUnread(resolved, {
+    environment: process.env,
+    pid: process.pid,
+    isConfigured: resolved.configFile !== null,
+    servesPython: servesPython(resolved.settings),
+    hasFile: existsSync,
+  });
 }
 
 async function answerCall({ settings }: Resolved, request: CallFlags): Promise<void> {

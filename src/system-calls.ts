@@ -86,6 +86,16 @@ function encodeAddress(path: string): Buffer | null {
   return Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)]);
 }
 
+/** linux/wait.h, and macOS's sys/wait.h */
+const WNOHANG = 1;
+
+const waitpid = libc.func('int waitpid(int pid, void *status, int options)');
+
+/** Takes a child of this process that has ended out of the system's table, where Node.js does not know of it. */
+export function collectChild(pid: number): void {
+  waitpid(pid, null, WNOHANG);
+}
+
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;

@@ -303,6 +303,14 @@ lido: LIDO_IMPORT_FAILED ${cwd}/app.mjs failed while Node.js ${process.versions.
     expect(code).toBe(1);
   });
 
+  it('tells what is set for another server, and not read here', async () => {
+    const cwd = makeFolder({ 'hello.mjs': HELLO, 'gunicorn.conf.py': 'workers = 4' });
+    const env = { GUNICORN_CMD_ARGS: '--workers 3' };
+    const { stderr, code } = await runLido(['check', 'hello.mjs'], { cwd, env });
+    expect(stderr).toMatch(/WARN: GUNICORN_CMD_ARGS is not read: .*WARN: gunicorn\.conf\.py is not read: /s);
+    expect(code).toBe(0);
+  });
+
   it('says of a Unix socket what is wrong with its path', async () => {
     const cwd = makeFolder({ 'hello.mjs': HELLO, file: 'no socket' });
     const listen = (path: string) => runLido(['--bind', `unix:${path}`, 'hello.mjs'], { cwd });

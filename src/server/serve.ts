@@ -11,6 +11,7 @@ import type { Settings } from '../settings/resolve.js';
 import { birth } from './birth.js';
 import type { Reloader } from './development/reloader.js';
 import { takeEarly } from './early-process.js';
+import { collectOrphans } from './first-process.js';
 import type { Configuration, Operated } from './operated.js';
 import { writePidfile } from './pidfile.js';
 import { followSignals } from './signals.js';
@@ -221,6 +222,7 @@ async function createOperated(
   if (isSupervised(settings)) {
     const probes = probeFor(settings);
     const { Supervisor } = await import('./supervisor.js');
+    collectOrphans();
     return new Supervisor(configuration, { log, readAgain, loaded, probes });
   }
   takeEarly(null);
