@@ -1,8 +1,10 @@
 /** Main thread. Lines to a syslog server, by UDP: RFC 5424, and RFC 5426 for the transport. */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe } from '../contract/errors.js';
 import type { Log } from '../log.js';
+import { HostAddress } from './host-address.js';
 import type { LineSink } from './line-file.js';
 
 export const SYSLOG_PORT = 514;
@@ -13,6 +15,9 @@ export const PRIORITY = 16 * 8 + 6;
 const LONGEST_LINE = 2000;
 /** Datagrams that the system has not taken yet; more are dropped. */
 const MAX_WAITING = 1000;
+/** What they get at the end: the host's name may be one that no server knows. Milliseconds. */
+const CLOSE_MS = 1000;
+const LOOK_MS = 5;
 
 export class Syslog implements LineSink {
   readonly #socket: Socket;
@@ -27,7 +32,8 @@ export class Syslog implements LineSink {
     this.#host = host;
     this.#port = port;
     this.#log = log;
-    this.#socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    const type = host.includes(':') ? 'udp6' : 'udp4';
+    this.#socket = createSocket({ type, lookup: new HostAddress(host).lookup as SocketOptions['lookup'] });
     this.#socket.on('error', (error) => this.#tell(describe(error)));
     this.#socket.unref();
   }
@@ -40,7 +46,8 @@ export class Syslog implements LineSink {
   reopen(): void {}
 
   async close(): Promise<void> {
-    while (this.#waiting > 0) await new Promise(setImmediate);
+    const end = performance.now() + CLOSE_MS;
+    while (this.#waiting > 0 && performance.now() < end) await pause(LOOK_MS);
     await new Promise<void>((resolve) => this.#socket.close(resolve));
   }
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync, renameSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { PerformanceObserver } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createAccessLog } from '../../../dist/src/observe/access-log.js';
@@ -95,6 +96,27 @@ it('goes to syslog by UDP, a line in each datagram', async () => {
   expect(message.toString()).toMatch(
     new RegExp(String.raw`^<134>1 \d{4}-\d\d-\d\dT[\d:.]+Z \S+ lido ${process.pid} access - - first$`),
   );
+});
+
+it('asks for the address of its syslog once, not for each line', async () => {
+  const socket = createSocket('udp4');
+  onTestFinished(() => void socket.close());
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const questions: string[] = [];
+  const observer = new PerformanceObserver((list) => {
+    questions.push(...list.getEntries().map(({ name }) => name));
+  });
+  observer.observe({ entryTypes: ['dns'] });
+  onTestFinished(() => observer.disconnect());
+  const { log } = await open(`syslog:localhost:${(socket.address() as AddressInfo).port}`);
+  let received = 0;
+  socket.on('message', () => {
+    received += 1;
+  });
+  for (let count = 0; count < 50; count += 1) log.write(finished());
+  await log.close();
+  await expect.poll(() => received).toBe(50);
+  await expect.poll(() => questions).toEqual(['lookup']);
 });
 
 it.each([
