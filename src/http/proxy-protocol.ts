@@ -96,8 +96,13 @@ function parseBlock(bytes: Buffer): ProxyHeader | typeof INCOMPLETE | typeof MAL
   };
 }
 
-/** RFC 5952 as far as it costs nothing: groups without leading zeros, none left out. */
+/** ::ffff:0:0/96 of RFC 4291, section 2.5.5.2. */
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+/** RFC 5952 as far as it costs nothing: groups without leading zeros, none left out; an IPv4 address as the system shows it. */
 function showAddress(bytes: Buffer): string {
   if (bytes.length === 4) return bytes.join('.');
+  if (bytes.subarray(0, MAPPED.length).equals(MAPPED))
+    return `::ffff:${bytes.subarray(MAPPED.length).join('.')}`;
   return Array.from({ length: 8 }, (_, group) => bytes.readUInt16BE(group * 2).toString(16)).join(':');
 }

@@ -63,6 +63,14 @@ describe('version 2', () => {
     expect(parseProxyHeader(extended)).toMatchObject({ length: 33, ends: { remotePort: '54321' } });
   });
 
+  it('shows an IPv4 client of a proxy that listens on both families as the system does', () => {
+    const mapped = '00000000000000000000ffff';
+    const header = block(`21 21 0024 ${mapped}cb007107 ${mapped}0a000002 d431 01bb`);
+    expect(parseProxyHeader(header)).toMatchObject({
+      ends: { remoteAddress: '::ffff:203.0.113.7', serverAddress: '::ffff:10.0.0.2' },
+    });
+  });
+
   it('may speak for the proxy itself, or of a family that is no address', () => {
     expect(parseProxyHeader(block('20 00 0000'))).toEqual({ length: 16, ends: null });
     expect(parseProxyHeader(block('21 31 0002 0000'))).toEqual({ length: 18, ends: null });
