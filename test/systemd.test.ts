@@ -1,5 +1,6 @@
 // As systemd starts a service: sockets that are open already, and a socket that hears how it is.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it, onTestFinished } from 'vitest';
@@ -87,3 +88,32 @@ it('tells systemd the process that took over by SIGUSR2, which goes on with the 
   // The one that ended before said nothing: it was the service no more.
   expect(await hear()).toBe('STOPPING=1');
 });
+
+/** Opens a listening socket as its standard input, and becomes Lido. */
+const FCGI_PROGRAM = `
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+os.dup2(listener.fileno(), 0)
+os.execv(sys.argv[1], sys.argv[1:])
+`;
+
+it.each([
+  ['alone', 'applications.mjs:hello', '--no-supervise'],
+  ['under a supervisor', 'applications.py:hello', '--supervise'],
+])(
+  'takes the socket that supervisord opened as its standard input (fcgi-program): %s',
+  async (_how, application, flag) => {
+    const words = [CLI, '--bind', 'fd://0', '--python', venv, '--log-level', 'error', flag, application];
+    const python = join(venv, 'bin/python');
+    const child = spawn(python, ['-c', FCGI_PROGRAM, process.execPath, ...words], {
+      cwd: join(root, 'test/apps'),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const [port] = (await once(child.stdout, 'data')) as [Buffer];
+    expect((await exchange(Number(port), get('/'))).status).toBe(200);
+    child.kill('SIGTERM');
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(0);
+  },
+);

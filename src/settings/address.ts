@@ -80,11 +80,12 @@ function readAbstractName(name: string): BindAddress | Mistake {
   );
 }
 
-/** Whoever started the process has opened it: systemd, or another server. 0 to 2 are the standard streams. */
+/** Whoever started the process has opened it: systemd, or supervisord as standard input. 1 and 2 are where the log goes. */
 function readDescriptor(text: string): BindAddress | Mistake {
   const [, digits] = /^fd:\/\/(\d{1,6})$/.exec(text) ?? [];
-  if (digits !== undefined && Number(digits) > 2) return { fd: Number(digits) };
-  return new Mistake('a socket that was opened before is written fd://N, and N is 3 or more');
+  const fd = Number(digits);
+  if (digits !== undefined && fd !== 1 && fd !== 2) return { fd };
+  return new Mistake('a socket that was opened before is written fd://N, and N is 0, or 3 or more');
 }
 
 function formatDescriptor(fd: number, bound: AddressInfo | string | null): string {

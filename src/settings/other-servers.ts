@@ -120,7 +120,7 @@ const ROWS: readonly Row[] = [
     'bind',
     'HTTP only; unix:PATH for a Unix socket',
   ],
-  [U, 'fd', 'bind', 'as fd://N'],
+  [U, 'fd', 'bind', 'as fd://N; fd://0 under supervisord'],
   [R, 'uds-permissions', 'unixMode', 'octal digits as there'],
   [W, 'chmod chmod-socket', 'unixMode', '666 where it has no value there'],
   [
