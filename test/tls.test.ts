@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import tls from 'node:tls';
@@ -155,6 +155,22 @@ describe('TLS', () => {
     await server.waitFor('the certificates are read anew');
     expect((await ask(server)).serial).not.toBe(before.serial);
     expect((await ask(server, { servername: 'one.test' })).serial).not.toBe(before.serial);
+  });
+
+  it('serves on where a certificate cannot be looked at any more, and says which at the start', async () => {
+    const cwd = makeSite();
+    const server = await serve(cwd);
+    const before = await ask(server);
+    // What a folder without rights is to others, a link to itself is to root, too.
+    rmSync(join(cwd, 'two.test.pem'));
+    symlinkSync('two.test.pem', join(cwd, 'two.test.pem'));
+    await server.waitFor('the certificates that were served are served on: two.test.pem cannot be read');
+    expect((await ask(server)).serial).toBe(before.serial);
+    const pair = ['--certfile', 'two.test.pem', '--keyfile', 'two.test.key'];
+    const started = startLido(['--bind', '127.0.0.1:0', ...pair, '--python', venv, 'show.py'], { cwd });
+    expect((await started.ended).stderr).toContain(
+      'lido: LIDO_WRONG_CERTIFICATE two.test.pem cannot be read',
+    );
   });
 
   it('reads a certificate anew that was renewed while the application was imported', async () => {

@@ -94,10 +94,17 @@ export class Certificates {
   /** Changes when one of the files does. */
   #look(): string {
     const { certfile, keyfile, caCerts } = this.#settings;
-    return [...certfile, ...keyfile, ...(caCerts === null ? [] : [caCerts])]
-      .map((path) => statSync(path, { throwIfNoEntry: false }))
-      .map((stats) => `${stats?.mtimeMs} ${stats?.size} ${stats?.ino}`)
-      .join();
+    return [...certfile, ...keyfile, ...(caCerts === null ? [] : [caCerts])].map(describeState).join();
+  }
+}
+
+/** Where it cannot be looked at, why: whoever reads it is told that as well. */
+function describeState(path: string): string {
+  try {
+    const { mtimeMs, size, ino } = statSync(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  } catch (error) {
+    return describe(error);
   }
 }
 
