@@ -75,20 +75,36 @@ it('answers with 503 where nobody is idle, and says so', async () => {
   expect((await first?.readResponse())?.status).toBe(200);
 });
 
+/** Takes all descriptors that there are, and gives them back. */
+const LEAKS = `import { closeSync, openSync } from 'node:fs';
+  const held = [];
+  export function application({ PATH_INFO }, start) {
+    if (PATH_INFO === '/leak') try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    if (PATH_INFO === '/mend') for (const fd of held.splice(0)) closeSync(fd);
+    start('200 OK', []);
+    return [String(process.pid)];
+  }`;
+
+async function ask(client: RawClient, path: string): Promise<string> {
+  client.send(get(path));
+  return (await client.readResponse()).body.toString();
+}
+
+it('goes on where a process has no descriptor left to learn by what memory it takes', async () => {
+  const words = ['--processes', '2', '--max-memory', '8000000000', '--admin', '127.0.0.1:0'];
+  const server = await serveWithFew(words, LEAKS);
+  const admin = /admin at (\S+)/.exec(server.stderr())?.[1];
+  const look = async () => (await (await fetch(`${admin}/stats`)).json()) as { readonly now: number };
+  const leaking = new RawClient(portOf(server));
+  const pid = await ask(leaking, '/leak');
+  // A process tells of its memory with each look, and looks ten times a second whether that is too much.
+  const { now } = await look();
+  await vi.waitUntil(async () => (await look()).now > now + 500, { timeout: 10_000 });
+  expect(await ask(leaking, '/mend')).toBe(pid);
+});
+
 it('gives a connection to another process where one has no descriptor left for it, until that has some again', async () => {
-  const leaks = `import { closeSync, openSync } from 'node:fs';
-    const held = [];
-    export function application({ PATH_INFO }, start) {
-      if (PATH_INFO === '/leak') try { for (;;) held.push(openSync('/dev/null')); } catch {}
-      if (PATH_INFO === '/mend') for (const fd of held.splice(0)) closeSync(fd);
-      start('200 OK', []);
-      return [String(process.pid)];
-    }`;
-  const server = await serveWithFew(['--processes', '2'], leaks);
-  const ask = async (client: RawClient, path: string) => {
-    client.send(get(path));
-    return (await client.readResponse()).body.toString();
-  };
+  const server = await serveWithFew(['--processes', '2'], LEAKS);
   const leaking = new RawClient(portOf(server));
   const pid = await ask(leaking, '/leak');
   for (let count = 0; count < 6; count += 1)

@@ -1,6 +1,8 @@
 /** Main thread. What the process as a whole uses: memory, processors, and how late its event loop comes. */
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import { Histogram } from './histogram.js';
+import { readResidentMemory } from './resident-memory.js';
 import type { Vitals } from './snapshot.js';
 import { readThreadCpu } from './thread-cpu.js';
 
@@ -24,10 +26,9 @@ export class VitalsMonitor {
     if (this.#delay.count > 0) this.#longestDelays.add(Math.max(0, this.#delay.max / 1e6 - RESOLUTION_MS));
     this.#delay.reset();
     const { user, system } = process.cpuUsage();
-    const { rss, heapUsed } = process.memoryUsage();
     return {
-      residentMemory: rss,
-      heapUsed,
+      residentMemory: readResidentMemory(),
+      heapUsed: getHeapStatistics().used_heap_size,
       cpu: (user + system) / 1e6,
       // The main thread's number is the process's.
       mainCpu: process.platform === 'linux' ? readThreadCpu(process.pid) : null,

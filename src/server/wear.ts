@@ -1,4 +1,5 @@
 /** Main thread. When a process has served long enough. */
+import { readResidentMemory } from '../observe/resident-memory.js';
 import type { Settings } from '../settings/resolve.js';
 import type { Server } from './server.js';
 
@@ -41,7 +42,7 @@ export function watchWear(server: Server, settings: Settings, tell: (reason: str
   const timer = setInterval(() => {
     const reason = findWear(limits, {
       requests: server.stats().reduce((sum, { answered }) => sum + answered, 0),
-      memory: process.memoryUsage.rss(),
+      memory: readResidentMemory(),
       age: (performance.now() - begun) / 1000,
     });
     if (reason === null) return;
