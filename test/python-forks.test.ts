@@ -52,6 +52,22 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [str(said[0]).encode()]
 `;
+/** A thread forks while the request's line is not whole. */
+const AMID_A_LINE = `import os, threading
+def application(environ, start_response):
+    print('one ', end='')
+    def run():
+        if os.fork() == 0:
+            print('of the child')
+        else:
+            os.wait()
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    print('line')
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [b'']
+`;
 /** The import forks, three times: the children come back from it in each way that there is. */
 const AT_IMPORT = `import os, sys
 statuses = []
@@ -117,13 +133,19 @@ describe('a process that is forked off elsewhere', () => {
     const server = await serveLido(words, { cwd: makeFolder({ 'app.py': IN_A_THREAD }) });
     for (const path of ['/return', '/raise', '/print'])
       expect(await (await fetch(server.url + path)).text()).toBe('0');
-    expect(server.stderr()).toContain('ValueError: not in the parent');
-    expect(server.stdout()).toBe('the child of a thread\n');
+    await server.waitFor('ValueError: not in the parent');
+    await expect.poll(server.stdout).toBe('the child of a thread\n');
+  });
+
+  it('writes no line that another thread has begun', async () => {
+    const server = await serveLido(words, { cwd: makeFolder({ 'app.py': AMID_A_LINE }) });
+    await (await fetch(server.url)).text();
+    await expect.poll(server.stdout).toBe('of the child\none line\n');
   });
 
   it('ends where the import that forked it is over', async () => {
     const server = await serveLido(words, { cwd: makeFolder({ 'app.py': AT_IMPORT }) });
     expect(await (await fetch(server.url)).text()).toBe('[0, 7, 1]');
-    expect(server.stderr()).toContain('ZeroDivisionError: division by zero');
+    await server.waitFor('ZeroDivisionError: division by zero');
   });
 });

@@ -7,7 +7,7 @@ from threading import get_ident, local
 from .failures import LoadError, format_error
 from .interrupts import workers
 from .log import voices
-from .output import write_rest
+from .output import forget_others, write_rest
 from .signals import give_back_signals, hold_signals, let_signals_in
 
 # The signals that threads in the midst of a fork had blocked before, by their identities.
@@ -43,6 +43,7 @@ def _part():
     worker = workers.get(get_ident())
     workers.clear()
     voices.clear()
+    forget_others()
     if worker is not None:
         worker.part_from_fork(end)
     else:

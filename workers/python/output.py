@@ -60,6 +60,12 @@ def write_rest():
         buffer.write_all_partial()
 
 
+def forget_others():
+    """In a process that was forked off: what other threads have begun is written by these, which it has not."""
+    for buffer in _buffers:
+        buffer.forget_others()
+
+
 def run_captured(run, environ):
     """run(environ), where captures() is true: what it writes is this request's, with a line break at its end or without."""
     request_id.set(environ["lido.request_id"])
@@ -135,6 +141,10 @@ class LineBuffer(io.BufferedIOBase):
     def write_all_partial(self):
         for thread in list(self._partial):
             self._write_partial(thread)
+
+    def forget_others(self):
+        own = get_ident()
+        self._partial = {thread: data for thread, data in self._partial.items() if thread == own}
 
     def _write_partial(self, thread):
         data = self._partial.pop(thread, b"")
