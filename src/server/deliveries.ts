@@ -27,6 +27,8 @@ export class Deliveries {
   /** The one that was sent last; those behind it wait until the process has said whether it came. */
   #travelling = 0;
   #lostAt = Number.NEGATIVE_INFINITY;
+  /** Told when there is one less on its way. */
+  #onceFewer: () => void = () => {};
 
   constructor(send: SendArrival) {
     this.#send = send;
@@ -66,13 +68,13 @@ export class Deliveries {
   /** The process has it. Only the supervisor's hold of it ends: the connection goes on there. */
   letGo(id: number): void {
     this.#untaken.get(id)?.arrival.socket.destroy();
-    this.#untaken.delete(id);
+    this.#remove(id);
   }
 
   /** What was sent last did not come to the process. Null where that was no connection. */
   lose(): Arrival | null {
     const arrival = this.#untaken.get(this.#travelling)?.arrival ?? null;
-    this.#untaken.delete(this.#travelling);
+    this.#remove(this.#travelling);
     if (arrival !== null) this.#lostAt = performance.now();
     return arrival;
   }
@@ -84,9 +86,17 @@ export class Deliveries {
     return arrivals;
   }
 
-  /** Resolves once none is on its way, or after so long. `nextMessage`: resolves with the next one that the process sends. */
-  async settle(longestMs: number, ended: Promise<unknown>, nextMessage: () => Promise<void>): Promise<void> {
+  /** Resolves once none is on its way, or after so long. */
+  async settle(longestMs: number, ended: Promise<unknown>): Promise<void> {
     const over = Promise.race([ended, sleep(longestMs, null, { ref: false })]).then(() => false);
-    while (this.#untaken.size > 0) if (!(await Promise.race([over, nextMessage().then(() => true)]))) return;
+    const fewer = () =>
+      new Promise<true>((resolve) => {
+        this.#onceFewer = () => resolve(true);
+      });
+    while (this.#untaken.size > 0) if (!(await Promise.race([over, fewer()]))) return;
+  }
+
+  #remove(id: number): void {
+    if (this.#untaken.delete(id)) this.#onceFewer();
   }
 }

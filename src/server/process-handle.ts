@@ -173,8 +173,7 @@ export class ProcessHandle {
 
   /** Resolves once no connection is on its way to it, or after so long: one that stands still takes none. */
   settle(longestMs: number): Promise<void> {
-    const nextMessage = () => new Promise<void>((resolve) => this.#child.once('message', () => resolve()));
-    return this.#deliveries.settle(longestMs, this.ended, nextMessage);
+    return this.#deliveries.settle(longestMs, this.ended);
   }
 
   /** Lets it answer every request with what keeps its successor from being loaded. */
