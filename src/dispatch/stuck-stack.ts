@@ -92,7 +92,9 @@ function formatFrame({ callFrame, positionTicks = [] }: ProfileNode, isInnermost
   const name = callFrame.functionName || '(anonymous)';
   const [busiest] = isInnermost ? [...positionTicks].sort((first, second) => second.ticks - first.ticks) : [];
   if (busiest !== undefined) return `    at ${name} (${callFrame.url}:${busiest.line})`;
-  return `    in ${name} (${callFrame.url}:${callFrame.lineNumber + 1})`;
+  // A module's own code begins nowhere.
+  const begin = callFrame.lineNumber < 0 ? '' : `:${callFrame.lineNumber + 1}`;
+  return `    in ${name} (${callFrame.url}${begin})`;
 }
 
 function unknown(reason: string): StuckStack {

@@ -159,7 +159,9 @@ export class EmbeddedApplications {
     await this.#mounts.drain(Math.max(0, end - performance.now()));
     if (!(await this.#mounts.close()))
       this.#log.warn(
-        `${isSettled ? 'a worker is stuck inside Python' : 'an application is still being loaded'}: its thread ends with the process`,
+        isSettled
+          ? 'a worker is stuck inside Python: its thread ends with the process'
+          : 'an application is still being loaded: nobody waits for it any more',
       );
     await this.#observation.close();
   }
