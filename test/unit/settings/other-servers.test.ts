@@ -44,4 +44,7 @@ describe.each(OTHER_SERVERS)('every name of %s', (server) => {
 
 it('either has a setting or says why not', () => {
   expect(otherNames.filter((row) => settingOf(row) === null && row.text === '')).toEqual([]);
+  // One name of Lido's own would make its setting that of all the others, and their text would be lost.
+  const taken = otherNames.filter((row) => row.setting === null && settingOf(row) !== null);
+  expect(taken.filter(({ names }) => names.length > 1)).toEqual([]);
 });
