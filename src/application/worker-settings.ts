@@ -31,7 +31,7 @@ export function describeWorkers(
     output: chooseOutput(settings),
     tellsManner: threads.max > 1 && sharesGil(application),
     tellsFiles: settings.reload,
-    waker: host?.waker.end ?? -1,
+    waker: host?.waker.rope ?? null,
     tellsHeap: application.runtime === 'javascript' && isWatched(settings),
   };
 }

@@ -181,8 +181,8 @@ export interface WorkerSettings {
   readonly tellsManner: boolean;
   /** Say over the channel LOADED_FILES which files the application consists of. */
   readonly tellsFiles: boolean;
-  /** The descriptor by which a Python worker wakes the main thread; -1 for a JavaScript one, which has its port. */
-  readonly waker: number;
+  /** By which a Python worker wakes the main thread; null for a JavaScript one, which has its port. */
+  readonly waker: WakerRope | null;
   /** Somebody may want to know how large the heap is. */
   readonly tellsHeap: boolean;
   readonly output: OutputSettings;
@@ -286,6 +286,8 @@ export const CLOSING = 0;
 
 /** Session word: how long the application takes for a request, in nanoseconds: a mean that the worker keeps up to date. */
 export const SERVICE_TIME = 1;
+/** So long a Python worker lets answers lie in the ring, at most, before it tells of them; and none where requests take longer. Nanoseconds. */
+export const LONGEST_UNTOLD_NS = 2_000_000;
 
 /**
  * Session words: two for each ring, bytes written to it since it was made, which only its writer stores, and bytes of it that
@@ -298,7 +300,7 @@ export const BODIES_FREED = 5;
 export const ANSWERS_WRITTEN = 6;
 export const ANSWERS_FREED = 7;
 
-/** Session word: 1 from when the worker says 'answers' until the main thread looks. */
+/** Session word: 1 from when a JavaScript worker says 'answers' until the main thread has heard that. Python has one for all its workers: WakerRope. */
 export const TOLD = 8;
 /** Session word: requests that the worker has claimed or passed over, in the order in which they were sent, modulo 2^32. */
 export const CLAIMED = 9;
@@ -488,9 +490,9 @@ export const WIRE = {
   BODIES_FREED,
   ANSWERS_WRITTEN,
   ANSWERS_FREED,
-  TOLD,
   CLAIMED,
   SERVICE_TIME,
+  LONGEST_UNTOLD_NS,
   CLOSING,
   SLEEPING,
   IN_LOOP,
@@ -581,6 +583,14 @@ export type HostMessage =
 export interface WakerEnds {
   readonly read: number;
   readonly write: number;
+}
+
+/** How each worker wakes the main thread. */
+export interface WakerRope {
+  /** The end of the pipe that is written to. */
+  readonly end: number;
+  /** One word: 1 from when one of them writes to the pipe until the main thread has read that. Then it looks at the answers of all. */
+  readonly told: Int32Array<SharedArrayBuffer>;
 }
 
 // ---- Looking at Python ----------------------------------------------------------------------------------

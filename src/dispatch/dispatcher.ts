@@ -45,6 +45,8 @@ export interface DispatchWorker<J> extends GilWorkerView, ProbedWorker<J> {
   send(job: J): void;
   /** Takes back what it has not begun, at most `most`, the longest waiting first. */
   recall(most: number): J[];
+  /** Takes what it has answered and not told of. */
+  look(): void;
   /** It is gone: what it ran fails with the error, the rest is returned. */
   lose(error: LidoError): J[];
 }
@@ -359,12 +361,13 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     this.#lookLater(this.#patience.begin(now));
   }
 
-  /** Runs only while something is queued behind a running request, or waits for a worker. */
+  /** Runs only while something is queued behind a running request, or waits for a worker: until then no answer lies there untold. */
   #watchSlowWorkers(): void {
     if (this.#isWatching) return;
     this.#isWatching = true;
     this.#clock.after(this.#policy.slowMs, () => {
       this.#isWatching = false;
+      for (const session of this.#sessions) if (session.load > this.#policy.concurrency) session.look();
       this.#recallFromSlowWorkers();
     });
   }

@@ -64,12 +64,16 @@ export class RingReader {
   }
 
   /**
-   * Takes what is in the ring by now, and no more: a worker may write as fast as this reads. What it writes from here on it
-   * tells of. TOLD is stored before ANSWERS_WRITTEN is read, and the worker stores ANSWERS_WRITTEN before it reads TOLD: either
-   * this sees the record, or the worker sees that it has to tell.
+   * A JavaScript worker's message has come. TOLD is stored before deliver() reads ANSWERS_WRITTEN, and the worker stores
+   * ANSWERS_WRITTEN before it reads TOLD: either deliver() sees the record, or the worker sees that it has to tell.
    */
-  deliver(take: TakeMessage): void {
+  hear(): void {
     Atomics.store(this.#control, TOLD, 0);
+  }
+
+  /** Takes what is in the ring by now, and no more: a worker may write as fast as this reads. */
+  deliver(take: TakeMessage): void {
+    if (!this.#hasNews) return;
     this.#end = Atomics.load(this.#control, ANSWERS_WRITTEN);
     while (this.#waiting !== 0) this.#takeOne(take);
     this.#free();
@@ -77,9 +81,9 @@ export class RingReader {
       this.#inbox.put(ROOM, 0);
   }
 
-  /** There is something to deliver. */
-  get isFilled(): boolean {
-    return Atomics.load(this.#control, ANSWERS_WRITTEN) !== (this.#read | 0);
+  get #hasNews(): boolean {
+    const isHeldUp = this.#inbox !== null && Atomics.load(this.#control, IS_HELD_UP) === 1;
+    return isHeldUp || Atomics.load(this.#control, ANSWERS_WRITTEN) !== (this.#read | 0);
   }
 
   /** No socket reads blocks of this request any more. */

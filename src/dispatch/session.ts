@@ -10,6 +10,7 @@ import {
   HEAP_LIMIT,
   HEAP_USED,
   type InterruptTarget,
+  LONGEST_UNTOLD_NS,
   SERVICE_TIME,
   type SessionStart,
   type WorkerSettings,
@@ -28,8 +29,6 @@ import { findContent } from './request-content.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
 
-/** An answer of which the worker has not told lies in the ring for so long at most. Milliseconds. */
-const LOOK_MS = 5;
 /**
  * Requests that are sent before this thread looks for answers in the midst of its turn, which may bring hundreds: those that
  * are over give way to new ones, instead of piling up in memory that no cache holds any more.
@@ -95,11 +94,10 @@ export class Session implements ExchangeHolder {
   readonly loop: Loop | null;
   /** The small number by which its worker is spoken of, from 1 on. */
   readonly number: number;
-  /** See #lookLater(). */
+  /** At this turn's end: see #lookLater(). */
   #willLook = false;
   /** Requests sent since it was last looked. */
   #unlooked = 0;
-  #lookTimer: NodeJS.Timeout | null = null;
   #isLost = false;
   readonly #stopListening: () => void;
 
@@ -155,7 +153,7 @@ export class Session implements ExchangeHolder {
       this.#rejectReady = reject;
     });
     this.ready.catch(() => {});
-    this.#stopListening = waker?.onWake(() => this.#answers?.deliver(this.#take)) ?? (() => {});
+    this.#stopListening = waker?.onWake(this.look) ?? (() => {});
     this.#requests.on('message', (message: FromWorker) => this.#receiveAll(message));
   }
 
@@ -289,7 +287,6 @@ export class Session implements ExchangeHolder {
     }
     this.#isLost = true;
     this.#stopListening();
-    if (this.#lookTimer !== null) clearTimeout(this.#lookTimer);
     this.#requests.close();
     this.#bodies.close();
     this.#inbox?.close();
@@ -299,35 +296,30 @@ export class Session implements ExchangeHolder {
   }
 
   /**
-   * A Python worker without a loop tells of several answers at once (see tell_in_time() in gateway.py). So this thread looks for itself: once
-   * in each turn in which it has sent something, since it is awake then, and every few milliseconds while the worker may
-   * be about one request without having told of another.
+   * A worker without a loop tells of several answers at once (see tell_in_time() in speaker.py). So this thread looks for itself once in
+   * each turn in which it has sent something, since it is awake then; and the dispatcher lets it look every few milliseconds while the
+   * worker may be about one request without having told of another. Requests that take long are each told of.
    */
   #lookLater(): void {
-    if (this.#answers === null || this.loop !== null) return;
+    const isTold = (this.#control[SERVICE_TIME] as number) >= LONGEST_UNTOLD_NS;
+    if (this.#answers === null || this.loop !== null || isTold) return;
     this.#unlooked += 1;
-    if (this.#unlooked === MOST_UNLOOKED) process.nextTick(this.#look);
+    if (this.#unlooked === MOST_UNLOOKED) process.nextTick(this.look);
     if (!this.#willLook) {
       this.#willLook = true;
       setImmediate(this.#lookInThisTurn);
     }
-    if (this.#slots.taken > 1) this.#lookTimer ??= setTimeout(this.#lookAgain, LOOK_MS);
   }
 
   readonly #lookInThisTurn = (): void => {
     this.#willLook = false;
-    this.#look();
+    this.look();
   };
 
-  readonly #lookAgain = (): void => {
-    this.#lookTimer = null;
-    this.#look();
-    if (this.#slots.taken > 1) this.#lookLater();
-  };
-
-  readonly #look = (): void => {
+  /** Takes what the worker has answered, whether it has told of that or not. */
+  readonly look = (): void => {
     this.#unlooked = 0;
-    if (!this.#isLost && this.#answers?.isFilled === true) this.#answers.deliver(this.#take);
+    if (!this.#isLost) this.#answers?.deliver(this.#take);
   };
 
   /** Takes what else has come at once: node:http gives the socket in one piece what is written in one turn. */
@@ -346,6 +338,7 @@ export class Session implements ExchangeHolder {
 
   /** What the worker put into the ring before it sent a message comes before that. */
   #receive(message: FromWorker): void {
+    if (message[0] === 'answers') this.#answers?.hear();
     this.#answers?.deliver(this.#take);
     if (message[0] !== 'answers') this.#take(message);
   }

@@ -1,22 +1,37 @@
 /** Main thread. The pipe by which Python's workers wake it: one for all of them, for as long as the process lives. */
-import { Socket } from 'node:net';
-import type { WakerEnds } from '../contract/protocol.js';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import type { WakerEnds, WakerRope } from '../contract/protocol.js';
+
+/** There is never more than a byte for each worker. */
+const MOST_BYTES = 256;
 
 export class Waker {
-  /** The descriptor that workers write to: see waker.py. */
-  readonly end: number;
+  /** What workers pull: see waker.py. */
+  readonly rope: WakerRope;
   readonly #listeners = new Set<() => void>();
 
   constructor({ read, write }: WakerEnds) {
-    this.end = write;
-    const socket = new Socket({ fd: read, readable: true, writable: false });
-    // Which worker it was does not matter: to look at all of them costs less than to be woken once more.
-    socket.on('data', () => {
-      for (const listener of this.#listeners) listener();
-    });
+    this.rope = { end: write, told: new Int32Array(new SharedArrayBuffer(4)) };
+    // The same few bytes again and again: a stream would take 64 KiB for each that comes.
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+      fd: read,
+      readable: true,
+      writable: false,
+      onread: { buffer: Buffer.alloc(MOST_BYTES), callback: this.#wake },
+    };
     // Who waits for an answer keeps the process alive.
-    socket.unref();
+    new Socket(options).unref();
   }
+
+  /**
+   * Which worker it was does not matter: one wake-up is for the answers of all. `told` is stored before their words are read, and
+   * each worker stores its word before it reads `told`: either this sees what it has put into its ring, or it sees that it has to tell.
+   */
+  readonly #wake = (): boolean => {
+    Atomics.store(this.rope.told, 0, 0);
+    for (const listener of this.#listeners) listener();
+    return true;
+  };
 
   /** Calls back whenever a worker has written. Returns what ends that. */
   onWake(listener: () => void): () => void {

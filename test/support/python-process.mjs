@@ -92,7 +92,7 @@ const commands = {
         output: OUTPUT,
         concurrency: 1,
         tellsManner: true,
-        waker: host.waker.end,
+        waker: host.waker.rope,
         ...settings,
         application: spec,
       },

@@ -9,6 +9,7 @@ import {
   MAX_BLOCK,
   type PythonSpec,
   type SessionStart,
+  type WakerRope,
   type WorkerSettings,
 } from '../../src/contract/protocol.js';
 import type { Runtime } from '../runtime.js';
@@ -38,13 +39,13 @@ worker, result = gateway.start(json.loads(settings_json), call, desk)
 
 const ATTACH = `
 worker.attach(control, requests, bodies, answers)
-worker.tell = part('.waker').make_waker(worker.words, int(waker))
+worker.tell = part('.waker').make_waker(told.cast('I'), int(waker))
 serve = worker.serve
 `;
 /** A loop is told everything by one ring. */
 const ATTACH_LOOP = `
 worker.attach(control, requests, answers)
-worker.outbox.tell = part('.waker').make_waker(worker.words, int(waker))
+worker.outbox.tell = part('.waker').make_waker(told.cast('I'), int(waker))
 serve = worker.serve
 `;
 
@@ -134,7 +135,9 @@ class CpythonRuntime implements Runtime {
     this.#python.acquire(this.#thread);
     for (const [name, memory] of Object.entries({ control: start.control.buffer, ...start.rings }))
       if (memory !== null) this.#view(name, Buffer.from(memory));
-    this.#python.setText(this.#namespace, 'waker', String(start.settings.waker));
+    const { end, told } = start.settings.waker as WakerRope;
+    this.#view('told', Buffer.from(told.buffer));
+    this.#python.setText(this.#namespace, 'waker', String(end));
     this.#python.runCode(this.hasEnd ? ATTACH_LOOP : ATTACH, this.#namespace);
     const serve = this.#python.getItem(this.#namespace, 'serve');
     if (this.hasEnd) {

@@ -214,8 +214,8 @@ class AnswerWriter:
 
     def put(self, kind, request, first, second):
         """
-        Copies a record to the main thread; False when there is no room for it. Before TOLD is looked at afterwards there has to be
-        a fence, as RingReader.deliver() demands.
+        Copies a record to the main thread; False when there is no room for it. Before the main thread is told of it there has to be
+        a fence, as make_waker() demands.
         """
         words = self.words
         ring = self.ring

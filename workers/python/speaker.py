@@ -13,6 +13,7 @@ from .wire import (
     DESK_HEADER,
     FIRST_GUESS_NS,
     HEAD,
+    LONGEST_UNTOLD_NS,
     MANNER,
     MAX_BLOCK,
     MAX_HEAD,
@@ -22,13 +23,11 @@ from .wire import (
     RESPONSE_WINDOW,
     SERVICE_TIME,
     STRING_BLOCK_LIMIT,
-    TOLD,
     WEIGHT,
 )
 
 _MODULO = 0xFFFFFFFF
-# So long the main thread is not told of an answer, at most, and only while so much work waits here. Nanoseconds.
-_LONGEST_UNTOLD_NS = 2_000_000
+# The main thread is told of each answer at once unless so much work waits here. Nanoseconds.
 _ENOUGH_NS = 300_000
 
 
@@ -107,7 +106,7 @@ class Speaker(Interruptible):
     def put_early(self, kind, head, block):
         """
         A record that is mostly followed soon by the last one, with which it is told. If it is not, the main thread looks by itself
-        (session.ts), as long as another request waits here.
+        (the dispatcher), as long as another request waits here.
         """
         self.put(kind, head, block)
         if not self.requests.has_next():
@@ -159,7 +158,7 @@ class Speaker(Interruptible):
         There is something new for the main thread. To wake it costs more than to give a short answer: while there is work enough
         here that this thread does not fall asleep before it has its next request, it is woken for several answers at once. None is
         held back for longer than half of what those who still wait here have to wait, and so none where the next chance to tell of
-        it would come too late. Should a request take longer than expected, the main thread looks by itself (session.ts).
+        it would come too late. Should a request take longer than expected, the main thread looks by itself (the dispatcher).
         """
         requests = self.requests
         service_ns = self.service_ns
@@ -170,14 +169,13 @@ class Speaker(Interruptible):
             return
         if not self.untold:
             self.untold = now
-        if now - self.untold + service_ns > (work_ns / 2 if work_ns < 2 * _LONGEST_UNTOLD_NS else _LONGEST_UNTOLD_NS):
+        if now - self.untold + service_ns > (work_ns / 2 if work_ns < 2 * LONGEST_UNTOLD_NS else LONGEST_UNTOLD_NS):
             self.tell_now()
 
     def tell_now(self):
         self.untold = 0
         answers = self.answers
-        # The records are counted before TOLD is looked at, as RingReader.deliver() demands.
+        # The records are counted before it is looked whether the main thread is told already, as make_waker() demands.
         answers.fence()
-        words = self.words
-        if not words[TOLD] and words[ANSWERS_FREED] != answers.written:
+        if self.words[ANSWERS_FREED] != answers.written:
             self.tell()

@@ -5,8 +5,6 @@ import os
 # By name: what an application puts in its place (gevent and eventlet do) would wait in a loop of theirs.
 from os import write
 
-from .wire import TOLD
-
 
 def make_pipe():
     """The two ends, as the main thread gets them. Neither ever blocks, and both last as long as the process."""
@@ -16,14 +14,16 @@ def make_pipe():
     return ends
 
 
-def make_waker(words, end):
+def make_waker(told, end):
     """
-    What a worker calls once it has put something into its ring of answers, and TOLD is 0. It is 1 then until the main thread
-    looks: that stores 0 before it reads ANSWERS_WRITTEN, and the worker stores ANSWERS_WRITTEN before it reads TOLD.
+    What a worker calls once it has put something into its ring of answers, with a fence in between. `told` is one word for all
+    workers: 1 from when one of them wakes the main thread until that has heard it. It stores 0 before it reads each worker's
+    ANSWERS_WRITTEN, and the worker stores ANSWERS_WRITTEN before it reads `told`. So who finds 1 here need not do anything.
     """
 
     def wake():
-        words[TOLD] = 1
-        write(end, b"\0")
+        if not told[0]:
+            told[0] = 1
+            write(end, b"\0")
 
     return wake

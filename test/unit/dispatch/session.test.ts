@@ -11,11 +11,13 @@ import {
   type WorkerSettings,
 } from '../../../dist/src/contract/protocol.js';
 import { MESSAGE, RingWriter } from '../../../dist/src/contract/ring.js';
+import { Dispatcher } from '../../../dist/src/dispatch/dispatcher.js';
 import type { Exchange } from '../../../dist/src/dispatch/exchange.js';
 import { Session } from '../../../dist/src/dispatch/session.js';
 import type { LidoError } from '../../../dist/src/index.js';
 
 const settings = { application: { runtime: 'cpython' }, concurrency: 1 } as unknown as WorkerSettings;
+const POLICY = { concurrency: 1, prefetch: 1, sharedGil: false, cores: 1, slowMs: 5, worthWakingMs: 0.25 };
 const opened: Session[] = [];
 afterEach(() => {
   for (const session of opened.splice(0)) session.lose(new Error('the test is over') as LidoError);
@@ -53,9 +55,11 @@ function makeExchange() {
 
 test('an answer of which the worker has not told is taken all the same, while the worker is about the next request', async () => {
   const { session, answer, whenReleased } = openSession();
+  const dispatcher = new Dispatcher({ policy: POLICY, backlog: 2, backlogTimeoutMs: 0 });
+  dispatcher.addSession(session);
   const [first, second] = [makeExchange(), makeExchange()];
-  session.send(first);
-  session.send(second);
+  dispatcher.dispatch(first);
+  dispatcher.dispatch(second);
   // What this turn looks at on its own is over.
   await new Promise(setImmediate);
   await new Promise(setImmediate);

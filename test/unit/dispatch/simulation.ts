@@ -138,6 +138,8 @@ export class SimulatedWorker implements DispatchWorker<SimulatedJob> {
     return recalled;
   }
 
+  look(): void {}
+
   lose(error: LidoError): SimulatedJob[] {
     const survivors = this.recall(Number.POSITIVE_INFINITY);
     for (const job of this.queue.splice(0)) job.finish(error);

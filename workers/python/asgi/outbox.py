@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from .. import failures
 from ..failures import LidoTimeout, ProtocolError, describe_error, format_error
 from ..rings import pack, write_message
-from ..wire import DESK_HEADER, IS_HELD_UP, MAX_BLOCK, MESSAGE, TOLD
+from ..wire import DESK_HEADER, IS_HELD_UP, MAX_BLOCK, MESSAGE
 
 # Records of one turn after which the main thread is told of them: it can begin, and is not woken for each.
 _MOST_UNTOLD = 16
@@ -110,10 +110,9 @@ class Outbox:
 
     def tell_main(self):
         self.untold = 0
-        # The records are counted before TOLD is looked at, as RingReader.deliver() demands.
+        # The records are counted before it is looked whether the main thread is told already, as make_waker() demands.
         self.fence()
-        if not self.words[TOLD]:
-            self.tell()
+        self.tell()
 
     def close(self):
         """The loop is over: nobody would hear that there is room."""
