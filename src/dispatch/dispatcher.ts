@@ -4,18 +4,11 @@ import { LidoError } from '../contract/errors.js';
 import { Backlog } from './backlog.js';
 import type { Elsewhere } from './elsewhere.js';
 import type { Exchange } from './exchange.js';
-import {
-  chooseLateUnderGil,
-  chooseUnderGil,
-  computes,
-  type GilWorkerView,
-  hasVacancyUnderGil,
-  isOverdue,
-  mostHeld,
-} from './gil-policy.js';
-import { GilProbe, type ProbedWorker } from './gil-probe.js';
+import { chooseLateUnderGil, chooseUnderGil, hasVacancyUnderGil, isOverdue, mostHeld } from './gil-policy.js';
+import { GilProbe } from './gil-probe.js';
+import type { Clock, DispatcherOptions, DispatchWorker, Job } from './job.js';
 import { type Manner, Manners, readManner } from './manners.js';
-import { type Impatient, Patience } from './patience.js';
+import { Patience } from './patience.js';
 import {
   chooseWorker,
   countToSteal,
@@ -25,50 +18,7 @@ import {
   isWorthWaking,
 } from './policy.js';
 import type { Session } from './session.js';
-
-/** What the dispatcher needs of a request. */
-export interface Job<J> extends Impatient {
-  readonly state: 'receiving' | 'waiting' | 'sent' | 'detached' | 'over';
-  /** What it asks for: requests for the same are taken to be alike. */
-  readonly target: string;
-  /** What is known of those. */
-  manner: Manner;
-  /** The worker that holds it. */
-  readonly holder: { giveUp(job: J): void } | null;
-  /** No worker will have it: it is answered with the error. */
-  finish(error: LidoError): void;
-}
-
-/** What the dispatcher needs of a worker. */
-export interface DispatchWorker<J> extends GilWorkerView, ProbedWorker<J> {
-  /** Gives it a request; it has room. */
-  send(job: J): void;
-  /** Takes back what it has not begun, at most `most`, the longest waiting first. */
-  recall(most: number): J[];
-  /** Takes what it has answered and not told of. */
-  look(): void;
-  /** It is gone: what it ran fails with the error, the rest is returned. */
-  lose(error: LidoError): J[];
-}
-
-/** Where the time comes from. */
-export interface Clock {
-  /** Milliseconds. */
-  now(): number;
-  /** Calls back once, later. */
-  after(ms: number, callback: () => void): void;
-}
-
-export interface DispatcherOptions<J> {
-  readonly policy: DispatchPolicy;
-  /** Requests that may wait for a worker; one more is answered with 503. */
-  readonly backlog: number;
-  /** Milliseconds that one may wait, 0 for no limit; then it is answered with 503. */
-  readonly backlogTimeoutMs: number;
-  /** Null where no other process serves the same. */
-  readonly elsewhere?: Elsewhere<J> | null;
-  readonly clock?: Clock;
-}
+import { countFull, countHeld, countQueued, findLongestWait } from './workload.js';
 
 const REAL_TIME: Clock = {
   now: () => performance.now(),
@@ -109,9 +59,7 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
 
   /** Requests that wait for a worker, or in one behind those that it runs. */
   get waiting(): number {
-    let waiting = this.#backlog.size;
-    for (const session of this.#sessions) waiting += Math.max(0, session.load - this.#policy.concurrency);
-    return waiting;
+    return this.#backlog.size + countQueued(this.#sessions, this.#policy);
   }
 
   /** Requests that no worker has yet. */
@@ -124,34 +72,22 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     return this.#backlog.oldest;
   }
 
-  /**
-   * How long requests wait for a worker, about: the oldest in the backlog so far, and the last that lies in a worker
-   * behind others; under one GIL those that lie behind one that computes wait for the GIL. Milliseconds.
-   */
+  /** How long requests wait for a worker, about: the oldest in the backlog so far, and the last that lies in a worker behind others. Milliseconds. */
   get longestWaitMs(): number {
     const now = this.#clock.now();
     const oldest = this.#backlog.oldest;
-    let longest = oldest === null ? 0 : now - oldest.waitingSince;
-    for (const { load, serviceMs, busySince, manner } of this.#sessions) {
-      const queued = load - this.#policy.concurrency;
-      const waitsForGil = this.#policy.sharedGil && manner !== null && computes(manner);
-      if (queued > 0 && !waitsForGil) longest = Math.max(longest, queued * serviceMs, now - busySince);
-    }
-    return longest;
+    const inBacklog = oldest === null ? 0 : now - oldest.waitingSince;
+    return Math.max(inBacklog, findLongestWait(this.#sessions, now, this.#policy));
   }
 
   /** Workers that can begin no further request now. */
   get full(): number {
-    let full = 0;
-    for (const { load } of this.#sessions) if (load >= this.#policy.concurrency) full += 1;
-    return full;
+    return countFull(this.#sessions, this.#policy);
   }
 
   /** Requests that workers hold, running or queued. */
   get sent(): number {
-    let sent = 0;
-    for (const session of this.#sessions) sent += session.load;
-    return sent;
+    return countHeld(this.#sessions);
   }
 
   get sessions(): ReadonlySet<W> {

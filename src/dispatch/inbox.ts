@@ -14,7 +14,16 @@ import {
   REQUESTS_WRITTEN,
   SLEEPING,
 } from '../contract/protocol.js';
-import { BLOCK, END, INBOX_SIZE, PART, RingWriter } from '../contract/ring.js';
+import {
+  BLOCK,
+  END,
+  INBOX_SIZE,
+  PART,
+  REQUEST,
+  RingWriter,
+  STREAMED_REQUEST,
+  WEBSOCKET,
+} from '../contract/ring.js';
 import type { BodyCarrier } from './body-channel.js';
 
 type Content = string | Uint8Array;
@@ -57,6 +66,12 @@ export class Inbox implements BodyCarrier {
       this.#add([PART, id, '', cut(long, 0, MAX_BLOCK)]);
     this.#add(first.length > 0 ? [kind, id, long, second] : [kind, id, '', long]);
     this.#wake();
+  }
+
+  /** A request, or a client that asks for a WebSocket. A body that is null comes in chunks. */
+  putRequest(id: number, environ: string, body: string | null, isWebSocket: boolean): void {
+    if (isWebSocket) this.put(WEBSOCKET, id, environ);
+    else this.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
   }
 
   send(id: number, chunk: Uint8Array | null): void {

@@ -10,17 +10,17 @@ import {
   HEAP_LIMIT,
   HEAP_USED,
   type InterruptTarget,
-  LONGEST_UNTOLD_NS,
   SERVICE_TIME,
   type SessionStart,
   type WorkerSettings,
 } from '../contract/protocol.js';
-import { BODIES_SIZE, REQUEST, STREAMED_REQUEST, WEBSOCKET } from '../contract/ring.js';
+import { BODIES_SIZE } from '../contract/ring.js';
 import type { Waker } from '../python/waker.js';
 import { Alarm } from './alarm.js';
 import { type BodyCarrier, BodyChannel } from './body-channel.js';
 import type { Exchange, ExchangeHolder } from './exchange.js';
 import { Inbox } from './inbox.js';
+import { Lookout } from './lookout.js';
 import { Loop } from './loop.js';
 import type { Manner } from './manners.js';
 import { Receiver } from './receiver.js';
@@ -28,12 +28,6 @@ import { RequestChannel } from './request-channel.js';
 import { findContent } from './request-content.js';
 import { RingReader } from './ring-reader.js';
 import { type Slot, Slots } from './slots.js';
-
-/**
- * Requests that are sent before this thread looks for answers in the midst of its turn, which may bring hundreds: those that
- * are over give way to new ones, instead of piling up in memory that no cache holds any more.
- */
-const MOST_UNLOOKED = 16;
 
 /** Messages taken in one turn, before others have theirs. */
 const MAX_BATCH = 256;
@@ -94,10 +88,8 @@ export class Session implements ExchangeHolder {
   readonly loop: Loop | null;
   /** The small number by which its worker is spoken of, from 1 on. */
   readonly number: number;
-  /** At this turn's end: see #lookLater(). */
-  #willLook = false;
-  /** Requests sent since it was last looked. */
-  #unlooked = 0;
+  /** Null where all that the worker says is told of. */
+  readonly #lookout: Lookout | null;
   #isLost = false;
   readonly #stopListening: () => void;
 
@@ -129,6 +121,7 @@ export class Session implements ExchangeHolder {
     // Python without a loop answers one request after the other, whatever may run at once elsewhere.
     const hasAnswers = isPython || settings.concurrency === 1;
     this.#answers = hasAnswers ? new RingReader(this.#control, this.#inbox) : null;
+    this.#lookout = hasAnswers && !hasLoop ? new Lookout(this.#control, this.look) : null;
     const chunks = isPython && !hasLoop ? new SharedArrayBuffer(BODIES_SIZE) : null;
     this.#events = events;
     const carrier: BodyCarrier = this.#inbox ?? new BodyChannel(this.#bodies, chunks, this.#control);
@@ -209,9 +202,10 @@ export class Session implements ExchangeHolder {
     const slot = this.#slots.take(exchange);
     this.#held.push(exchange);
     exchange.send(this, slot.id);
-    this.#lookLater();
+    this.#lookout?.noteSent();
     const { environ, body } = exchange;
-    if (this.#inbox !== null) this.#tell(this.#inbox, slot.id, exchange, body.asText());
+    if (this.#inbox !== null)
+      this.#inbox.putRequest(slot.id, environ, body.asText(), exchange.webSockets !== null);
     else this.#channel?.send(slot.id, environ, findContent(body));
   }
 
@@ -243,20 +237,9 @@ export class Session implements ExchangeHolder {
     this.#events.released(this);
   }
 
-  /**
-   * The exchange whose application has been at work for longer than `limitMs` without a sign: no head, no block, no
-   * read. Waiting for the client, to read on or to send on, is not the application's time.
-   */
+  /** The exchange whose application gave no sign for so long; null where none is. */
   findOverdue(now: number, limitMs: number): Exchange | null {
-    for (const slot of this.#slots.byAge()) {
-      const { exchange } = slot;
-      if (exchange === null) continue;
-      const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
-      if (!slot.isClaimed) slot.lastSign = 0;
-      else if (slot.lastSign === 0 || waits) slot.lastSign = now;
-      else if (now - slot.lastSign >= limitMs) return exchange;
-    }
-    return null;
+    return this.#slots.findOverdue(now, limitMs);
   }
 
   /** Asks the worker to finish what it runs and end the session. An application with an end of its own has so long for it. */
@@ -295,30 +278,8 @@ export class Session implements ExchangeHolder {
     return survivors;
   }
 
-  /**
-   * A worker without a loop tells of several answers at once (see tell_in_time() in speaker.py). So this thread looks for itself once in
-   * each turn in which it has sent something, since it is awake then; and the dispatcher lets it look every few milliseconds while the
-   * worker may be about one request without having told of another. Requests that take long are each told of.
-   */
-  #lookLater(): void {
-    const isTold = (this.#control[SERVICE_TIME] as number) >= LONGEST_UNTOLD_NS;
-    if (this.#answers === null || this.loop !== null || isTold) return;
-    this.#unlooked += 1;
-    if (this.#unlooked === MOST_UNLOOKED) process.nextTick(this.look);
-    if (!this.#willLook) {
-      this.#willLook = true;
-      setImmediate(this.#lookInThisTurn);
-    }
-  }
-
-  readonly #lookInThisTurn = (): void => {
-    this.#willLook = false;
-    this.look();
-  };
-
   /** Takes what the worker has answered, whether it has told of that or not. */
   readonly look = (): void => {
-    this.#unlooked = 0;
     if (!this.#isLost) this.#answers?.deliver(this.#take);
   };
 
@@ -361,17 +322,15 @@ export class Session implements ExchangeHolder {
       case 'failed':
         this.#rejectReady(fromPayload(message[1]));
         return;
-      case 'log':
-        this.#logOf(message);
+      case 'log': {
+        const [, id, level, text, fields] = message;
+        this.#events.log(this.#slots.find(id)?.exchange ?? null, level, text, fields);
         return;
+      }
       default:
         this.#receiver.receive(message, giveBack);
     }
   };
-
-  #logOf([, id, level, text, fields]: Extract<FromWorker, readonly ['log', ...unknown[]]>): void {
-    this.#events.log(this.#slots.find(id)?.exchange ?? null, level, text, fields);
-  }
 
   #release(slot: Slot): void {
     if (slot.exchange !== null) this.#events.measured(slot.exchange, slot.manner);
@@ -387,10 +346,5 @@ export class Session implements ExchangeHolder {
     else if (slot.exchange !== null) this.#held.splice(this.#held.indexOf(slot.exchange), 1);
     this.#slots.release(slot);
     if (this.#slots.taken === 0) this.busySince = 0;
-  }
-
-  #tell(inbox: Inbox, id: number, { environ, webSockets }: Exchange, body: string | null): void {
-    if (webSockets !== null) inbox.put(WEBSOCKET, id, environ);
-    else inbox.put(body === null ? STREAMED_REQUEST : REQUEST, id, environ, body ?? '');
   }
 }

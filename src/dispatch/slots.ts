@@ -179,6 +179,22 @@ export class Slots {
     return (((count - 1) % most) + 1) * (1 << this.#bits) + index;
   }
 
+  /**
+   * The exchange whose application has been at work for longer than `limitMs` without a sign: no head, no block, no
+   * read. Waiting for the client, to read on or to send on, is not the application's time.
+   */
+  findOverdue(now: number, limitMs: number): Exchange | null {
+    for (const slot of this.byAge()) {
+      const { exchange } = slot;
+      if (exchange === null) continue;
+      const waits = exchange.writer.isBlocked || exchange.body.isFlowing;
+      if (!slot.isClaimed) slot.lastSign = 0;
+      else if (slot.lastSign === 0 || waits) slot.lastSign = now;
+      else if (now - slot.lastSign >= limitMs) return exchange;
+    }
+    return null;
+  }
+
   /** The taken slots, in no order. */
   listTaken(): Slot[] {
     return this.#slots.filter(({ exchange }) => exchange !== null);

@@ -1,12 +1,8 @@
 // The real dispatcher on simulated time: workers that compute and wait, side by side or under one GIL.
 import type { LidoError } from '../../../dist/src/contract/errors.js';
-import {
-  type Clock,
-  type DispatchWorker,
-  type Job,
-  JobDispatcher,
-} from '../../../dist/src/dispatch/dispatcher.js';
+import { JobDispatcher } from '../../../dist/src/dispatch/dispatcher.js';
 import type { Elsewhere } from '../../../dist/src/dispatch/elsewhere.js';
+import type { Clock, DispatchWorker, Job } from '../../../dist/src/dispatch/job.js';
 import type { Manner } from '../../../dist/src/dispatch/manners.js';
 import type { DispatchPolicy } from '../../../dist/src/dispatch/policy.js';
 
