@@ -245,6 +245,7 @@ function assemble(
     concurrency,
     // A loop begins each request as soon as it comes.
     prefetch: speaks === 'asgi' ? 0 : PREFETCH,
+    isAlone: threads.max === 1,
     // With one thread nobody shares it: requests lie in the worker, one behind the other.
     sharedGil: threads.max > 1 && speaks === 'wsgi' && sharesGil(application),
     cores: findAvailableCores(),

@@ -15,6 +15,7 @@ import {
   type DispatchPolicy,
   hasVacancy,
   isSlow,
+  isStuck,
   isWorthWaking,
 } from './policy.js';
 import type { Session } from './session.js';
@@ -312,9 +313,11 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
     const now = this.#clock.now();
     const recalled: J[] = [];
     let queued = false;
+    const couldGo = !this.#policy.isAlone || this.#elsewhere?.hasRoom === true;
     for (const session of this.#sessions) {
       if (session.load <= this.#policy.concurrency) continue;
-      if (this.#isSlow(session, now)) recalled.push(...session.recall(Number.POSITIVE_INFINITY));
+      if (this.#isSlow(session, now) && (couldGo || isStuck(session, now)))
+        recalled.push(...session.recall(Number.POSITIVE_INFINITY));
       else queued = true;
     }
     if (recalled.length > 0) this.#keepFirst(recalled);

@@ -17,6 +17,8 @@ export interface DispatchPolicy {
   readonly concurrency: number;
   /** Requests that may be queued in a worker behind the running ones, so that it never idles for a round trip. */
   readonly prefetch: number;
+  /** There is never more than one worker. */
+  readonly isAlone: boolean;
   /** Workers share one GIL: gil-policy.ts chooses in place of chooseWorker(). */
   readonly sharedGil: boolean;
   /** Under a shared GIL: how many requests may compute at once without it. */
@@ -58,6 +60,17 @@ export function isWorthWaking(worker: WorkerView, policy: DispatchPolicy): boole
 /** A running request that has gone on for long: what is queued behind it should go elsewhere. */
 export function isSlow(worker: WorkerView, now: number, policy: DispatchPolicy): boolean {
   return worker.busySince > 0 && now - worker.busySince >= policy.slowMs;
+}
+
+/** What is queued behind a request that has gone on for so long waits for a worker, and is refused where that takes too long: see isStuck(). Milliseconds. */
+const STUCK_MS = 50;
+
+/**
+ * What is queued should not stay there even though nobody else could begin it. Before that it does: to take all of it back and
+ * send it once more costs some microseconds for each request, behind each page that takes a little longer.
+ */
+export function isStuck(worker: WorkerView, now: number): boolean {
+  return worker.busySince > 0 && now - worker.busySince >= STUCK_MS;
 }
 
 /** A worker has nothing to do, or room for one more at once: a request that comes begins without waiting. */

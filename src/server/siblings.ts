@@ -50,6 +50,9 @@ export class Siblings {
     const vacancy = this.#vacancies.add();
     if (vacancy === null) return null;
     return {
+      get hasRoom() {
+        return vacancy.isElsewhere;
+      },
       tell: (isVacant) => vacancy.tell(isVacant),
       take: (exchange) => this.#send(vacancy, exchange),
     };

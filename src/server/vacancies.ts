@@ -77,6 +77,14 @@ export class Vacancy {
     else Atomics.and(this.#words, this.#own, ~this.#bit);
   }
 
+  /** Whether another process has one. */
+  get isElsewhere(): boolean {
+    const { length } = this.#words;
+    for (let index = 0; index < length; index += WORDS_A_PLACE)
+      if (index !== this.#own && ((this.#words[index] as number) & this.#bit) !== 0) return true;
+    return false;
+  }
+
   /** Takes another process's vacancy, so that nobody else sends a request there too: its place, or null where none has one. */
   claim(): number | null {
     const { length } = this.#words;

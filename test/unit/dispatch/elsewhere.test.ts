@@ -14,6 +14,10 @@ class Others implements Elsewhere<SimulatedJob> {
     this.room = room;
   }
 
+  get hasRoom(): boolean {
+    return this.room > 0;
+  }
+
   tell(isVacant: boolean): void {
     this.isVacantHere = isVacant;
   }
@@ -29,7 +33,8 @@ class Others implements Elsewhere<SimulatedJob> {
 
 function simulate(threads: number, policy: DispatchPolicy, room: number) {
   const others = new Others(room);
-  return { others, simulation: new Simulation(threads, policy, 10_000, 0, others) };
+  const own = { ...policy, isAlone: threads === 1 };
+  return { others, simulation: new Simulation(threads, own, 10_000, 0, others) };
 }
 
 describe('a request', () => {
@@ -64,6 +69,19 @@ describe('a request', () => {
     simulation.run(200);
     expect(waiting[1]?.state).toBe('over');
     expect(others.taken).toHaveLength(1);
+  });
+
+  test('stays in a worker that is somewhat slow while nobody has room, and waits for another behind one that is stuck', () => {
+    const { others, simulation } = simulate(1, PARALLEL, 0);
+    simulation.ask('/slow', [200]);
+    const waiting = simulation.ask('/one', [1]);
+    simulation.run(40);
+    expect(waiting.state).toBe('sent');
+    simulation.run(20);
+    expect(waiting.state).toBe('waiting');
+    others.room = 1;
+    simulation.run(6);
+    expect(others.taken).toEqual([waiting]);
   });
 
   test('leaves rather than be refused by a full backlog', () => {

@@ -17,7 +17,15 @@ import { Session } from '../../../dist/src/dispatch/session.js';
 import type { LidoError } from '../../../dist/src/index.js';
 
 const settings = { application: { runtime: 'cpython' }, concurrency: 1 } as unknown as WorkerSettings;
-const POLICY = { concurrency: 1, prefetch: 1, sharedGil: false, cores: 1, slowMs: 5, worthWakingMs: 0.25 };
+const POLICY = {
+  concurrency: 1,
+  prefetch: 1,
+  isAlone: true,
+  sharedGil: false,
+  cores: 1,
+  slowMs: 5,
+  worthWakingMs: 0.25,
+};
 const opened: Session[] = [];
 afterEach(() => {
   for (const session of opened.splice(0)) session.lose(new Error('the test is over') as LidoError);

@@ -18,6 +18,7 @@ export const PARALLEL: DispatchPolicy = {
   cores: 2,
   slowMs: 5,
   worthWakingMs: 0.25,
+  isAlone: false,
 };
 export const GIL: DispatchPolicy = { ...PARALLEL, sharedGil: true };
 

@@ -24,6 +24,18 @@ describe('vacancies', () => {
     expect(one?.shop?.claim()).toBe(1);
   });
 
+  test('are seen before they are claimed, and the own one is none', () => {
+    const [one, two] = share(2);
+    one?.shop?.tell(true);
+    expect([one?.shop?.isElsewhere, two?.shop?.isElsewhere, two?.blog?.isElsewhere]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    two?.shop?.claim();
+    expect(two?.shop?.isElsewhere).toBe(false);
+  });
+
   test('are of one application', () => {
     const [one, two] = share(2);
     one?.shop?.tell(true);
