@@ -90,6 +90,18 @@ describe('finding a Python', () => {
     }
   });
 
+  it('tells of an environment that lies there under another name, and is not taken', async () => {
+    const project = join(folder, 'other name');
+    await mkdir(join(project, 'venv'), { recursive: true });
+    vi.stubEnv('VIRTUAL_ENV', undefined);
+    expect((await findPython(null, project)).reason).toBe('on the PATH');
+    await writeFile(join(project, 'venv', 'pyvenv.cfg'), 'home = /usr/bin\n');
+    expect((await findPython(null, project)).reason).toBe(
+      'on the PATH, for nobody named venv: --python venv',
+    );
+    vi.unstubAllEnvs();
+  });
+
   it('refuses an environment that has lost its Python, rather than take another one', async () => {
     const lost = join(folder, 'lost');
     await mkdir(join(lost, '.venv'), { recursive: true });

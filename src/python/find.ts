@@ -116,7 +116,13 @@ function locateInterpreter(named: string | null, folder: string): Located {
     return { interpreter: findInEnvironment(local, '.venv'), reason: 'in the working directory' };
   const found = findOnPath('python3') ?? findOnPath('python');
   if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [`${local}, python3 on PATH`]);
-  return { interpreter: found, reason: 'on the PATH' };
+  return { interpreter: found, reason: `on the PATH${describePassedOver(folder)}` };
+}
+
+/** Under other servers its name does not matter: they are installed into it, and run from there. */
+function describePassedOver(folder: string): string {
+  const name = ['venv', 'env'].find((each) => existsSync(join(folder, each, 'pyvenv.cfg')));
+  return name === undefined ? '' : `, for nobody named ${name}: --python ${name}`;
 }
 
 /** `name` is what people call the environment. */
