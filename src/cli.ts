@@ -5,4 +5,4 @@ import './server/birth.js';
 import { forkEarly } from './server/early-process.js';
 
 forkEarly(process.argv.slice(2), process.env);
-await import('./command.js');
+void import('./command.js');

@@ -35,9 +35,10 @@ if (!process.connected) end();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'] as const)
   process.on(signal, () => {});
 
-await import('./process.js');
-process.off('message', receive).off('disconnect', end);
-for (const each of received) (process as EventEmitter).emit('message', ...each);
+void import('./process.js').then(() => {
+  process.off('message', receive).off('disconnect', end);
+  for (const each of received) (process as EventEmitter).emit('message', ...each);
+});
 
 /** What cannot be found or started is asked for again, by whoever starts the application and says what is wrong. */
 async function startPython({ settings, probes, environment, failure }: ProcessStart): Promise<void> {

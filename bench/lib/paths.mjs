@@ -10,5 +10,5 @@ export const venv = at('../.venv');
 export const javascriptApps = at('../apps/javascript');
 export const pythonApps = at('../apps/python');
 /** LIDO_CLI names another build, to be measured by the same bench. */
-export const lidoCommand = process.env.LIDO_CLI ?? at('../../dist/src/cli.js');
+export const lidoCommand = process.env.LIDO_CLI ?? at('../../dist/src/bundled/cli.cjs');
 export const docs = at('../../docs');

@@ -722,6 +722,7 @@ export function describe(thrown: unknown): string {
 /** Lido's own code, and the pool that called it: of no use to whoever mends an application. The sources where Node reads source maps. */
 const OWN_FRAMES = [
   new URL('../../workers/', import.meta.url).pathname,
+  decodeURIComponent(new URL('../../workers/', import.meta.url).pathname),
   decodeURIComponent(new URL('../../../workers/', import.meta.url).pathname),
   '/piscina/dist/',
   '/piscina/src/',

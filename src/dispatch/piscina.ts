@@ -4,7 +4,7 @@ import { Piscina } from 'piscina';
 import { explainThread } from '../contract/errors.js';
 import type { ApplicationSpec, SessionStart } from '../contract/protocol.js';
 
-const WORKER_FILE = fileURLToPath(new URL('../../workers/entry.cjs', import.meta.url));
+const WORKER_FILE = fileURLToPath(new URL('../../workers/bundled/main.cjs', import.meta.url));
 
 /** Threads beside the regular ones: a worker that is stuck in C is left alone while another takes its place. */
 export const SPARE_THREADS = 16;

@@ -3,6 +3,7 @@
  * of a loop. It does not pause the thread, as an inspector would: a paused thread cannot be ended.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { describe } from '../contract/errors.js';
 import { canProfileAlone, type Profile, type ProfileNode, startProfileAlone } from './thread-profile.js';
@@ -15,7 +16,9 @@ const ENOUGH_SAMPLES = 3;
 const PATIENCE_MS = 1000;
 
 const ENDED = 'its thread has ended';
-const OWN_CODE = new URL('../../workers/', import.meta.url).href;
+/** V8 knows an ES module by its URL, and what is CommonJS by its path. */
+const OWN_FOLDER = new URL('../../workers/', import.meta.url);
+const OWN_CODE = [OWN_FOLDER.href, fileURLToPath(OWN_FOLDER)];
 
 /** Where the thread stood: `stack` is '' where that cannot be told, and `reason` says why. */
 export interface StuckStack {
@@ -67,7 +70,7 @@ function readProfile({ nodes, samples }: Profile): StuckStack {
   const caller = seen.find(({ callFrame }) => callFrame.url !== '');
   if (caller === undefined) return unknown('V8 saw no function of it');
   // V8's profiles know nothing of code that was optimized while it ran: they show the function that called it.
-  const isOurs = caller.callFrame.url.startsWith(OWN_CODE);
+  const isOurs = isOwnCode(caller.callFrame.url);
   return unknown(
     `it loops in ${isOurs ? 'the very function that Lido called' : 'a function'}, which V8 does not show`,
   );
@@ -82,9 +85,13 @@ function formatStack(innermost: ProfileNode, parents: ReadonlyMap<number, Profil
     // What has no file is V8's own: the garbage collector, the root.
     if (url === '') continue;
     lines.push(formatFrame(node, node === innermost));
-    if (!url.startsWith('node:') && !url.startsWith(OWN_CODE)) count = lines.length;
+    if (!url.startsWith('node:') && !isOwnCode(url)) count = lines.length;
   }
   return lines.slice(0, count).join('\n');
+}
+
+function isOwnCode(url: string): boolean {
+  return OWN_CODE.some((folder) => url.startsWith(folder));
 }
 
 /** As in an error's stack, but only the innermost function's line is known: of the others it is where they begin. */

@@ -19,7 +19,7 @@ import { Looker, type PythonLook, profilePython } from './looker.js';
 import { dumpStacks, formatThreads } from './stack-dump.js';
 import { Waker } from './waker.js';
 
-const HOST_FILE = new URL('../../workers/python/host.js', import.meta.url);
+const HOST_FILE = new URL('../../workers/bundled/host.cjs', import.meta.url);
 const EXIT_FILE = new URL('../../workers/python/exit.js', import.meta.url);
 
 /** It runs next to no JavaScript: V8 would keep some megabytes for the short-lived objects that there are none of. */

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { ToProcess } from './process-messages.js';
 import { arrangeDescriptors } from './process-output.js';
 
-export const PROCESS_FILE = fileURLToPath(new URL('../process-entry.js', import.meta.url));
+export const PROCESS_FILE = fileURLToPath(new URL('../bundled/process-entry.cjs', import.meta.url));
 
 /** Words by which a command serves nothing, or serves otherwise than by one process of this kind. */
 const OTHERWISE =
