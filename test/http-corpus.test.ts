@@ -2,9 +2,10 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createHandler } from '../dist/src/index.js';
 import { type Case, corpus } from './corpus/requests.js';
+import { receivePackets } from './support/packets.js';
 import { exchange, get, RawClient } from './support/raw-client.js';
 import { createMemoryLog, fixture, root, startServer } from './support/server.js';
 
@@ -44,8 +45,18 @@ async function serveUnderNode(): Promise<{ port: number }> {
   return { port: (server.address() as AddressInfo).port };
 }
 
+const serve = () => startServer(fixture('javascript', 'echo'));
+
+/** As where Node.js has no shared memory for what clients send. */
+async function serveByPackets(): Promise<{ port: number }> {
+  receivePackets();
+  onTestFinished(() => void vi.restoreAllMocks());
+  return serve();
+}
+
 const ways = [
-  ["Lido's own HTTP", () => startServer(fixture('javascript', 'echo')), (item: Case) => item],
+  ["Lido's own HTTP", serve, (item: Case) => item],
+  ["Lido's own HTTP, by packets", serveByPackets, (item: Case) => item],
   ['node:http', serveUnderNode, (item: Case) => ({ ...item, ...item.underNode })],
 ] as const;
 

@@ -2,19 +2,21 @@
 import type { Socket } from 'node:net';
 import { LongBodyReader } from './long-body.js';
 import type { WireBody } from './request.js';
+import { sharedMemory } from './shared-memory.js';
 
 /** Who is given it. */
-export interface InletEvents {
-  readonly take: (packet: Buffer) => void;
+export interface PacketTaker {
+  /** The packet may lie in memory that all connections share: what is kept of it goes through sharedMemory.own(). */
+  take(packet: Buffer): void;
   /** Of a long body; nothing else comes with it. */
-  readonly takeLong: (bytes: Buffer) => void;
+  takeLong(bytes: Buffer): void;
   /** The client has ended its side. */
-  readonly end: () => void;
+  hearEnd(): void;
 }
 
 export class Inlet {
   readonly #socket: Socket;
-  readonly #events: InletEvents;
+  readonly #taker: PacketTaker;
   /** Reads in the place of the socket while a long body comes. */
   #longBody: LongBodyReader | null = null;
   #isHeld = false;
@@ -24,10 +26,12 @@ export class Inlet {
   endedAt: number | null = null;
   #isClosed = false;
 
-  constructor(socket: Socket, events: InletEvents) {
+  constructor(socket: Socket, taker: PacketTaker) {
     this.#socket = socket;
-    this.#events = events;
+    this.#taker = taker;
+    // By 'data' comes what was put back into the socket, and all else where there is no shared memory.
     socket.on('data', this.#hear).on('end', this.#hearEnd);
+    sharedMemory.readInto(socket, this.#hear);
   }
 
   /** Holds what comes, or lets it come. `body`: of which the next bytes will be, where they are known to be of one. */
@@ -54,6 +58,7 @@ export class Inlet {
   /** What comes from now on is for others who listen to the socket. */
   leave(): void {
     this.close();
+    sharedMemory.leave(this.#socket);
     this.#socket.off('data', this.#hear).off('end', this.#hearEnd).resume();
   }
 
@@ -66,21 +71,21 @@ export class Inlet {
       this.#longBody = null;
       this.#isHeld = false;
     } else if (body !== null && !holds && this.endedAt === null)
-      this.#longBody = LongBodyReader.begin(this.#socket, body, this.#hearLong);
+      this.#longBody = LongBodyReader.begin(this.#socket, body, (bytes) => this.#hearLong(bytes));
   }
 
   readonly #hear = (packet: Buffer): void => {
     this.heardAt = performance.now();
-    this.#events.take(packet);
+    this.#taker.take(packet);
   };
 
-  readonly #hearLong = (bytes: Buffer): void => {
+  #hearLong(bytes: Buffer): void {
     this.heardAt = performance.now();
-    this.#events.takeLong(bytes);
-  };
+    this.#taker.takeLong(bytes);
+  }
 
   readonly #hearEnd = (): void => {
     this.endedAt = performance.now();
-    this.#events.end();
+    this.#taker.hearEnd();
   };
 }

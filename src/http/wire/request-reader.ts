@@ -5,10 +5,11 @@
 import type { Socket } from 'node:net';
 import type { Refusal } from '../gate.js';
 import { type HeadLimits, HeadParser, type RequestHead } from './head-parser.js';
-import { Inlet } from './inlet.js';
+import { Inlet, type PacketTaker } from './inlet.js';
 import { KeptText } from './kept-text.js';
 import { lull, type Waiting } from './lull.js';
 import type { WireBody } from './request.js';
+import { sharedMemory } from './shared-memory.js';
 import { Unread } from './unread.js';
 
 /** Bytes behind the current request that are read ahead, so that a client's end is seen. */
@@ -39,7 +40,7 @@ export interface RequestTaker {
   count(): void;
 }
 
-export class RequestReader implements Waiting {
+export class RequestReader implements PacketTaker, Waiting {
   readonly #taker: RequestTaker;
   readonly #inlet: Inlet;
   readonly #unread = new Unread();
@@ -62,7 +63,7 @@ export class RequestReader implements Waiting {
   constructor(socket: Socket, limits: HeadLimits, keepsHeads: boolean, taker: RequestTaker) {
     this.#taker = taker;
     this.#parser = new HeadParser(limits, keepsHeads ? this.#headText : null);
-    this.#inlet = new Inlet(socket, { take: this.#take, takeLong: this.#takeLong, end: this.#hearEnd });
+    this.#inlet = new Inlet(socket, this);
   }
 
   /** True where nothing has come that was not looked at. */
@@ -146,15 +147,16 @@ export class RequestReader implements Waiting {
     if (!this.#unread.isEmpty) this.#read();
   }
 
-  readonly #take = (packet: Buffer): void => {
+  take(packet: Buffer): void {
     if (this.#isOver) return;
     const isFirst = this.#unread.isEmpty;
     this.#unread.push(packet);
     if (!lull.isHere || this.#unread.length >= MAX_AHEAD) this.#read();
     else if (isFirst) lull.keep(this);
-  };
+    this.#unread.keep();
+  }
 
-  readonly #takeLong = (bytes: Buffer): void => {
+  takeLong(bytes: Buffer): void {
     const body = this.#body;
     if (body === null) return;
     this.#isReading = true;
@@ -162,15 +164,15 @@ export class RequestReader implements Waiting {
     this.#passOn(body);
     this.#isReading = false;
     this.#regulateInlet();
-  };
+  }
 
-  readonly #hearEnd = (): void => {
+  hearEnd(): void {
     if (this.#isOver) return;
     const { heardAt, endedAt } = this.#inlet;
     const isGone = endedAt !== null && endedAt - heardAt > HALF_CLOSE_MS;
     if (this.#isWithinRequest && this.isRequestRead && isGone) this.#taker.lose();
     else this.#read();
-  };
+  }
 
   /** Looks at what has come, as far as somebody wants it. */
   #read(): void {
@@ -222,7 +224,7 @@ export class RequestReader implements Waiting {
       this.#breakBody(body, refusal.status);
       return;
     }
-    if (taken !== null) body.receiver?.push(taken);
+    if (taken !== null) body.receiver?.push(sharedMemory.own(taken));
     if (!body.isWhole) return;
     body.receiver?.end(trailers);
     this.#taker.finishBody();

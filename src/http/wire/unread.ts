@@ -1,4 +1,6 @@
 /** Main thread. What a client has sent and nobody has looked at yet: packets, in the order in which they came. */
+import { sharedMemory } from './shared-memory.js';
+
 export class Unread {
   #packets: Buffer[] = [];
   #position = 0;
@@ -35,6 +37,15 @@ export class Unread {
     if (position < this.first.length) return;
     this.#packets.shift();
     this.#position = 0;
+  }
+
+  /** What is left of the packet that was pushed last is here to stay: it outlives the memory that it came in. */
+  keep(): void {
+    const last = this.#packets.pop();
+    if (last === undefined) return;
+    const isFirst = this.#packets.length === 0;
+    this.#packets.push(sharedMemory.own(isFirst ? last.subarray(this.#position) : last));
+    if (isFirst) this.#position = 0;
   }
 
   /** All of it in one piece, in memory of its own; it stays here. */
