@@ -1,7 +1,7 @@
 // Whatever an operator does to a running server, no client sees it: reloads, recycling, more processes and fewer.
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type Clients, startClients } from './support/clients.js';
 import { makeFolder, type Running, runLido, serveLido } from './support/command.js';
 import { venv } from './support/server.js';
@@ -308,4 +308,40 @@ def application(environ, start_response):
   }
   expect(answered).toBeGreaterThan(asked / 2);
   expect(await stuck).toMatch(/^\d+$/);
+});
+
+it('starts no process more once it is to end, though a reload was at work', async () => {
+  const application = `import { appendFileSync, existsSync } from 'node:fs';
+    appendFileSync('imports', process.pid + '\\n');
+    const pause = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    export function application({ PATH_INFO }, start) {
+      if (PATH_INFO === '/held') while (!existsSync('let-go-' + process.pid)) pause();
+      start('200 OK', []);
+      return [String(process.pid)];
+    }`;
+  const cwd = makeFolder({ 'held.mjs': application });
+  const words = ['--processes', '2', '--threads', '1', '--reload-one-by-one', 'held.mjs'];
+  const server = await serveLido(words, { cwd });
+  const ask = async (path: string, signal?: AbortSignal) =>
+    (await fetch(server.url + path, { headers: { Connection: 'close' }, signal: signal ?? null })).text();
+  const imports = () => readFileSync(join(cwd, 'imports'), 'utf8').trim().split('\n');
+  const old = imports().sort((one, other) => Number(one) - Number(other));
+  const letGo = (pid = '') => writeFileSync(join(cwd, `let-go-${pid}`), '');
+  // One for each: a third one would go to the new process.
+  const held = Promise.all([ask('/held'), ask('/held')]);
+  server.child.kill('SIGHUP');
+  await vi.waitUntil(() => imports().length === 3, { timeout: 20_000 });
+  // Whoever comes to an old one waits there.
+  const isNew = (pid: string) => pid !== '' && !old.includes(pid);
+  const askSoon = () => ask('/', AbortSignal.timeout(1000)).catch(() => '');
+  await vi.waitUntil(async () => isNew(await askSoon()), { timeout: 20_000 });
+  server.child.kill('SIGTERM');
+  await server.waitFor('SIGTERM: finishing what runs');
+  // The oldest is exchanged first, and waited for.
+  letGo(old[0]);
+  await server.waitFor('LIDO_SHUTTING_DOWN not reloaded');
+  letGo(old[1]);
+  await held;
+  expect((await server.ended).stderr).not.toContain('the supervisor is gone');
+  expect(imports()).toHaveLength(3);
 });

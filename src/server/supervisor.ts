@@ -275,6 +275,8 @@ export class Supervisor {
 
   /** Starts processes, and lets them serve once all can; ends them when one cannot, and rejects with its LidoError. */
   async #startTogether(settings: Settings, count: number, failure: LidoError | null = null): Promise<void> {
+    // A change that waits for the end of an old one may go on when all are to end.
+    if (this.#closed !== null) throw new LidoError('LIDO_SHUTTING_DOWN');
     const probes = this.#probes ?? probeFor(settings);
     this.#probes = null;
     const started = Array.from({ length: count }, () => this.#fork(settings, probes, failure));
