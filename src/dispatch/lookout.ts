@@ -10,7 +10,8 @@ const MOST_UNLOOKED = 16;
 /**
  * A worker without a loop tells of several answers at once (see tell_in_time() in speaker.py). So this thread looks by itself once in
  * each turn in which it has sent something, since it is awake then; and the dispatcher lets it look every few milliseconds while
- * the worker may be about one request without having told of another. Requests that take long are each told of.
+ * the worker may be about one request without having told of another. Requests that take long are each told of. Where none is
+ * queued any more the dispatcher does not look: what was left untold for the sake of one that was taken back is looked for then.
  */
 export class Lookout {
   readonly #control: Int32Array;
@@ -29,6 +30,15 @@ export class Lookout {
     if ((this.#control[SERVICE_TIME] as number) >= LONGEST_UNTOLD_NS) return;
     this.#unlooked += 1;
     if (this.#unlooked === MOST_UNLOOKED) process.nextTick(this.#lookNow);
+    this.#lookSoon();
+  }
+
+  /** Requests that were queued there were taken back. */
+  noteRecalled(): void {
+    this.#lookSoon();
+  }
+
+  #lookSoon(): void {
     if (!this.#willLook) setImmediate(this.#lookAtEnd);
     this.#willLook = true;
   }

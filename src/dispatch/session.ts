@@ -220,6 +220,7 @@ export class Session implements ExchangeHolder {
       exchange.recall();
       recalled.push(exchange);
     }
+    if (recalled.length > 0) this.#lookout?.noteRecalled();
     return recalled;
   }
 
@@ -234,6 +235,7 @@ export class Session implements ExchangeHolder {
     }
     exchange.finish(null);
     this.#drop(slot);
+    this.#lookout?.noteRecalled();
     this.#events.released(this);
   }
 

@@ -56,6 +56,7 @@ function makeExchange() {
       exchange.id = id;
     },
     recall: () => {},
+    detach: () => {},
     finish: () => {},
   };
   return exchange as unknown as Exchange & { id: number };
@@ -93,6 +94,39 @@ test('in a turn that brings many requests, the first answers are taken in the mi
   for (const other of others) session.send(other);
   await new Promise(process.nextTick);
   expect(session.exchanges).toEqual(others);
+});
+
+test('what the worker has left untold is taken once the session gets no more work, though it is about a slow request', async () => {
+  const { session, answer, whenReleased } = openSession();
+  const dispatcher = new Dispatcher({
+    policy: { ...POLICY, prefetch: 2 },
+    backlog: 3,
+    backlogTimeoutMs: 0,
+  });
+  dispatcher.addSession(session);
+  const [first, second, third] = [makeExchange(), makeExchange(), makeExchange()];
+  for (const exchange of [first, second, third]) dispatcher.dispatch(exchange);
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  for (const { id } of [first, second]) claim(session.start.control, id);
+  answer(first.id);
+  dispatcher.retireSession(session);
+  expect(session.exchanges).toEqual([first, second]);
+  await whenReleased;
+  expect(session.exchanges).toEqual([second]);
+});
+
+test('what the worker has left untold is taken once nothing is queued there any more', async () => {
+  const { session, answer } = openSession();
+  const [first, second] = [makeExchange(), makeExchange()];
+  session.send(first);
+  session.send(second);
+  await new Promise(setImmediate);
+  claim(session.start.control, first.id);
+  answer(first.id);
+  session.giveUp(second);
+  await new Promise(setImmediate);
+  expect(session.exchanges).toEqual([]);
 });
 
 test('nobody looks at the answers of a worker that is lost', async () => {
