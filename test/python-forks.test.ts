@@ -52,6 +52,25 @@ def application(environ, start_response):
     start_response('200 OK', [('Content-Type', 'text/plain')])
     return [str(said[0]).encode()]
 `;
+/** What a thread of the application's own forks off forks again, as a daemon is made: by itself, or in a thread that it has begun. */
+const AGAIN = `import os, threading
+def fork(run):
+    child = os.fork()
+    if child == 0:
+        os._exit(run())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def in_a_thread(run):
+    said = []
+    thread = threading.Thread(target=lambda: said.append(run()))
+    thread.start()
+    thread.join()
+    return said[0]
+def application(environ, start_response):
+    between = in_a_thread if environ['PATH_INFO'] == '/thread' else lambda run: run()
+    said = in_a_thread(lambda: fork(lambda: between(lambda: fork(lambda: 7))))
+    start_response('200 OK', [('Content-Type', 'text/plain')])
+    return [str(said).encode()]
+`;
 /** A thread forks while the request's line is not whole. */
 const AMID_A_LINE = `import os, threading
 def application(environ, start_response):
@@ -135,6 +154,12 @@ describe('a process that is forked off elsewhere', () => {
       expect(await (await fetch(server.url + path)).text()).toBe('0');
     await server.waitFor('ValueError: not in the parent');
     await expect.poll(server.stdout).toBe('the child of a thread\n');
+  });
+
+  it('may fork again', async () => {
+    const server = await serveLido(words, { cwd: makeFolder({ 'app.py': AGAIN }) });
+    expect(await (await fetch(`${server.url}/itself`)).text()).toBe('7');
+    expect(await (await fetch(`${server.url}/thread`)).text()).toBe('7');
   });
 
   it('writes no line that another thread has begun', async () => {

@@ -53,8 +53,13 @@ def _part():
 class _EndOfThread:
     """A thread of the application's own takes the process along; Python has told what it raised."""
 
+    def __init__(self):
+        self.process = os.getpid()
+
     def __del__(self):
-        _leave(0)
+        # What such a process forks off itself, as a daemon is made, gets one of its own: this one goes without a word there.
+        if os.getpid() == self.process:
+            _leave(0)
 
 
 def end_if_child(parent):
