@@ -120,3 +120,17 @@ it('gives a connection to another process where one has no descriptor left for i
     return answer === pid;
   }, tries);
 }, 30_000);
+
+it('closes a connection that no process has a descriptor for', async () => {
+  const server = await serveWithFew(['--processes', '2'], LEAKS);
+  const met = new Map<string, RawClient>();
+  while (met.size < 2) {
+    const client = new RawClient(portOf(server));
+    met.set(await ask(client, '/'), client);
+  }
+  for (const client of met.values()) await ask(client, '/leak');
+  const refused = new RawClient(portOf(server));
+  expect(await refused.closes()).toBe(true);
+  for (const client of met.values()) await ask(client, '/mend');
+  expect(met.has(await ask(new RawClient(portOf(server)), '/'))).toBe(true);
+});

@@ -1,4 +1,5 @@
 /** Main thread of the supervisor. Which process gets a connection, where there are several. */
+import type { Socket } from 'node:net';
 import { formatLastAnswer } from '../http/wire/last-answer.js';
 import type { Log } from '../log.js';
 import type { Arrival } from './deliveries.js';
@@ -8,6 +9,8 @@ import { Tally } from './tally.js';
 /** Connections kept for a process that is yet to serve; with more, who comes is refused. */
 const MOST_WAITING = 1024;
 
+const NOBODY: ReadonlySet<ProcessHandle> = new Set();
+
 /** RFC 9110, section 15.6.4. */
 const UNAVAILABLE = { status: 503, reason: 'no process serves' };
 
@@ -16,6 +19,8 @@ export class Distribution {
   readonly #waiting: Arrival[] = [];
   readonly #log: Log;
   readonly #lost = new Tally();
+  /** Which processes a connection did not come to. */
+  readonly #losers = new WeakMap<Socket, Set<ProcessHandle>>();
   /** Takes turns among those who have as little to do. */
   #last: ProcessHandle | null = null;
 
@@ -42,14 +47,16 @@ export class Distribution {
     return other === leaving ? null : other;
   };
 
-  /** For a connection that did not come to a process, which had no descriptor left for it. */
+  /** For a connection that did not come to a process, which had no descriptor left for it. None is tried twice. */
   readonly giveAnew = (arrival: Arrival, loser: ProcessHandle): void => {
+    const losers = this.#losers.get(arrival.socket) ?? new Set();
+    this.#losers.set(arrival.socket, losers.add(loser));
     const all = this.#lost.add(1);
     if (all !== null)
       this.#log.warn(
-        `${all === 1 ? 'a connection' : `${all} connections`} could not be given to a process that has no descriptor left, process ${loser.pid} at last: another one has what it can; see what its application leaves open, or raise ulimit -n`,
+        `${all === 1 ? 'a connection' : `${all} connections`} could not be given to a process that has no descriptor left, process ${loser.pid} at last: another one is tried, and where none is left it is closed; see what its application leaves open, or raise ulimit -n`,
       );
-    const other = this.#choose(loser);
+    const other = this.#choose(losers);
     if (other === null) refuse(arrival);
     else other.give(arrival);
   };
@@ -64,8 +71,8 @@ export class Distribution {
     for (const arrival of this.#waiting.splice(0)) refuse(arrival);
   }
 
-  #choose(besides: ProcessHandle | null = null): ProcessHandle | null {
-    const serving = [...this.#processes].filter((each) => each.isServing && each !== besides);
+  #choose(besides: ReadonlySet<ProcessHandle> = NOBODY): ProcessHandle | null {
+    const serving = [...this.#processes].filter((each) => each.isServing && !besides.has(each));
     const after = this.#last === null ? 0 : serving.indexOf(this.#last) + 1;
     const inTurn = [...serving.slice(after), ...serving.slice(0, after)];
     let chosen: ProcessHandle | null = null;
