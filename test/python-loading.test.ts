@@ -97,8 +97,13 @@ describe('finding a Python', () => {
     expect((await findPython(null, project)).reason).toBe('on the PATH');
     await writeFile(join(project, 'venv', 'pyvenv.cfg'), 'home = /usr/bin\n');
     expect((await findPython(null, project)).reason).toBe(
-      'on the PATH, for nobody named venv: --python venv',
+      'on the PATH; --python venv takes the environment venv',
     );
+    // Whoever puts it on the PATH has taken it.
+    await mkdir(join(project, 'venv', 'bin'));
+    await symlink(interpreter, join(project, 'venv', 'bin', 'python3'));
+    vi.stubEnv('PATH', `${join(project, 'venv', 'bin')}:${process.env.PATH}`);
+    expect((await findPython(null, project)).reason).toBe('on the PATH');
     vi.unstubAllEnvs();
   });
 

@@ -1,7 +1,7 @@
 /** Main thread. Finds the Python that was named, and asks it once what it is. */
 import { type ExecException, execFile } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { delimiter, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { LidoError } from '../contract/errors.js';
 import type { PythonInstallation } from '../contract/protocol.js';
@@ -116,13 +116,15 @@ function locateInterpreter(named: string | null, folder: string): Located {
     return { interpreter: findInEnvironment(local, '.venv'), reason: 'in the working directory' };
   const found = findOnPath('python3') ?? findOnPath('python');
   if (found === null) throw new LidoError('LIDO_PYTHON_NOT_FOUND', [`${local}, python3 on PATH`]);
-  return { interpreter: found, reason: `on the PATH${describePassedOver(folder)}` };
+  return { interpreter: found, reason: `on the PATH${describePassedOver(folder, found)}` };
 }
 
 /** Under other servers its name does not matter: they are installed into it, and run from there. */
-function describePassedOver(folder: string): string {
-  const name = ['venv', 'env'].find((each) => existsSync(join(folder, each, 'pyvenv.cfg')));
-  return name === undefined ? '' : `, for nobody named ${name}: --python ${name}`;
+function describePassedOver(folder: string, found: string): string {
+  const passedOver = (name: string) =>
+    existsSync(join(folder, name, 'pyvenv.cfg')) && dirname(found) !== join(folder, name, 'bin');
+  const name = ['venv', 'env'].find(passedOver);
+  return name === undefined ? '' : `; --python ${name} takes the environment ${name}`;
 }
 
 /** `name` is what people call the environment. */

@@ -59,10 +59,14 @@ function describeSockets(
   pid: number,
   bind: readonly string[],
 ): string[] {
-  if (LISTEN_FDS === '' || bind.some((address) => address.startsWith('fd:'))) return [];
+  if (!(Number(LISTEN_FDS) > 0) || bind.some((address) => address.startsWith('fd:'))) return [];
   if (LISTEN_PID === String(pid))
     return [
       'the sockets that systemd opened (LISTEN_FDS) are not listened on: --bind names others, fd://3 is the first of them',
+    ];
+  if (LISTEN_PID === '')
+    return [
+      'LISTEN_FDS is set without LISTEN_PID, and its sockets are not listened on: --bind fd://3 takes the first of them',
     ];
   return [
     `the sockets that systemd opened (LISTEN_FDS) are for process ${LISTEN_PID}, and this is ${pid}: let ExecStart= run lido itself, or a shell that does so by exec, and not npm`,

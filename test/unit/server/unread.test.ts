@@ -57,4 +57,8 @@ it('tells of sockets of systemd that nobody listens on', () => {
   expect(find({ ...opened, LISTEN_PID: '6' })).toEqual([
     'the sockets that systemd opened (LISTEN_FDS) are for process 6, and this is 7: let ExecStart= run lido itself, or a shell that does so by exec, and not npm',
   ]);
+  expect(find({ LISTEN_FDS: '2' })).toEqual([
+    'LISTEN_FDS is set without LISTEN_PID, and its sockets are not listened on: --bind fd://3 takes the first of them',
+  ]);
+  expect(find({ LISTEN_FDS: '0' })).toEqual([]);
 });
