@@ -79,7 +79,8 @@ it('answers with 503 where nobody is idle, and says so', async () => {
 const LEAKS = `import { closeSync, openSync } from 'node:fs';
   const held = [];
   export function application({ PATH_INFO }, start) {
-    if (PATH_INFO === '/leak') try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    if (PATH_INFO.startsWith('/leak')) try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    if (PATH_INFO === '/leak-but-one') closeSync(held.pop());
     if (PATH_INFO === '/mend') for (const fd of held.splice(0)) closeSync(fd);
     start('200 OK', []);
     return [String(process.pid)];
@@ -101,6 +102,19 @@ it('goes on where a process has no descriptor left to learn by what memory it ta
   const { now } = await look();
   await vi.waitUntil(async () => (await look()).now > now + 500, { timeout: 10_000 });
   expect(await ask(leaking, '/mend')).toBe(pid);
+});
+
+it('lets nobody in who has the last descriptor, by which it would be read how many there may be', async () => {
+  const server = await serveWithFew([], LEAKS);
+  const began = performance.now();
+  const leaking = new RawClient(portOf(server));
+  await ask(leaking, '/leak-but-one');
+  leaking.send(HALF_A_HEAD);
+  // It is read again once a second at most.
+  await vi.waitUntil(() => performance.now() - began > 1000, { timeout: 10_000 });
+  const client = new RawClient(portOf(server));
+  client.send(get('/'));
+  expect((await client.readResponse()).status).toBe(503);
 });
 
 it('gives a connection to another process where one has no descriptor left for it, until that has some again', async () => {

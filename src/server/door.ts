@@ -144,7 +144,9 @@ export class Door {
     const now = performance.now();
     if (now - this.#descriptorsReadAt < READ_AGAIN_MS) return;
     this.#descriptorsReadAt = now;
-    this.#descriptors = readDescriptorLimit();
+    const limit = readDescriptorLimit();
+    // Where not even one is left to read it by, the system tells nothing.
+    if (Number.isFinite(limit.most)) this.#descriptors = limit;
   }
 
   #endIdle(most: number): number {
