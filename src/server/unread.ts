@@ -22,6 +22,9 @@ const PREFIXES: readonly (readonly [prefix: string, page: string])[] = [
   ['UWSGI_', 'docs/from-uwsgi.md'],
 ];
 
+/** Kubernetes sets UWSGI_SERVICE_HOST, UWSGI_PORT=tcp://... and UWSGI_PORT_80_TCP_ADDR for a service that is called uwsgi. */
+const OF_A_SERVICE = /^[A-Z]+_(SERVICE_|PORT_\d+_|PORT=\w+:\/\/)/;
+
 /** One line for each thing that whoever set it may believe in. */
 export function findUnread({ settings, origins }: Resolved, around: Surroundings): string[] {
   const { environment } = around;
@@ -47,7 +50,9 @@ export function findUnread({ settings, origins }: Resolved, around: Surroundings
 }
 
 function describePrefix(environment: Environment, prefix: string, page: string): string[] {
-  const variables = Object.keys(environment).filter((name) => name.startsWith(prefix));
+  const variables = Object.keys(environment)
+    .filter((name) => name.startsWith(prefix))
+    .filter((name) => !OF_A_SERVICE.test(`${name}=${environment[name]}`));
   if (variables.length === 0) return [];
   const verb = variables.length === 1 ? 'is' : 'are';
   return [`${variables.join(', ')} ${verb} not read: LIDO_ variables take their place (${page})`];

@@ -34,6 +34,20 @@ it('names what gunicorn, uvicorn, granian and uWSGI take options from', () => {
   expect(find({}, {}, { hasFile, isConfigured: true })).toEqual([]);
 });
 
+it('takes what Kubernetes sets for a service that is called as a server for nothing else', () => {
+  const service = {
+    UWSGI_SERVICE_HOST: '10.0.0.1',
+    UWSGI_SERVICE_PORT_HTTP: '80',
+    UWSGI_PORT: 'tcp://10.0.0.1:80',
+    UWSGI_PORT_80_TCP_ADDR: '10.0.0.1',
+  };
+  expect(find(service)).toEqual([]);
+  expect(find({ ...service, UWSGI_HTTP: ':80', UVICORN_PORT: '80' })).toEqual([
+    expect.stringMatching(/^UVICORN_PORT is not read/),
+    expect.stringMatching(/^UWSGI_HTTP is not read/),
+  ]);
+});
+
 it.each<[variable: string, flags: UserSettings]>([
   ['FORWARDED_ALLOW_IPS', { forwardedAllowIps: ['10.0.0.1'] }],
   ['WEB_CONCURRENCY', { processes: 2 }],
