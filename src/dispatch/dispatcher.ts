@@ -16,6 +16,7 @@ import {
   hasVacancy,
   isSlow,
   isStuck,
+  isWorthLeaving,
   isWorthWaking,
 } from './policy.js';
 import type { Session } from './session.js';
@@ -229,13 +230,16 @@ export class JobDispatcher<J extends Job<J>, W extends DispatchWorker<J>> {
   #isHeldUp(): boolean {
     if (this.#isVacant()) return false;
     const now = this.#clock.now();
-    let areSlow = true;
+    const { concurrency } = this.#policy;
+    const inBacklog = this.#backlog.size / this.#sessions.size;
+    let areHeldUp = true;
     for (const session of this.#sessions) {
       // A thread is free, and another one has the GIL for long.
-      if (session.load < this.#policy.concurrency) return true;
-      areSlow &&= isSlow(session, now, this.#policy);
+      if (session.load < concurrency) return true;
+      const ahead = (session.load - concurrency + 1 + inBacklog) / concurrency;
+      areHeldUp &&= isSlow(session, now, this.#policy) || isWorthLeaving(session, ahead);
     }
-    return areSlow;
+    return areHeldUp;
   }
 
   #drainBacklog(): void {

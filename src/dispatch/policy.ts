@@ -62,6 +62,17 @@ export function isSlow(worker: WorkerView, now: number, policy: DispatchPolicy):
   return worker.busySince > 0 && now - worker.busySince >= policy.slowMs;
 }
 
+/**
+ * So long a request waits where it came rather than leave with its connection for a process that is idle: to move it takes the
+ * three processes about a millisecond. Milliseconds.
+ */
+const WORTH_LEAVING_MS = 10;
+
+/** What comes now waits for so long behind `ahead` requests that each take what requests took so far. */
+export function isWorthLeaving({ serviceMs }: WorkerView, ahead: number): boolean {
+  return ahead * serviceMs >= WORTH_LEAVING_MS;
+}
+
 /** What is queued behind a request that has gone on for so long waits for a worker, and is refused where that takes too long: see isStuck(). Milliseconds. */
 const STUCK_MS = 50;
 

@@ -45,6 +45,23 @@ describe('a request', () => {
     expect(others.taken).toEqual([]);
   });
 
+  test('leaves where so many quick ones are before it that it would wait for long', () => {
+    const { others, simulation } = simulate(1, PARALLEL, 9);
+    const jobs = Array.from({ length: 12 }, () => simulation.ask('/', [1]));
+    expect(others.taken).toEqual(jobs.slice(10));
+    simulation.run(5);
+    for (let count = 0; count < 5; count += 1) simulation.ask('/', [1]);
+    expect(others.taken).toHaveLength(2);
+  });
+
+  test('stays behind some that each take a little, and leaves behind more', () => {
+    const { others, simulation } = simulate(2, PARALLEL, 9);
+    simulation.keepAsking(2, [['/', [4]]]);
+    simulation.run(4000);
+    const jobs = Array.from({ length: 6 }, () => simulation.ask('/', [4]));
+    expect(others.taken).toEqual(jobs.slice(4));
+  });
+
   test('leaves once the one before it turns out slow, and at once where that is known', () => {
     const { others, simulation } = simulate(1, PARALLEL, 9);
     simulation.ask('/slow', [200]);
