@@ -7,7 +7,7 @@ import { makeFolder, type Running, serveLido } from './support/command.js';
 import { get, RawClient } from './support/raw-client.js';
 import { venv } from './support/server.js';
 
-/** /held works until there is a file of that name; others answer at once, with who they are and what they were asked. */
+/** /held works until there is a file of that name, /work for two milliseconds; others answer at once, with who they are and what they were asked. */
 const APPLICATION = `import { existsSync } from 'node:fs';
 const text = (bytes) => Buffer.from(bytes).toString();
 export function application(environ, startResponse) {
@@ -15,6 +15,8 @@ export function application(environ, startResponse) {
     environ['wsgi.errors'].write(environ.PATH_INFO + ' runs in ' + process.pid + '\\n');
     while (!existsSync('.' + environ.PATH_INFO));
   }
+  const begun = performance.now();
+  while (environ.PATH_INFO === '/work' && performance.now() < begun + 2);
   startResponse('200 OK', [['Content-Type', 'text/plain']]);
   return [[process.pid, environ.PATH_INFO, environ.REMOTE_ADDR, text(environ['wsgi.input'].read())].join(' ')];
 }
@@ -62,6 +64,20 @@ async function connectTwice(server: Running, prefix = ''): Promise<readonly [Raw
   }
 }
 
+/** So many connections that are all in one process, kept after an answer each; with that process's id. */
+async function connectToOne(server: Running, many: number): Promise<readonly [RawClient[], number]> {
+  const byProcess = new Map<string, RawClient[]>();
+  for (;;) {
+    const client = new RawClient(portOf(server));
+    const [pid = ''] = (await ask(client, '/')).split(' ');
+    const clients = [...(byProcess.get(pid) ?? []), client];
+    byProcess.set(pid, clients);
+    if (clients.length < many) continue;
+    for (const [other, kept] of byProcess) if (other !== pid) for (const each of kept) each.socket.destroy();
+    return [clients, Number(pid)];
+  }
+}
+
 /** Begins a request that goes on until end() is called; resolves when it runs. */
 async function hold(server: Served, client: RawClient, name: string): Promise<() => Promise<string>> {
   client.send(get(`/${name}`));
@@ -71,6 +87,20 @@ async function hold(server: Served, client: RawClient, name: string): Promise<()
     return (await client.readResponse()).body.toString();
   };
 }
+
+describe('a request behind many quick ones', () => {
+  it('goes to another process, until that has work as well', async () => {
+    const server = await serve(['who.mjs']);
+    const [clients, pid] = await connectToOne(server, 16);
+    const moved = new Set<RawClient>();
+    const keepAsking = async (client: RawClient) => {
+      for (let asked = 0; asked < 50 && moved.size < 2; asked += 1)
+        if (!(await ask(client, '/work')).startsWith(`${pid} `)) moved.add(client);
+    };
+    await Promise.all(clients.map(keepAsking));
+    expect(moved.size).toBeGreaterThanOrEqual(2);
+  });
+});
 
 describe('a request behind one that goes on', () => {
   it.each([
