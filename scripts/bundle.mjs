@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 
 /** Entries by the folder that their bundle lies in. What is whose code is known by `src/` and `workers/` in its path. */
 const BUNDLES = {
-  src: { cli: 'src/cli', 'process-entry': 'src/process-entry' },
+  src: { cli: 'src/cli', 'process-entry': 'src/process-entry', 'config-entry': 'src/config-entry' },
   workers: { main: 'workers/main', host: 'workers/python/host' },
 };
 const FOLDER = 'bundled';
@@ -35,7 +35,7 @@ async function bundle(room, entries) {
     resolve: { extensionAlias: { '.js': ['.ts'] } },
     plugins: [{ name: 'addresses', resolveId: leaveMiddleware, transform: keepAddress }],
   });
-  await build.write({
+  const { output } = await build.write({
     dir: `${root}dist/${room}/${FOLDER}`,
     format: 'cjs',
     sourcemap: true,
@@ -45,6 +45,20 @@ async function bundle(room, entries) {
     chunkFileNames: '[name].cjs',
   });
   await build.close();
+  keepLicences(`${root}dist/${room}/${FOLDER}`, output);
+}
+
+/** What is taken in is given away with Lido, so its licence goes along: MIT asks for the notice in all copies. */
+function keepLicences(folder, output) {
+  const paths = output.flatMap((file) => Object.keys(file.modules ?? {}));
+  const packages = new Set(
+    paths.flatMap((path) => /^.*\/node_modules\/((@[^/]+\/)?[^/]+)/.exec(path)?.[0] ?? []),
+  );
+  const texts = [...packages].sort().map((place) => {
+    const { name, version } = JSON.parse(readFileSync(`${place}/package.json`, 'utf8'));
+    return `${name} ${version}\n\n${readFileSync(`${place}/LICENSE`, 'utf8').trim()}\n`;
+  });
+  if (texts.length > 0) writeFileSync(`${folder}/LICENSES.txt`, texts.join('\n\n'));
 }
 
 /** What applications import is no part of the server. */
@@ -67,9 +81,9 @@ function keepAddress(code, id) {
 function replaceEntry(room, name, entry) {
   const up = '../'.repeat(entry.split('/').length - 1);
   const file = `${up}${room}/${FOLDER}/${name}.cjs`;
-  const again = HAS_DEFAULT.includes(entry) ? `export { default } from '${file}';` : `import '${file}';`;
+  const names = HAS_DEFAULT.includes(entry) ? '{ default }' : '*';
   const place = `${root}dist/${entry}.js`;
   const [hashbang = ''] = readFileSync(place, 'utf8').match(/^#!.*\n/) ?? [];
-  writeFileSync(place, `${hashbang}${again}\n`);
+  writeFileSync(place, `${hashbang}export ${names} from '${file}';\n`);
   rmSync(`${root}dist/${entry}.js.map`);
 }

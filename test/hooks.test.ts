@@ -135,6 +135,14 @@ it('a reload reads hooks anew, and tells how it went', async () => {
   expect(calls(server, 'onReload')).toMatchObject([{ error: null }, { error: 'LIDO_IMPORT_FAILED' }]);
 });
 
+it('an error that a hook is called with is a LidoError of what the config file imports', async () => {
+  const text = config("onReload: ({ error }) => tell('onReload')({ isOwn: error instanceof LidoError }),");
+  const { cwd, server } = await serve(['--supervise'], `import { LidoError } from 'lido';\n${text}`);
+  writeFileSync(join(cwd, 'hello.mjs'), 'throw new Error("broken");');
+  expect((await runLido(['reload', '--control-socket', 'control.sock'], { cwd })).code).toBe(3);
+  expect(calls(server, 'onReload')).toMatchObject([{ isOwn: true }]);
+});
+
 it('a hook that is misspelt is refused with the right spelling', async () => {
   const cwd = makeFolder({
     'lido.config.mjs': "export default {\n  application: 'hello.mjs',\n  onRedy: () => {},\n};\n",

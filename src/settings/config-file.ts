@@ -17,7 +17,7 @@ const FOREIGN_ENDINGS = ['cjs', 'cts', 'yaml', 'yml'];
 const MISNAMED = ['toml', 'json', 'yaml', 'yml'].map((ending) => `lido.${ending}`);
 
 /** `import { defineConfig } from 'lido'` works also where lido is installed globally, beside a Python project. */
-const OWN_MODULE = { lido: fileURLToPath(new URL('../config-entry.js', import.meta.url)) };
+const OWN_MODULE = { lido: fileURLToPath(new URL('../bundled/config-entry.cjs', import.meta.url)) };
 
 /** Gives a config file its types: `export default defineConfig({ ... })`. */
 export function defineConfig(settings: UserSettings & Hooks): UserSettings & Hooks {
