@@ -50,6 +50,27 @@ function listMapsWithoutSources(folder: string): string[] {
   });
 }
 
+/** Licences of the packages whose code lies in the files of a folder, by what their maps say. */
+function listLicences(folder: string): string[] {
+  const maps = readdirSync(folder).filter((name) => name.endsWith('.map'));
+  const packages = maps.flatMap((name) => {
+    const { sources } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
+      sources: readonly string[];
+    };
+    return sources.flatMap((source) => /node_modules\/(?:@[^/]+\/)?[^/]+/.exec(source)?.[0] ?? []);
+  });
+  return [...new Set(packages)].map((place) => readFileSync(join(root, place, 'LICENSE'), 'utf8').trim());
+}
+
+it('has the licence of each package whose code it brings along', () => {
+  const folder = join(root, 'dist/src/bundled');
+  const licences = listLicences(folder);
+  expect(licences.length).toBeGreaterThan(0);
+  const kept = readFileSync(join(folder, 'LICENSES.txt'), 'utf8');
+  for (const licence of licences) expect(kept).toContain(licence);
+  expect(listLicences(join(root, 'dist/workers/bundled'))).toEqual([]);
+});
+
 it('packed and installed in an empty folder works from ESM, from CommonJS and from TypeScript', () => {
   const folder = makeFolder(FILES);
   const run = (command: string, args: readonly string[], cwd = folder) =>
