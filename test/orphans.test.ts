@@ -89,7 +89,7 @@ it.runIf(process.platform === 'linux')('one that has hardly begun', async () => 
 async function findChild(pid: number): Promise<number> {
   for (;;) {
     const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
-    if (child !== '' && readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('process-entry.js'))
+    if (child !== '' && readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('process-entry.cjs'))
       return Number(child);
     await sleep(2);
   }

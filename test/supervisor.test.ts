@@ -281,7 +281,7 @@ describe('several processes that cannot start', () => {
   describe('in which Node.js does not come to the code of Lido', () => {
     /** Node reads this file before its own command, in processes under the supervisor alone. */
     function meet(what: string) {
-      const isProcess = "process.argv[1]?.endsWith('process-entry.js')";
+      const isProcess = "process.argv[1]?.endsWith('process-entry.cjs')";
       const cwd = makeFolder({ 'who.mjs': WHO, 'first.cjs': `if (${isProcess}) { ${what} }` });
       return { cwd, env: { NODE_OPTIONS: '--require ./first.cjs' } };
     }
