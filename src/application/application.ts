@@ -64,8 +64,6 @@ export class ServedApplication {
     this.#isStarting = true;
     try {
       this.#running = await this.#startAnother();
-    } catch (error) {
-      throw this.#abandoned.signal.aborted ? new LidoError('LIDO_SHUTTING_DOWN') : error;
     } finally {
       this.#isStarting = false;
     }
@@ -198,17 +196,21 @@ export class ServedApplication {
     await endApplication(old, end - performance.now());
   }
 
-  #startAnother(): Promise<RunningApplication> {
+  async #startAnother(): Promise<RunningApplication> {
     const isDraining = () => this.#draining;
-    return startApplication(
-      this.#settings,
-      this.#log,
-      this.#store,
-      this.#observer,
-      this.#elsewhere,
-      isDraining,
-      this.#runsOnce,
-      this.#abandoned.signal,
-    );
+    try {
+      return await startApplication(
+        this.#settings,
+        this.#log,
+        this.#store,
+        this.#observer,
+        this.#elsewhere,
+        isDraining,
+        this.#runsOnce,
+        this.#abandoned.signal,
+      );
+    } catch (error) {
+      throw this.#abandoned.signal.aborted ? new LidoError('LIDO_SHUTTING_DOWN') : error;
+    }
   }
 }

@@ -140,8 +140,13 @@ export class Response {
 
 /** The client left while its request's body was read, or that was thrown on as another error's cause. */
 function comesOfDeparture(error: unknown): boolean {
-  const reasons = error instanceof Error ? [error, error.cause] : [];
-  return reasons.some((reason) => reason instanceof LidoError && reason.code === 'LIDO_CLIENT_GONE');
+  try {
+    const reasons = error instanceof Error ? [error, error.cause] : [];
+    return reasons.some((reason) => reason instanceof LidoError && reason.code === 'LIDO_CLIENT_GONE');
+  } catch {
+    // What was thrown may be a proxy that throws when it is looked at.
+    return false;
+  }
 }
 
 /** What a value is, in words for an error message. */
