@@ -112,7 +112,15 @@ function replaceStream(name: 'stdout' | 'stderr', take: (data: Buffer) => void):
       done();
     },
   });
+  letNodeFind(stream, process[name]);
   Object.defineProperty(process, name, { configurable: true, enumerable: true, get: () => stream });
+}
+
+/** Where the main thread asks for more of what is written, Node calls a method of its own stream by a symbol: that may come late. */
+function letNodeFind(stream: Writable, own: object): void {
+  const kind = Object.getPrototypeOf(own);
+  for (const key of Object.getOwnPropertySymbols(kind))
+    if (!(key in stream)) Object.defineProperty(stream, key, { value: kind[key].bind(own) });
 }
 
 function writeAll(fd: number, data: Buffer): void {
